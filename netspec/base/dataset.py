@@ -1,0 +1,64 @@
+"""Rows in memory, and the contract of a source of rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.entry import Entry
+from netspec.base.kinds import Target
+from netspec.base.shape import Shape
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs x (N, D) or (N, C, H, W) and labels y: (N,) integers for classes, else (N,) or (N, ...) numbers."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a source gives: all rows; an official test part where there is one; the label words by class number (None for numbers)."""
+
+    rows: Rows
+    test: Rows | None = None
+    labels: tuple[str, ...] | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a source without reading it: the shape of a row, how many classes or outputs, how the target is meant."""
+
+    shape: Shape
+    classes: int | None
+    outputs: int | None
+    rows: int | None
+    target: Target
+
+
+class DataSource(Entry):
+    """A file in catalog/sources: `facts()` without touching the data where that is possible, `read()` the rows. Keys are those of `data`."""
+
+    builtin: ClassVar[bool] = False
+    keys: ClassVar[tuple[str, ...]] = ()
+    """Which keys of the data section it takes, beyond split and normalize: path, x, y, target, features."""
+
+    def facts(self) -> Facts | None:
+        """None when only reading can tell."""
+        return None
+
+    @abstractmethod
+    def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
+        """All rows. `path` is already resolved and allowed. Raises DataError naming file, row and column."""

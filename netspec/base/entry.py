@@ -1,0 +1,53 @@
+"""What a .net file may name: every catalogue entry is a frozen pydantic model whose fields are its arguments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=())
+
+
+class Entry(BaseModel):
+    """Something with a name in the language. The first field is the positional argument; every field has a default and a description.
+
+    `name` is the word in the language. A class without one is an abstract kind and is not registered.
+    """
+
+    model_config = CONFIG
+    name: ClassVar[str]
+
+    @classmethod
+    def positional(cls) -> str | None:
+        """Name of the argument that may be written without its key, if there is one."""
+        return next(iter(cls.model_fields), None)
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(side, int) for side in value):
+        return tuple(value)
+    raise PydanticCustomError("pair", "a whole number, or two as 3x5")
+
+
+def _pad(value: Any) -> Any:
+    if value == "same":
+        return value
+    try:
+        return _pair(value)
+    except PydanticCustomError:
+        raise PydanticCustomError("pad", "same, a whole number, or two as 1x2") from None
+
+
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=65535)]
+Pair = Annotated[tuple[Side, Side], BeforeValidator(_pair)]
+"""Two sides, height x width, each at least 1; one number stands for both."""
+Margin = Annotated[int, Field(ge=0, le=65535)]
+Padding = Annotated[tuple[Margin, Margin], BeforeValidator(_pair)]
+"""Two margins, height x width, each at least 0; one number stands for both."""
+SamePadding = Annotated[str | tuple[Margin, Margin], BeforeValidator(_pad)]
+"""`same`, or a Padding."""

@@ -1,0 +1,58 @@
+"""The errors that callers see, and the bare fact that inner code raises before a stage adds where it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.base.diagnostic import Diagnostic
+
+
+class NetspecError(Exception):
+    """Base of every error that netspec raises on purpose."""
+
+    exit_code = 1
+
+
+class SpecError(NetspecError, ValueError):
+    """The spec is invalid; `diagnostics` lists every finding. `str()` is the text that `netspec check` prints, without colour."""
+
+    exit_code = 3
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+
+class LimitError(SpecError):
+    """A limit on size or memory refused the spec."""
+
+    exit_code = 6
+
+
+class DataError(NetspecError, ValueError):
+    """The data is missing, unreadable or does not fit the spec."""
+
+    exit_code = 4
+
+
+class DivergedError(NetspecError):
+    """The loss became NaN or infinite during training."""
+
+    exit_code = 5
+
+
+class UsageError(NetspecError, ValueError):
+    """A call or a command line that cannot be carried out as written."""
+
+    exit_code = 2
+
+
+class Problem(Exception):  # noqa: N818  a bare fact on its way to a stage boundary, never shown to a user as it is
+    """What is wrong, raised where it is found; the stage that knows the place turns it into a Diagnostic.
+
+    `argument` names the argument whose value is at fault, so that the caret can stand under it; None points at the layer.
+    """
+
+    def __init__(self, code: str, message: str, *, help: str | None = None, argument: str | None = None) -> None:  # noqa: A002
+        super().__init__(message)
+        self.code, self.message, self.help, self.argument = code, message, help, argument

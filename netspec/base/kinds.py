@@ -1,0 +1,229 @@
+"""The kinds of layer. A kind fixes which kernels are emitted, and derives what its layers need not write themselves.
+
+Templates are static methods in plain Python on scalars, with `np.exp`, `np.sqrt` and so on for functions. The emitter copies their
+source into a kernel, types every literal and lets LLVM inline them; tests call them as they are. Besides the names given below, a
+template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
+from netspec.base.shape import Shape, show, size
+
+
+class Pointwise(Layer):
+    """y[i] = f(x[i]). Templates: `forward(x, ...)`, `backward(dy, x, y, ...)` giving dx, each taking the names it needs.
+
+    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both.
+    With `identity_in_test = True` the layer is left out of the test form.
+    """
+
+    kind: ClassVar[str] = "pointwise"
+    keeps_shape: ClassVar[bool] = True
+    random: ClassVar[bool] = False
+    identity_in_test: ClassVar[bool] = False
+    operations: ClassVar[int] = 1
+    """FLOPs an element."""
+    parts: ClassVar[tuple[str, ...]] = ("forward", "backward")
+    forward: ClassVar[Callable[..., Any]]
+    backward: ClassVar[Callable[..., Any]]
+
+    def constants(self) -> dict[str, float | int]:
+        """Values of the template parameters that come from the arguments: float, or int for a np.uint32."""
+        return {name: float(getattr(self, name)) for name in type(self).model_fields}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def flops(self, shape: Shape) -> int:
+        return self.operations * size(shape)
+
+
+class Normalization(Layer):
+    """Each column (feature, or channel of an image) shifted and scaled by statistics over the batch (and pixels).
+
+    Templates on one element: `forward(x, mean, inverse, gamma, beta)`; `backward(dy, x, mean, inverse, gamma, mean_dy, mean_dy_xhat)`,
+    where `inverse = 1 / sqrt(variance + eps)`, and the two last are the column means of dy and of dy * xhat.
+    Arguments `eps`, `momentum`; parameters `gamma`, `beta`; state `mean`, `var`.
+    """
+
+    kind: ClassVar[str] = "normalization"
+    keeps_shape: ClassVar[bool] = True
+    eps: float
+    momentum: float
+    parts: ClassVar[tuple[str, ...]] = ("forward", "backward")
+    forward: ClassVar[Callable[..., Any]]
+    backward: ClassVar[Callable[..., Any]]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """y (N, width) = x (N, depth) W (depth, width) + b."""
+
+    depth: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window2D:
+    """A window of `kernel` sides moved by `stride` over an image with margins (top, bottom, left, right)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    margins: tuple[int, int, int, int]
+    input: Shape
+    output: Shape
+
+
+class Contraction(Layer):
+    """Sums of products with trained weights `W` and an optional bias `b`: affine (a Product) and conv (a Window2D over all channels)."""
+
+    kind: ClassVar[str] = "contraction"
+
+    @abstractmethod
+    def geometry(self, shape: Shape) -> Product | Window2D:
+        """What is multiplied, for one row of `shape`."""
+
+
+class Window(Layer):
+    """One number from each window of each channel: pools. Templates on scalars:
+
+    `begin()` the start of the fold; `fold(total, x)`; `finish(total, count)` with the number of elements of the window inside the
+    image, giving y; `backward(dy, count)` the share of dx that one element gets. With `first_only = True` only the first element, in
+    row order, that equals y gets its share (a maximum).
+    """
+
+    kind: ClassVar[str] = "window"
+    first_only: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = ("begin", "fold", "finish", "backward")
+    begin: ClassVar[Callable[..., Any]]
+    fold: ClassVar[Callable[..., Any]]
+    finish: ClassVar[Callable[..., Any]]
+    backward: ClassVar[Callable[..., Any]]
+
+    @abstractmethod
+    def geometry(self, shape: Shape) -> Window2D:
+        """The window, for one row of `shape`."""
+
+
+class Rearrangement(Layer):
+    """The same elements in another shape, in C order of the interface's layout: flatten, reshape, id."""
+
+    kind: ClassVar[str] = "rearrangement"
+
+    def flops(self, shape: Shape) -> int:
+        return 0
+
+
+Target = Literal["class", "binary", "value"]
+
+
+class Head(Layer):
+    """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
+
+    `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1 of the shape of the scores; `value`, numbers of that shape.
+    `losses` names the losses allowed, the default first.
+    """
+
+    kind: ClassVar[str] = "head"
+    keeps_shape: ClassVar[bool] = True
+    target: ClassVar[Target]
+    losses: ClassVar[tuple[str, ...]]
+
+    parts: ClassVar[tuple[str, ...]] = ("target", "losses")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.target != "value":
+            require_vector(self.name, shape)
+        return shape
+
+    def flops(self, shape: Shape) -> int:
+        return 0
+
+    def onnx(self, shape: Shape) -> OnnxForm:
+        return OnnxForm((OnnxNode("Identity", ("x",), ("y",)),))
+
+    def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
+        return x
+
+    @abstractmethod
+    def scores(self, classes: int) -> int:
+        """How many scores stand for `classes` classes (or outputs)."""
+
+    @abstractmethod
+    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
+        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values."""
+
+    @abstractmethod
+    def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Scores (N, C) to probabilities (N, classes); raises UsageError where the head has none."""
+
+
+def require_image(name: str, shape: Shape) -> None:
+    """Raises NS401 unless `shape` is (C, H, W)."""
+    if len(shape) != 3:
+        raise problem("NS401", f"{name} needs an image (channels x height x width), and here it gets {describe(shape)}")
+
+
+def require_vector(name: str, shape: Shape) -> None:
+    """Raises NS404 unless `shape` is (D,)."""
+    if len(shape) != 1:
+        help = "put affine or globalpool before it"  # noqa: A001
+        raise problem("NS404", f"{name} needs a vector, and here it gets {describe(shape)}", help=help)
+
+
+def describe(shape: Shape) -> str:
+    """`a vector of 100` or `an image 3x32x32`."""
+    return f"a vector of {shape[0]}" if len(shape) == 1 else f"an image {show(shape)}" if len(shape) == 3 else show(shape)
+
+
+def window_geometry(
+    name: str, shape: Shape, channels: int, kernel: tuple[int, int], stride: tuple[int, int], pad: str | tuple[int, int]
+) -> Window2D:
+    """The window of conv and pools: `same` gives ceil(side / stride) with the odd margin at the bottom and right; else sides round down.
+
+    Raises NS402 where the padded image is smaller than the kernel.
+    """
+    require_image(name, shape)
+    margins: list[int] = []
+    sides: list[int] = []
+    for axis, (side, extent, step) in enumerate(zip(shape[1:], kernel, stride, strict=True)):
+        if isinstance(pad, str):
+            total = max(0, (-(-side // step) - 1) * step + extent - side)
+            before, after = total // 2, total - total // 2
+        else:
+            before = after = pad[axis]
+        if side + before + after < extent:
+            raise problem(
+                "NS402",
+                f"{name}: a window of {show(kernel)} is larger than the image {show(shape[1:])}"
+                + (f" padded by {show(pad)}" if not isinstance(pad, str) and any(pad) else ""),
+                help=f"use a window of at most {show(shape[1:])}, add pad, or pool less before",
+            )
+        margins += [before, after]
+        sides.append(1 + (side + before + after - extent) // step)
+    top, bottom, left, right = margins
+    return Window2D(kernel, stride, (top, bottom, left, right), shape, (channels, sides[0], sides[1]))
+
+
+def pooling_geometry(name: str, shape: Shape, window: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> Window2D:
+    """The window of a pool. Raises NS403 where a margin is as wide as the window: a window would then hold nothing of the image."""
+    require_image(name, shape)
+    if any(margin >= extent for margin, extent in zip(pad, window, strict=True)):
+        message = f"{name}: pad {show(pad)} is not smaller than the window {show(window)}, so a window would hold nothing of the image"
+        raise problem("NS403", message, argument="pad")
+    return window_geometry(name, shape, shape[0], window, stride, pad)
+
+
+ReferenceArrays = Mapping[str, NDArray[np.float64]]

@@ -1,0 +1,157 @@
+"""The Layer contract: everything that one layer is, in one class, in one file.
+
+A file in catalog/layers declares, in this order: docstring with formula, shapes and source; `name`; arguments (fields with ranges);
+parameters and state; the shape rule; the kernel templates of its kind; cost; ONNX form; an independent float64 reference; samples and
+bad samples. The kinds in base/kinds.py supply what can be derived. A missing part fails when the class is created.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.entry import Entry
+from netspec.base.errors import Problem
+from netspec.base.initializer import Initializer
+from netspec.base.shape import Shape
+
+Array = NDArray[np.float64]
+Role = Literal["weight", "bias", "scale", "shift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A trained array. Only the role `weight` gets l2; `fan_in`, `fan_out` are what the initializers scale by.
+
+    `constant` is the initial value of the roles that are not drawn (0 for bias and shift, 1 for scale).
+    """
+
+    shape: Shape
+    role: Role
+    fan_in: int = 1
+    fan_out: int = 1
+    init: Initializer | None = None
+
+    @property
+    def constant(self) -> float:
+        return 1.0 if self.role == "scale" else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An array that training updates without a gradient (running averages)."""
+
+    shape: Shape
+    initial: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A use of the layer that the laws run: the call as text, and the shape of one input row."""
+
+    call: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A use that must be refused: the call, the input row's shape, the diagnostic's code and a part of its message."""
+
+    call: str
+    shape: Shape
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """One ONNX operator (opset 17). Inputs and outputs are names: `x`, `y`, parameter names, keys of `constants`, or inner names."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OnnxForm:
+    """The test form of a layer as ONNX operators over (N, ...) arrays in interface layout, from `x` to `y`."""
+
+    nodes: tuple[OnnxNode, ...]
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReferenceContext:
+    """What a reference may need beyond its input: the form, and the uniform 32-bit words of a random layer, shaped like x."""
+
+    train: bool
+    bits: NDArray[np.uint32] | None = None
+
+
+class Layer(Entry):
+    """One layer of the language. Subclass a kind of base/kinds.py (Pointwise, Normalization, Contraction, Window, Rearrangement, Head)."""
+
+    kind: ClassVar[str] = ""
+    samples: ClassVar[tuple[Sample, ...]]
+    bad_samples: ClassVar[tuple[BadSample, ...]]
+    relu_like: ClassVar[bool] = False
+    """Whether weights before it start from he (else from xavier)."""
+    keeps_shape: ClassVar[bool] = False
+    """Whether an affine followed only by such layers and a head is the last affine."""
+    head_form: ClassVar[type[Layer] | None] = None
+    """The head that the same word means as the last layer of a net (`sigmoid`); it has no arguments."""
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Class members that a kind asks of its layers: the templates, what a head says of its scores."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:  # an abstract kind
+            return
+        missing = [part for part in (*cls.parts, "samples", "bad_samples") if not hasattr(cls, part)]
+        missing += sorted(getattr(cls, "__abstractmethods__", ()))
+        abstract = [name for name, member in inspect.getmembers(cls) if getattr(member, "__isabstractmethod__", False)]
+        missing += [name for name in abstract if name not in missing]
+        if not (cls.__doc__ or "").strip():
+            missing.append("docstring")
+        if missing:
+            raise TypeError(f"layer {cls.name}: {cls.__name__} lacks {', '.join(missing)}")
+        if not cls.kind:
+            kinds = "Pointwise, Normalization, Contraction, Window, Rearrangement, Head"
+            raise TypeError(f"layer {cls.name}: {cls.__name__} derives from no kind; subclass one of {kinds}")
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """Trained arrays by name, for one input row of `shape`."""
+        return {}
+
+    def state(self, shape: Shape) -> dict[str, State]:
+        """Running arrays by name."""
+        return {}
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of one output row; raises Problem where the layer cannot take `shape`."""
+
+    @abstractmethod
+    def flops(self, shape: Shape) -> int:
+        """Floating-point operations of the forward pass on one row; a multiply-add is 2."""
+
+    @abstractmethod
+    def onnx(self, shape: Shape) -> OnnxForm:
+        """The test form as ONNX operators."""
+
+    @abstractmethod
+    def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
+        """The forward pass in float64 NumPy on (N, ...) arrays in interface layout, written independently of the kernels."""
+
+
+def problem(code: str, message: str, **more: Any) -> Problem:
+    """Shorthand for the shape rules: `raise problem("NS401", ...)`."""
+    return Problem(code, message, **more)

@@ -1,0 +1,1 @@
+"""Inits of the language, one file each."""

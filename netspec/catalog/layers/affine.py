@@ -1,0 +1,55 @@
+"""A fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from netspec.base.entry import Count
+from netspec.base.initializer import Initializer
+from netspec.base.kinds import Contraction, Product, require_vector
+from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, Parameter, ReferenceContext, Sample
+from netspec.base.shape import Shape
+
+
+class Affine(Contraction):
+    """y = x W + b.
+
+    Shapes: x (N, D), W (D, width), b (width,), y (N, width). An image before it is flattened in C order.
+    Source: the perceptron layer, Rosenblatt 1958, in its matrix form.
+    """
+
+    name: ClassVar[str] = "affine"
+    width: Annotated[Count, Field(description="number of outputs")] = 100
+    bias: Annotated[bool, Field(description="whether b is added")] = True
+    init: Annotated[Initializer | None, Field(description="initial values of W; none: he before a relu-like activation, else xavier")] = (
+        None
+    )
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        product = self.geometry(shape)
+        weight = Parameter((product.depth, product.width), "weight", product.depth, product.width, self.init)
+        return {"W": weight, "b": Parameter((product.width,), "bias")} if self.bias else {"W": weight}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.geometry(shape).width,)
+
+    def geometry(self, shape: Shape) -> Product:
+        require_vector(self.name, shape)
+        return Product(shape[0], self.width)
+
+    def flops(self, shape: Shape) -> int:
+        return 2 * shape[0] * self.width + self.width * self.bias
+
+    def onnx(self, shape: Shape) -> OnnxForm:
+        return OnnxForm((OnnxNode("Gemm", ("x", *self.parameters(shape)), ("y",)),))
+
+    def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
+        product: Array = np.einsum("nd,dm->nm", x, parameters["W"])
+        return product + parameters["b"] if self.bias else product
+
+    samples = (Sample("affine(7)", (5,)), Sample("affine(1, bias=false)", (33,)), Sample("affine(width=19, init=zeros)", (1,)))
+    bad_samples: ClassVar[tuple[BadSample, ...]] = ()

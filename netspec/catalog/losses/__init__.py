@@ -1,0 +1,1 @@
+"""Losses of the language, one file each."""

@@ -1,0 +1,42 @@
+"""The multiclass hinge loss."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.kinds import Target
+from netspec.base.loss import Loss
+
+
+class Hinge(Loss):
+    """loss = sum over c != label of max(0, s[c] - s[label] + 1), mean over the batch.
+
+    Shapes: s (N, C), labels (N,). Gradient: 1 for each c inside the margin, and minus their number for the label.
+    Source: Weston and Watkins, Support vector machines for multi-class pattern recognition, 1999.
+    """
+
+    name: ClassVar[str] = "hinge"
+    target: ClassVar[Target] = "class"
+
+    @staticmethod
+    def row(scores: Any, label: Any, gradient: Any, scale: Any) -> Any:
+        wanted = scores[label]
+        total = 0.0
+        inside = 0.0
+        for c in range(scores.size):
+            margin = scores[c] - wanted + 1.0
+            if c == label or margin <= 0.0:  # this way round, a NaN reaches the loss
+                gradient[c] = 0.0
+            else:
+                gradient[c] = scale
+                total += margin
+                inside += 1.0
+        gradient[label] = -scale * inside
+        return total
+
+    def reference(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> float:
+        wanted = np.take_along_axis(scores, labels[:, None], axis=1)
+        return float(np.maximum(0, scores - wanted + 1).sum(axis=1).mean() - 1)
