@@ -1,0 +1,149 @@
+"""NumPy's array files, read with distrust: no pickle, and the size that a header declares is checked before anything is allocated.
+
+Format of the headers: NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Rows
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import DataError, LimitError
+from netspec.base.shape import show
+
+LIMIT_BYTES = 8 << 30
+"""Declared bytes of one array above which reading is refused, unless a caller gives another limit."""
+DAMAGE = (EOFError, ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, SyntaxError)
+"""What NumPy and zipfile raise on files that are cut off, altered, encrypted or packed in an unknown way."""
+
+
+def load_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
+    """The array of an .npy file. Raises DataError naming the file, LimitError when it declares more than `limit_bytes`."""
+    _require_file(path)
+    try:
+        with path.open("rb") as stream:
+            return _read(stream, path.stat().st_size, str(path), limit_bytes)
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+
+
+def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES) -> list[NDArray[Any]]:
+    """The arrays `names` of an .npz file, in that order. Raises DataError naming file and array, LimitError as `load_npy`."""
+    _require_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stored = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            arrays = []
+            for name in names:
+                if name not in stored:
+                    raise DataError(_missing(path, name, list(stored)))
+                with archive.open(stored[name]) as stream:
+                    arrays.append(_read(stream, stored[name].file_size, f"{path}: array {name}", limit_bytes))
+            return arrays
+    except (DataError, LimitError):
+        raise
+    except zipfile.BadZipFile as error:
+        reason = "it is not a zip file, or was cut off" if "not a zip" in str(error) else f"it is damaged: {error}"
+        raise DataError(f"{path}: cannot be read as .npz: {reason}; write it with numpy.savez") from None
+    except DAMAGE as error:
+        raise DataError(f"{path}: cannot be read as .npz: {error}") from None
+
+
+def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:
+    """Inputs and labels of equal length, their ranks and dtypes checked. The names say where they came from, for the messages."""
+    check_inputs(x, x_name)
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    if y.dtype.kind not in "buifU":
+        raise DataError(f"{y_name}: labels have dtype {y.dtype}; allowed are numbers and text")
+    if y.ndim == 0:
+        raise DataError(f"{y_name}: a single value, where one label for each row is needed")
+    if len(x) != len(y):
+        raise DataError(f"{x_name} has {len(x)} rows and {y_name} has {len(y)}; each row needs one label")
+    return Rows(x, y)
+
+
+def check_inputs(x: NDArray[Any], name: str) -> None:
+    """Raises DataError unless `x` is a non-empty (N, D) or (N, C, H, W) array of real numbers."""
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{name}: dtype {x.dtype}; inputs are integers or floating-point numbers")
+    if x.ndim not in (2, 4):
+        hint = {
+            1: "; for rows of one number reshape to (N, 1)",
+            3: "; for images of one channel reshape to (N, 1, H, W)",
+        }.get(x.ndim, "")
+        raise DataError(f"{name}: shape {x.shape}; inputs are vectors (N, D) or images (N, C, H, W){hint}")
+    if len(x) == 0:
+        raise DataError(f"{name}: shape {x.shape}: it has no rows")
+    if x.size == 0:
+        raise DataError(f"{name}: shape {x.shape}: its rows are empty")
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, not a file")
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+
+
+def _missing(path: Path, name: str, stored: list[str]) -> str:
+    near = get_close_matches(name, stored, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}; name them with x = and y ="
+
+
+def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> NDArray[Any]:
+    """One array from a stream of `stored_bytes` bytes that starts at the magic string."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(stream)
+    except DAMAGE as error:
+        raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({_first_line(error)})") from None
+    if any(side < 0 for side in shape):
+        raise DataError(f"{name}: damaged: its header declares the shape {shape}")
+    if dtype.hasobject:
+        raise DataError(f"{name}: an array of Python objects ({show(shape)}), which only pickle can read; store numbers or text (astype)")
+    declared = prod(shape) * dtype.itemsize
+    if declared > limit_bytes:
+        raise LimitError([_too_large(name, shape, dtype, declared, limit_bytes)])
+    available = stored_bytes - stream.tell()
+    if declared > available:
+        raise DataError(f"{name}: cut off: its header declares {declared} bytes ({dtype}, {show(shape)}), and {available} are there")
+    if declared == 0:
+        return np.empty(shape, dtype)
+    data = np.empty(declared, np.uint8)
+    view = memoryview(data)
+    filled = 0
+    try:
+        while filled < declared:
+            part = stream.read(min(1 << 22, declared - filled))
+            if not part:
+                raise DataError(f"{name}: cut off after {filled} of {declared} bytes")
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+        stream.read(1)  # an entry of a zip file compares its checksum at its end
+    except DAMAGE as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name}: damaged: {_first_line(error)}") from None
+    return data.view(dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _too_large(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], declared: int, limit_bytes: int) -> Diagnostic:
+    found = f"{name}: declares {declared / 2**30:.1f} GiB ({dtype}, {show(shape)}); the limit is {limit_bytes / 2**30:.1f} GiB"
+    return Diagnostic("NS810", found, help="use fewer rows or a smaller dtype, or raise the limit from Python or the command line")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,237 @@
+"""From a data set or arrays to what training reads: checked rows, encoded labels, seeded splits, statistics of the training part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Dataset, Facts, Rows
+from netspec.base.errors import DataError, Problem
+from netspec.base.kinds import Target
+from netspec.base.shape import Shape, show
+from netspec.catalog.arrays import check_inputs
+from netspec.frontend.program import DataSection
+from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
+from netspec.train.normalize import Normalization, chunk_rows, fit_normalization
+from netspec.train.split import part_sizes, split_rows
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Rows ready for training: inputs raw (`normalization` is to be applied, by `as_input`), labels encoded (`encode_labels`).
+
+    `labels` are the words of the class numbers, None where they are the numbers; `classes` their count, None for values;
+    `fingerprint` is a SHA-256, in hexadecimal, of all the data as read.
+    """
+
+    train: Rows
+    validation: Rows | None
+    test: Rows | None
+    labels: Words | None
+    normalization: Normalization | None
+    fingerprint: str
+    classes: int | None = None
+
+
+def prepare(
+    dataset: Dataset, section: DataSection, target: Target, seed: int, *, classes: int | None = None, score_shape: Shape | None = None
+) -> Splits:
+    """The splits that a data section asks for. An official test part is the test split, and a third part is then left unused.
+
+    `target` is the head's; `score_shape` the shape of one row of scores, for `value`. Raises DataError naming row and column,
+    Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
+    """
+    name = section.source.name if section.source is not None else "data"
+    y = as_labels(dataset.rows.y, f"{name}: y")
+    labels = _known_labels(dataset, y, target, classes, name)
+    classes = classes if classes is not None else count_classes(y, labels, target, f"{name}: y")
+    rows = check_rows(dataset.rows.x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name)
+    test = dataset.test and check_rows(
+        dataset.test.x,
+        dataset.test.y,
+        target,
+        classes=classes,
+        labels=labels,
+        score_shape=score_shape,
+        shape=rows.x.shape[1:],
+        name=f"{name} (test)",
+    )
+    parts = _divide(rows, part_sizes(section.split, len(rows), name), seed, target)
+    require_two_classes(parts[0].y, target, labels, f"{name}: y")
+    return Splits(
+        train=parts[0],
+        validation=parts[1] if len(parts) > 1 else None,
+        test=test or (parts[2] if len(parts) > 2 else None),
+        labels=labels,
+        normalization=fit_normalization(parts[0].x, section.normalize),
+        fingerprint=fingerprint(dataset),
+        classes=classes,
+    )
+
+
+def prepare_arrays(
+    x: Any,
+    y: Any,
+    target: Target,
+    *,
+    validation: tuple[Any, Any] | float | None = None,
+    normalize: str = "none",
+    seed: int = 0,
+    shape: Shape | None = None,
+    classes: int | None = None,
+    labels: Words | None = None,
+    score_shape: Shape | None = None,
+) -> Splits:
+    """The splits of arrays given from Python. Without a fraction as `validation` all rows are training rows, in their order.
+
+    `shape` is what the net takes; `labels` the words learnt by an earlier fit, else they are learnt here. Raises as `prepare`.
+    """
+    array = as_labels(y, "y")
+    labels = labels if labels is not None else learn_labels(array, target, classes, "y")
+    classes = classes if classes is not None else count_classes(array, labels, target, "y")
+    rows = check_rows(x, array, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape)
+    train, held = rows, None
+    if isinstance(validation, (int, float)) and not isinstance(validation, bool):
+        train, held = _hold_out(rows, float(validation), seed, target)
+    elif validation is not None:
+        xv, yv = _pair(validation)
+        held = check_rows(
+            xv, yv, target, classes=classes, labels=labels, score_shape=score_shape, shape=rows.x.shape[1:], name="validation"
+        )
+    require_two_classes(train.y, target, labels)
+    mark = fingerprint(Dataset(rows, test=held))
+    return Splits(train, held, None, labels, fit_normalization(train.x, normalize), mark, classes)
+
+
+def check_rows(
+    x: Any,
+    y: Any,
+    target: Target,
+    *,
+    classes: int | None = None,
+    labels: Words | None = None,
+    shape: Shape | None = None,
+    score_shape: Shape | None = None,
+    name: str = "",
+) -> Rows:
+    """Inputs as an array of finite numbers, and labels encoded. `shape` is that of a row, if it is known; `name` opens every message."""
+    prefix = f"{name}: " if name else ""
+    inputs = check_x(x, shape, f"{prefix}x")
+    given = as_labels(y, f"{prefix}y")
+    if len(inputs) != len(given):
+        raise DataError(f"{prefix}x has {len(inputs)} rows and y has {len(given)}; each row needs one label")
+    return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}y"))
+
+
+def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
+    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes."""
+    try:
+        array = np.asarray(x)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (ValueError, TypeError):
+        raise DataError(f"{name}: not an array of numbers: its rows have different lengths, or it holds text or missing values") from None
+    check_inputs(array, name)
+    if shape is not None and array.shape[1:] != tuple(shape):
+        raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
+    _require_finite(array, name)
+    return array
+
+
+def facts_of(dataset: Dataset, target: Target) -> Facts:
+    """What reading the data tells: the shape of a row, classes or outputs. For sources whose `facts()` is None."""
+    y = as_labels(dataset.rows.y, "y")
+    shape, rows = dataset.rows.x.shape[1:], len(dataset.rows)
+    if target == "value":
+        return Facts(shape, None, {1: 1, 2: y.shape[-1]}.get(y.ndim), rows, target)
+    labels = _known_labels(dataset, y, target, None, "data")
+    return Facts(shape, count_classes(y, labels, target), None, rows, target)
+
+
+def check_facts(facts: Facts, *, input: Shape | None, classes: int | None, outputs: int | None, target: Target) -> None:  # noqa: A002  the word of the language
+    """Raises Problem NS601 (classes), NS602 (outputs) or NS603 (input) where what the spec gives contradicts what the data is."""
+    if input is not None and tuple(input) != facts.shape:
+        raise Problem(
+            "NS603",
+            f"input {show(input)} contradicts the data, whose rows are {show(facts.shape)}",
+            help=f"write input {show(facts.shape)}, or leave it out",
+            argument="input",
+        )
+    if target != "value" and classes is not None and facts.classes is not None and classes != facts.classes:
+        raise Problem(
+            "NS601",
+            f"classes {classes} contradicts the data, which has {facts.classes} classes",
+            help=f"write classes {facts.classes}, or leave it out",
+            argument="classes",
+        )
+    if target == "value" and outputs is not None and facts.outputs is not None and outputs != facts.outputs:
+        raise Problem(
+            "NS602",
+            f"outputs {outputs} contradicts the data, which has {facts.outputs} for each row",
+            help=f"write outputs {facts.outputs}, or leave it out",
+            argument="outputs",
+        )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of shapes, dtypes and bytes of all arrays and of the label words, in hexadecimal."""
+    digest = hashlib.sha256(repr(dataset.labels).encode())
+    for rows in (dataset.rows, dataset.test):
+        for array in (rows.x, rows.y) if rows is not None else ():
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            step = chunk_rows(array.shape[1:])
+            for start in range(0, len(array), step):
+                digest.update(np.ascontiguousarray(array[start : start + step]).tobytes())
+    return digest.hexdigest()
+
+
+def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: int | None, name: str) -> Words | None:
+    if target == "value" or dataset.labels is None:
+        return learn_labels(y, target, classes, f"{name}: y")
+    if classes is not None and classes != len(dataset.labels):
+        raise Problem(
+            "NS601",
+            f"classes {classes} contradicts {name}, which has {len(dataset.labels)}: {', '.join(dataset.labels)}",
+            help=f"write classes {len(dataset.labels)}, or leave it out",
+            argument="classes",
+        )
+    return dataset.labels
+
+
+def _divide(rows: Rows, sizes: Sequence[int], seed: int, target: Target) -> list[Rows]:
+    single = rows.y.ndim == 1 or (target == "binary" and rows.y.shape[1:] == (1,))
+    strata = rows.y.reshape(-1).astype(np.int64) if target != "value" and single else None
+    return [Rows(rows.x[part], rows.y[part]) for part in split_rows(len(rows), sizes, seed, strata)]
+
+
+def _hold_out(rows: Rows, fraction: float, seed: int, target: Target) -> tuple[Rows, Rows]:
+    if not 0 < fraction < 1:
+        raise DataError(f"validation = {fraction:g}: a fraction of the rows lies between 0 and 1")
+    train, held = _divide(rows, part_sizes((1 - fraction, fraction), len(rows), "x"), seed, target)
+    return train, held
+
+
+def _pair(validation: Any) -> tuple[Any, Any]:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise DataError("validation: give a pair (X, y), or a fraction of the rows")
+    return validation[0], validation[1]
+
+
+def _require_finite(x: NDArray[Any], name: str) -> None:
+    if x.dtype.kind != "f":
+        return
+    step = chunk_rows(x.shape[1:])
+    for start in range(0, len(x), step):
+        part = x[start : start + step]
+        finite = np.isfinite(part)
+        if not finite.all():
+            row, *place = (int(at) for at in np.argwhere(~finite)[0])
+            value = part[row][tuple(place)]
+            found = "NaN" if np.isnan(value) else "infinite"
+            where = f"feature {place[0]}" if len(place) == 1 else f"channel {place[0]}, pixel ({place[1]}, {place[2]})"
+            raise DataError(f"{name}: row {start + row}, {where} is {found} (counting from 0); remove the row or fill the value in")

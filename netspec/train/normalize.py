@@ -1,0 +1,148 @@
+"""Normalisation of inputs: statistics of the training part, stored with the weights, applied to raw rows.
+
+Every kind is `(x - shift) / scale`, in float64, then rounded to the model's dtype:
+
+- per_feature: mean and standard deviation (divided by N, not N - 1) of each element of a row, over the rows;
+- per_channel: the same of each channel of an image, over rows and pixels; for vectors it is per_feature;
+- rescale: smallest value and range (largest - smallest) of the whole training part, which so becomes [0, 1].
+
+Where all values are equal the scale is 1. Statistics take two passes in chunks, so memory does not grow with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from netspec.base.errors import DataError
+from netspec.base.shape import Shape, size
+
+Kind = Literal["per_feature", "per_channel", "rescale"]
+CHUNK_ELEMENTS = 1 << 20
+"""Elements treated at once: 8 MiB in float64."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """`(x - shift) / scale` on rows; both arrays float64 and of the rank of a row: its shape, (C, 1, 1), or all ones."""
+
+    kind: Kind
+    shift: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def apply(self, x: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """A new C-contiguous array of `dtype`. Raises DataError where a row has another shape."""
+        return as_input(x, self, dtype)
+
+    def tensors(self) -> dict[str, NDArray[np.float64]]:
+        """The arrays under the names that a weights file gives them."""
+        return {"normalization.shift": self.shift, "normalization.scale": self.scale}
+
+    @classmethod
+    def from_tensors(cls, kind: str, tensors: Mapping[str, NDArray[Any]]) -> Normalization:
+        """The inverse of `tensors()`, with the kind from the file's metadata. Raises DataError where the arrays are missing."""
+        if kind not in ("per_feature", "per_channel", "rescale"):
+            raise DataError(f"normalization {kind!r} is not known; allowed are per_feature, per_channel, rescale")
+        try:
+            shift, scale = (np.asarray(tensors[f"normalization.{part}"], np.float64) for part in ("shift", "scale"))
+        except KeyError as missing:
+            raise DataError(f"the array {missing.args[0]} is missing") from None
+        return cls(kind, shift, scale)  # type: ignore[arg-type]  # compared with the kinds above
+
+
+def fit_normalization(x: NDArray[Any], kind: str) -> Normalization | None:
+    """Statistics of the training rows `x` (N, D) or (N, C, H, W); None for the kind `none`.
+
+    Raises DataError where the values are too large for their variance to be a float64.
+    """
+    if kind == "none":
+        return None
+    rank = x.ndim - 1
+    if kind == "rescale":
+        low, high = _extremes(x, None)
+        ones = (1,) * rank
+        return _checked("rescale", low.reshape(ones), (high - low).reshape(ones))
+    axes = (0, 2, 3) if kind == "per_channel" and rank == 3 else (0,)
+    low, high = _extremes(x, axes)
+    count = x.size // max(1, low.size)
+    mean = sum((chunk.sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(())) / count
+    with np.errstate(over="ignore"):
+        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+    constant = low == high
+    shift, scale = np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(squares / count))
+    return _checked("per_channel" if kind == "per_channel" else "per_feature", shift[0], scale[0])
+
+
+def as_input(x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike) -> NDArray[Any]:
+    """Rows as the net reads them: normalised where there is something to apply, C-contiguous, in `dtype`; always a copy when normalised.
+
+    Raises DataError naming the row where a finite value has no finite form in `dtype`.
+    """
+    wanted = np.dtype(dtype)
+    if normalization is None and x.dtype == wanted:
+        return np.ascontiguousarray(x)
+    out = np.empty(x.shape, wanted)
+    start = 0
+    for part in _parts(x):
+        stop = start + len(part)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if normalization is None:
+                out[start:stop] = part
+            else:
+                out[start:stop] = _shifted(part, normalization)
+        _require_representable(out[start:stop], part, start)
+        start = stop
+    return out
+
+
+def _shifted(part: NDArray[Any], normalization: Normalization) -> NDArray[np.float64]:
+    shift = normalization.shift
+    fits = shift.ndim == part.ndim - 1 and all(a in (1, b) for a, b in zip(shift.shape, part.shape[1:], strict=True))
+    if not fits:
+        raise DataError(f"rows of shape {part.shape[1:]} cannot be normalised by the statistics of rows {shift.shape}")
+    result: NDArray[np.float64] = (part.astype(np.float64) - shift) / normalization.scale
+    return result
+
+
+def _require_representable(converted: NDArray[Any], original: NDArray[Any], start: int) -> None:
+    if np.isfinite(converted).all():
+        return
+    lost = np.argwhere(~np.isfinite(converted) & np.isfinite(original.astype(np.float64)))
+    if len(lost):
+        at = tuple(lost[0])
+        raise DataError(
+            f"x: row {start + at[0]}: the value {float(original[at]):g} is too large for {converted.dtype}; scale it, or use float64"
+        )
+
+
+def _checked(kind: Kind, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> Normalization:
+    scale = np.where(scale == 0.0, 1.0, scale)
+    wrong = np.flatnonzero(~(np.isfinite(shift) & np.isfinite(scale)))
+    if len(wrong):
+        raise DataError(f"normalize = {kind}: element {wrong[0]} of the rows has values too large to be normalised; scale the data first")
+    return Normalization(kind, np.ascontiguousarray(shift, np.float64), np.ascontiguousarray(scale, np.float64))
+
+
+def _extremes(x: NDArray[Any], axes: tuple[int, ...] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in _parts(x)), strict=True)
+    low, high = np.minimum.reduce(lows).astype(np.float64), np.maximum.reduce(highs).astype(np.float64)
+    return low, high
+
+
+def _parts(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    rows = chunk_rows(x.shape[1:])
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
+
+
+def _chunks(x: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    return (part.astype(np.float64) for part in _parts(x))
+
+
+def chunk_rows(row: Shape) -> int:
+    """How many rows of that shape are treated at once."""
+    return max(1, CHUNK_ELEMENTS // max(1, size(row)))
