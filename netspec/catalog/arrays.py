@@ -123,7 +123,7 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
     if declared == 0:
         return np.empty(shape, dtype)
     data = np.empty(declared, np.uint8)
-    view = memoryview(data)
+    view = data.data
     filled = 0
     try:
         while filled < declared:

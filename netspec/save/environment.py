@@ -1,0 +1,42 @@
+"""What a run ran on: versions, processor, threads, seed, fingerprint of the data."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("netspec", "numpy", "numba", "llvmlite", "lark", "pydantic", "safetensors")
+
+
+def describe_environment(seed: int, threads: int, fingerprint: str | None) -> dict[str, Any]:
+    """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
+        "seed": seed,
+        "data": fingerprint,
+    }
+
+
+def cpu_name() -> str:
+    """The processor's model, as the system names it."""
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,194 @@
+"""The folder of one training run: its spec, plan, environment, results by epoch, events by step, weights and state.
+
+Layout: `spec.net spec.resolved.net plan.txt env.json results.csv events.jsonl weights/{last,best}.safetensors state/last.safetensors`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from netspec.base.errors import UsageError
+from netspec.save.atomic import append_line, save_error, sweep, sync_folder, write_atomic
+
+COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+"""Of results.csv, and the keys of `history.epochs`."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder. Whole files are written atomically; results and events grow by whole lines. Writing raises SaveError."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.net"
+
+    @property
+    def resolved(self) -> Path:
+        return self.path / "spec.resolved.net"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.csv"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """Weights after the last saved epoch or step."""
+        return self.path / "weights" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best validation epoch."""
+        return self.path / "weights" / "best.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """Optimiser slots, step, epoch and seed that belong to `last`."""
+        return self.path / "state" / "last.safetensors"
+
+    def write_spec(self, given: str, resolved: str) -> None:
+        """The spec as it was given, and with every default and override written out."""
+        write_atomic(self.spec, given.encode())
+        write_atomic(self.resolved, resolved.encode())
+
+    def write_plan(self, text: str) -> None:
+        write_atomic(self.path / "plan.txt", text.encode())
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """env.json, with sorted keys."""
+        write_atomic(self.path / "env.json", f"{json.dumps(environment, indent=2, sort_keys=True)}\n".encode())
+
+    def add_epoch(self, row: Mapping[str, Any]) -> None:
+        """One line of results.csv, the header before the first. Raises KeyError for a missing column; None is an empty cell."""
+        if not self.results.exists():
+            append_line(self.results, ",".join(COLUMNS))
+        append_line(self.results, _csv_line([row[column] for column in COLUMNS]))
+
+    def add_event(self, event: Mapping[str, Any]) -> None:
+        """One line of events.jsonl. NaN and infinities, which JSON lacks, are written as null."""
+        append_line(self.events, json.dumps({key: _json_value(value) for key, value in event.items()}))
+
+    def keep_epochs(self, last_epoch: int, last_step: int) -> None:
+        """Before a resume: drops the results and events that come after the state that training continues from."""
+        if self.results.exists():
+            header, *lines = self.results.read_text().splitlines()
+            kept = [line for line in lines if int(line.split(",", 1)[0]) <= last_epoch]
+            write_atomic(self.results, "".join(f"{line}\n" for line in [header, *kept]).encode())
+        if self.events.exists():
+            events = [line for line in self.events.read_text().splitlines() if json.loads(line).get("step", 0) <= last_step]
+            write_atomic(self.events, "".join(f"{line}\n" for line in events).encode())
+
+    def read_epochs(self) -> list[dict[str, Any]]:
+        """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell."""
+        if not self.results.exists():
+            return []
+        with self.results.open(newline="") as stream:
+            return [
+                {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
+                for row in csv.DictReader(stream)
+            ]
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a RUN argument leads to: a weights file, and the run folder that it lies in, if it does."""
+
+    weights: Path
+    folder: RunFolder | None
+
+
+def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path("runs")) -> RunFolder:
+    """A new folder: `run_dir` itself, or `runs/<name>`, `runs/<name>-2`, ... whichever is free. Nothing is ever overwritten.
+
+    Raises UsageError where `run_dir` is a file or holds anything, SaveError where no folder can be made.
+    """
+    try:
+        path = _claim_given(run_dir) if run_dir is not None else _claim_numbered(name, runs)
+        for part in ("weights", "state"):
+            (path / part).mkdir(exist_ok=True)
+        sync_folder(path)
+    except OSError as error:
+        raise save_error(run_dir or runs, error) from None
+    return RunFolder(path)
+
+
+def open_run_folder(path: Path) -> RunFolder:
+    """An existing run folder, swept of what a crash left. Raises UsageError where it is none."""
+    if not (path / "spec.net").is_file() and not (path / "spec.resolved.net").is_file():
+        raise UsageError(f"{path}: not a run folder: it holds no spec.net")
+    for folder in (path, path / "weights", path / "state"):
+        if folder.is_dir():
+            sweep(folder)
+    return RunFolder(path)
+
+
+def find(run: Path, last: bool = False) -> Located:
+    """The weights that `run`, a run folder or a weights file, stands for: the best ones, or the last where `last` or there are no best.
+
+    Raises UsageError where nothing is there, or the folder holds no weights.
+    """
+    run = Path(run)
+    if run.is_file():
+        inside = run.parent.name == "weights" and (run.parent.parent / "spec.net").is_file()
+        return Located(run, RunFolder(run.parent.parent) if inside else None)
+    if not run.exists():
+        raise UsageError(f"{run}: no such run folder or weights file")
+    folder = open_run_folder(run)
+    for path in (folder.last,) if last else (folder.best, folder.last):
+        if path.is_file():
+            return Located(path, folder)
+    raise UsageError(f"{run}: the run holds no weights; it was stopped before the first was saved")
+
+
+def _claim_given(run_dir: Path) -> Path:
+    if run_dir.exists() and not run_dir.is_dir():
+        raise UsageError(f"{run_dir}: is a file; --run-dir names a folder that is new or empty")
+    if run_dir.is_dir() and any(run_dir.iterdir()):
+        raise UsageError(f"{run_dir}: is not empty; --run-dir names a folder that is new or empty")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return run_dir
+
+
+def _claim_numbered(name: str, runs: Path) -> Path:
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "run"
+    runs.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        path = runs / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()  # fails where another run has just taken the name
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("count never ends")
+
+
+def _csv_line(values: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(["" if value is None else repr(_plain(value)) for value in values])
+    return text.getvalue()
+
+
+def _plain(value: Any) -> int | float:
+    number: int | float = value.item() if hasattr(value, "item") else value
+    return number
+
+
+def _json_value(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
