@@ -7,6 +7,9 @@ from typing import Any
 
 from netspec.base.text import Source, Span
 
+WIDEST = 200
+"""Characters of a source line that a message shows."""
+
 
 @dataclass(frozen=True)
 class Diagnostic:
@@ -63,10 +66,10 @@ class Diagnostic:
         lines = [f"{self.severity}[{self.code}]: {self.message}"]
         if self.source is not None and self.span is not None:
             gutter = max(4, len(str(self.line)) + 1)
-            text = self.source.line(self.line)
-            marked = text[self.column - 1 : self.end_column - 1]
+            text, first, last = _window(self.source.line(self.line), self.column - 1, self.end_column - 1)
+            marked = text[first:last]
             # tabs before the caret stay tabs, so that it stands under the words in any terminal
-            lead = "".join("\t" if letter == "\t" else " " for letter in text[: self.column - 1])
+            lead = "".join("\t" if letter == "\t" else " " for letter in text[:first])
             lines.append(f"  --> {self.path}:{self.line}:{self.column}")
             lines.append(f"{self.line:>{gutter}} | {text}")
             lines.append(f"{'':>{gutter}} | {lead}{'^' * max(1, len(marked))} {self.label}".rstrip())
@@ -76,3 +79,13 @@ class Diagnostic:
         if self.help:
             lines.append(f"   = help: {self.help}")
         return "\n".join(lines)
+
+
+def _window(text: str, first: int, last: int) -> tuple[str, int, int]:
+    """The part of a line that is shown, and the marked columns in it: a very long line is cut around them."""
+    if len(text) <= WIDEST:
+        return text, first, last
+    start = max(0, min(first - WIDEST // 4, len(text) - WIDEST))
+    shown = text[start : start + WIDEST]
+    before, after = "..." if start else "", "..." if start + WIDEST < len(text) else ""
+    return f"{before}{shown}{after}", first - start + len(before), min(last - start, len(shown)) + len(before)

@@ -25,6 +25,14 @@ class Entry(BaseModel):
         return next(iter(cls.model_fields), None)
 
 
+def refuse_unfinished(entry: type[Entry], missing: list[str]) -> None:
+    """Raises TypeError where a named class lacks a part of its contract, and takes its name away so that no registry finds it."""
+    if missing:
+        name = entry.name
+        del entry.name
+        raise TypeError(f"{name}: {entry.__name__} lacks {', '.join(missing)}")
+
+
 def _pair(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.entry import Entry
+from netspec.base.entry import Entry, refuse_unfinished
 from netspec.base.errors import Problem
 from netspec.base.initializer import Initializer
 from netspec.base.shape import Shape
@@ -121,11 +121,9 @@ class Layer(Entry):
         missing += [name for name in abstract if name not in missing]
         if not (cls.__doc__ or "").strip():
             missing.append("docstring")
-        if missing:
-            raise TypeError(f"layer {cls.name}: {cls.__name__} lacks {', '.join(missing)}")
         if not cls.kind:
-            kinds = "Pointwise, Normalization, Contraction, Window, Rearrangement, Head"
-            raise TypeError(f"layer {cls.name}: {cls.__name__} derives from no kind; subclass one of {kinds}")
+            missing.append("a kind to derive from: Pointwise, Normalization, Contraction, Window, Rearrangement or Head")
+        refuse_unfinished(cls, missing)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         """Trained arrays by name, for one input row of `shape`."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.entry import Entry
+from netspec.base.entry import Entry, refuse_unfinished
 from netspec.base.kinds import Target
 
 
@@ -30,8 +30,8 @@ class Loss(Entry):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         missing = [part for part in ("target", "row") if not hasattr(cls, part)] + sorted(getattr(cls, "__abstractmethods__", ()))
-        if "name" in cls.__dict__ and missing:
-            raise TypeError(f"loss {cls.name}: {cls.__name__} lacks {', '.join(missing)}")
+        if "name" in cls.__dict__:
+            refuse_unfinished(cls, missing)
 
     def constants(self) -> dict[str, float | int]:
         return {name: float(getattr(self, name)) for name in type(self).model_fields}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from netspec.base.entry import Entry
+from netspec.base.entry import Entry, refuse_unfinished
 
 
 class Optimizer(Entry):
@@ -25,8 +25,8 @@ class Optimizer(Entry):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if "name" in cls.__dict__ and not hasattr(cls, "update"):
-            raise TypeError(f"optimizer {cls.name}: {cls.__name__} lacks update")
+        if "name" in cls.__dict__:
+            refuse_unfinished(cls, [] if hasattr(cls, "update") else ["update"])
 
     def constants(self) -> dict[str, float]:
         """Template parameters that stay the same; computed in float64."""

@@ -1,0 +1,361 @@
+"""Laws that hold for every layer, loss and optimiser, whoever wrote it. A law raises AssertionError where it is broken."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from runners import Arrays, Runner
+
+from netspec.base.errors import Problem, UsageError
+from netspec.base.kinds import Contraction, Head, Pointwise, Product, Window
+from netspec.base.layer import Array, BadSample, Layer, ReferenceContext
+from netspec.base.loss import Loss
+from netspec.base.optimizer import Optimizer
+from netspec.base.shape import Shape, size
+
+ROWS = (1, 5)
+FORMS = (False, True)
+STEP = 1e-5  # truncation and rounding of a central difference are then both near 1e-11
+
+
+def arrays(layer: Layer, shape: Shape, seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Parameters and state at random; scales and variances around 1."""
+    draw = np.random.default_rng(seed)
+    parameters = {name: draw.normal(p.constant, 0.5, p.shape) for name, p in layer.parameters(shape).items()}
+    state = {name: np.abs(draw.normal(s.initial, 0.3, s.shape)) + 0.1 for name, s in layer.state(shape).items()}
+    return parameters, state
+
+
+def batch(shape: Shape, rows: int, seed: int = 1) -> tuple[Array, NDArray[np.uint32]]:
+    """Input rows, and the random words that belong to them."""
+    draw = np.random.default_rng(seed)
+    return draw.normal(0, 1.5, (rows, *shape)), draw.integers(0, 2**32, (rows, *shape), dtype=np.uint32)
+
+
+def close(found: Any, wanted: Any, tolerance: float) -> None:
+    """Equal to `tolerance` times the larger of 1 and the largest wanted element."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.shape == wanted.shape, f"shape {found.shape}, and not {wanted.shape}"
+    error = np.abs(found - wanted).max(initial=0) / max(1.0, np.abs(wanted).max(initial=0))
+    assert error <= tolerance, f"off by {error:.2g}, allowed {tolerance:.2g}"
+
+
+def forward_equals_reference(run: Runner, layer: Layer, shape: Shape, tolerance: float = 1e-12) -> None:
+    parameters, state = arrays(layer, shape)
+    for rows in ROWS:
+        x, bits = batch(shape, rows)
+        for train in FORMS:
+            context = ReferenceContext(train, bits)
+            close(run.forward(layer, x, parameters, state, context), layer.reference(x, parameters, state, context), tolerance)
+
+
+def shape_rule_equals_arrays(layer: Layer, shape: Shape) -> None:
+    parameters, state = arrays(layer, shape)
+    for rows in ROWS:
+        x, bits = batch(shape, rows)
+        for train in FORMS:
+            y = layer.reference(x, parameters, state, ReferenceContext(train, bits))
+            assert y.shape == (rows, *layer.output_shape(shape)), f"{y.shape} from the reference, {layer.output_shape(shape)} by the rule"
+            assert y.dtype == np.float64
+
+
+def slope(value: Callable[[Array], float], at: Array, direction: Array) -> float | None:
+    """The derivative of `value` along `direction` by a central difference; None where a kink lies within the step."""
+    ahead, here, behind = (value(at + way * STEP * direction) for way in (1, 0, -1))
+    bend = abs(ahead - 2 * here + behind) / STEP
+    smooth = bend <= 100 * STEP * np.sum(direction**2)
+    return (ahead - behind) / (2 * STEP) if smooth else None
+
+
+def projections_agree(value: Callable[[Array], float], at: Array, gradient: Array, tolerance: float, seed: int = 2) -> None:
+    """The gradient projected on three random directions equals the numeric derivative of `value` along them."""
+    assert gradient.shape == at.shape, f"gradient {gradient.shape} of an array {at.shape}"
+    draw = np.random.default_rng(seed)
+    for _ in range(3):
+        direction = draw.normal(size=at.shape)
+        numeric = slope(value, at, direction)
+        assert numeric is not None, "a kink at the sampled point: draw another"
+        projected = float(np.sum(gradient * direction))
+        error = abs(projected - numeric) / max(abs(projected) + abs(numeric), 1e-3)
+        assert error <= tolerance, f"{projected:.12g} by backward, {numeric:.12g} numerically"
+
+
+def backward_equals_numeric(run: Runner, layer: Layer, shape: Shape, tolerance: float = 1e-6) -> None:
+    parameters, state = arrays(layer, shape)
+    for rows in ROWS:
+        x, bits = batch(shape, rows)
+        for train in FORMS:
+            context = ReferenceContext(train, bits)
+            dy = np.random.default_rng(3).normal(size=(rows, *layer.output_shape(shape)))
+            dx, grads = run.backward(layer, dy, x, parameters, state, context)
+            assert set(grads) == set(parameters), f"gradients of {sorted(grads)}, parameters {sorted(parameters)}"
+            for name, gradient in {"x": dx, **grads}.items():
+                value = projected_output(layer, name, dy, x, parameters, state, context)
+                projections_agree(value, x if name == "x" else parameters[name], gradient, tolerance)
+
+
+def projected_output(
+    layer: Layer, name: str, dy: Array, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext
+) -> Callable[[Array], float]:
+    """sum(dy * reference) as a function of x or of one parameter."""
+
+    def value(at: Array) -> float:
+        changed = parameters if name == "x" else {**parameters, name: at}
+        return float(np.sum(dy * layer.reference(at if name == "x" else x, changed, state, context)))
+
+    return value
+
+
+def first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: Shape) -> None:
+    """On a constant image a maximum sends each gradient to one element, the first inside its window; a mean to all of them alike."""
+    assert isinstance(layer, Window)
+    window = layer.geometry(shape)
+    x, dy = np.full((1, *shape), 0.5), np.ones((1, *layer.output_shape(shape)))
+    dx, _ = run.backward(layer, dy, x, {}, {}, ReferenceContext(True))
+    expected = np.zeros(shape[1:])
+    for i in range(window.output[1]):
+        for j in range(window.output[2]):
+            top, left = i * window.stride[0] - window.margins[0], j * window.stride[1] - window.margins[2]
+            rows = slice(max(top, 0), top + window.kernel[0]), slice(max(left, 0), left + window.kernel[1])
+            if layer.first_only:
+                expected[rows[0].start, rows[1].start] += 1
+            else:
+                expected[rows] += 1 / expected[rows].size
+    close(dx, np.broadcast_to(expected, (1, *shape)), 1e-12)
+
+
+def nan_goes_through(run: Runner, layer: Layer, shape: Shape) -> None:
+    """A NaN in stays a NaN, so that the loss shows it; all random words are those of a kept element."""
+    assert isinstance(layer, Pointwise)
+    bits = np.full((1, *shape), 2**32 - 1, np.uint32)
+    y = run.forward(layer, np.full((1, *shape), np.nan), {}, {}, ReferenceContext(True, bits))
+    assert np.isnan(y).all(), "a NaN got lost"
+
+
+def extremes_are_finite(run: Runner, layer: Layer) -> None:
+    """Huge inputs give finite outputs and gradients, and NumPy has nothing to warn about."""
+    assert isinstance(layer, Pointwise)
+    x = np.array([[-1e30, -1e4, -100.0, -0.0, 0.0, 100.0, 1e4, 1e30]])
+    context = ReferenceContext(True, np.full(x.shape, 2**32 - 1, np.uint32))
+    y = run.forward(layer, x, {}, {}, context)
+    dx, _ = run.backward(layer, np.ones_like(x), x, {}, {}, context)
+    assert np.isfinite(y).all(), "an output overflowed"
+    assert np.isfinite(dx).all(), "a gradient overflowed"
+
+
+def onnx_equals_reference(layer: Layer, shape: Shape, evaluate: Callable[..., Array], tolerance: float = 1e-5) -> None:
+    """`evaluate(form, arrays, x, output shape)` runs the ONNX form in float32; compared with the test form of the reference."""
+    parameters, state = arrays(layer, shape)
+    form = layer.onnx(shape)
+    for rows in ROWS:
+        x, _ = batch(shape, rows)
+        y = evaluate(form, {**parameters, **state}, x, layer.output_shape(shape))
+        close(y, layer.reference(x, parameters, state, ReferenceContext(False)), tolerance)
+
+
+class Counting:
+    """A number that counts comparisons, arithmetic and functions; a sign change and an absolute value are free."""
+
+    done = 0
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def __neg__(self) -> Counting:
+        return Counting(-self.number)
+
+    def __abs__(self) -> Counting:
+        return Counting(abs(self.number))
+
+    @classmethod
+    def counted(cls, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*values: Any) -> Any:
+            cls.done += 1
+            result = function(*(value.number if isinstance(value, Counting) else value for value in values))
+            return result if isinstance(result, bool) else Counting(float(result))
+
+        return call
+
+
+for _name in ("add", "sub", "mul", "truediv", "lt", "le", "gt", "ge"):
+    setattr(Counting, f"__{_name}__", Counting.counted(getattr(operator, _name)))
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(Counting, f"__r{_name}__", Counting.counted(lambda right, left, name=_name: getattr(operator, name)(left, right)))
+for _name in ("exp", "log", "tanh", "sqrt", "log1p"):  # NumPy calls these methods on objects
+    setattr(Counting, _name, Counting.counted(getattr(np, _name)))
+
+
+def most_operations(template: Callable[..., Any], **named: float) -> int:
+    """The operations of one call of the template, on the costlier of two inputs."""
+    counts = []
+    for x in (-0.7, 0.7):
+        Counting.done = 0
+        given = {"x": x, "bits": 2**32 - 1, **named}
+        template(**{name: Counting(given[name]) for name in inspect.signature(template).parameters})
+        counts.append(Counting.done)
+    return max(counts)
+
+
+def flops_are_counted(layer: Layer, shape: Shape) -> None:
+    """Declared FLOPs of one row equal the operations that the templates, or the products, take."""
+    outputs = size(layer.output_shape(shape))
+    if isinstance(layer, Pointwise):
+        counted = most_operations(layer.forward, **layer.constants()) * size(shape)
+    elif isinstance(layer, Window):
+        fold, finish = (most_operations(template, total=0.3, count=2) for template in (layer.fold, layer.finish))
+        counted = outputs * (fold * size(layer.geometry(shape).kernel) + finish)
+    elif isinstance(layer, Contraction):
+        geometry = layer.geometry(shape)
+        depth = geometry.depth if isinstance(geometry, Product) else geometry.input[0] * size(geometry.kernel)
+        counted = outputs * (2 * depth + ("b" in layer.parameters(shape)))
+    elif layer.kind == "normalization":
+        counted = 7 * size(shape)  # mean 1, variance 3, and (x - mean) * scale + shift
+    else:
+        counted = 0
+    assert layer.flops(shape) == counted, f"{layer.flops(shape)} declared, {counted} counted"
+
+
+def refusal(layer: Layer, shape: Shape) -> Problem | None:
+    try:
+        layer.output_shape(shape)
+    except Problem as found:
+        return found
+    return None
+
+
+def bad_sample_gives_its_message(layer: Layer, bad: BadSample) -> None:
+    found = refusal(layer, bad.shape)
+    assert found, f"{bad.call} took {bad.shape}"
+    assert found.code == bad.code, f"{found.code}, and not {bad.code}"
+    assert bad.message in str(found), f"{found} does not say {bad.message}"
+    assert found.argument is None or found.argument in type(layer).model_fields
+
+
+def uses_only_numpy(template: Callable[..., Any]) -> None:
+    """A template's source is copied into kernels: it may name np and range, and close over nothing."""
+    used = {step.argval for step in dis.get_instructions(template) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    assert used <= {"np", "range"}, f"names {sorted(used)}"
+    assert not template.__code__.co_freevars, f"closes over {template.__code__.co_freevars}"
+    assert template.__defaults__ is None
+
+
+def labels_for(loss: Loss, rows: int, columns: int, seed: int = 4) -> NDArray[Any]:
+    draw = np.random.default_rng(seed)
+    if loss.target == "class":
+        return draw.integers(0, columns, rows)
+    return draw.integers(0, 2, (rows, columns)).astype(float) if loss.target == "binary" else draw.normal(size=(rows, columns))
+
+
+def loss_equals_reference(run: Runner, loss: Loss, rows: int, columns: int, tolerance: float = 1e-12) -> None:
+    scores = np.random.default_rng(5).normal(0, 2, (rows, columns))
+    labels = labels_for(loss, rows, columns)
+    found, _ = run.loss(loss, scores, labels)
+    close(found, loss.reference(scores, labels), tolerance)
+
+
+def loss_gradient_equals_numeric(run: Runner, loss: Loss, rows: int, columns: int, tolerance: float = 1e-6) -> None:
+    scores = np.random.default_rng(5).normal(0, 2, (rows, columns))
+    labels = labels_for(loss, rows, columns)
+    _, gradient = run.loss(loss, scores, labels)
+    projections_agree(lambda at: loss.reference(at, labels), scores, gradient, tolerance)
+
+
+def loss_is_stable(run: Runner, loss: Loss) -> None:
+    """Scores of 1e4 give a finite loss and gradient without a warning; a NaN score gives a NaN loss."""
+    scores = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4]])
+    labels = np.array([1, 2]) if loss.target == "class" else np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+    value, gradient = run.loss(loss, scores, labels)
+    assert np.isfinite(value), "the loss overflowed"
+    assert np.isfinite(gradient).all(), "the gradient overflowed"
+    scores[1, 0] = np.nan
+    assert np.isnan(run.loss(loss, scores, labels)[0]), "a NaN got lost"
+
+
+def row_reads_before_it_writes(loss: Loss) -> None:
+    """The gradient may take the place of the scores."""
+    scores = np.random.default_rng(5).normal(0, 2, 4)
+    labels = labels_for(loss, 1, 4)[0]
+    gradient, shared = np.empty(4), scores.copy()
+    apart = loss.row(scores, labels, gradient, 0.5, **loss.constants())
+    together = loss.row(shared, labels, shared, 0.5, **loss.constants())
+    close(together, apart, 0)
+    close(shared, gradient, 0)
+
+
+def update(optimizer: Optimizer, w: Any, g: Any, slots: dict[str, Any], t: int) -> tuple[Any, dict[str, Any]]:
+    """One update by the template; new w and slots."""
+    number = np.asarray(w).dtype.type  # a kernel has every constant in the dtype of w
+    more = {name: number(value) for name, value in {**optimizer.constants(), **optimizer.scalars(t), "lr": optimizer.lr}.items()}
+    w, *new = optimizer.update(w=w, g=g, **slots, **more)
+    assert len(new) == len(optimizer.slots), f"{len(new)} new slots, {len(optimizer.slots)} declared"
+    return w, dict(zip(optimizer.slots, new, strict=True))
+
+
+def arrays_equal_scalars(optimizer: Optimizer) -> None:
+    """Three updates of an array are those of its elements, and leave what was given untouched."""
+    draw = np.random.default_rng(6)
+    gradients = draw.normal(size=(3, 7))
+    w, slots = draw.normal(size=7), {name: np.zeros(7) for name in optimizer.slots}
+    single = [(float(element), dict.fromkeys(optimizer.slots, 0.0)) for element in w]
+    for t, g in enumerate(gradients, start=1):
+        before = w.copy()
+        w_new, slots_new = update(optimizer, w, g, slots, t)
+        close(w, before, 0)
+        single = [update(optimizer, *one[:1], float(e), one[1], t) for one, e in zip(single, g, strict=True)]
+        w, slots = w_new, slots_new
+    close(w, np.array([one[0] for one in single]), 1e-15)
+
+
+def descends(optimizer: Optimizer) -> None:
+    """From 1, 500 updates of at most 1e-2 on w^2 / 2 come near the minimum, from either side."""
+    w, slots = np.array([1.0, -1.0]), {name: np.zeros(2) for name in optimizer.slots}
+    fast = optimizer.model_copy(update={"lr": 1e-2})
+    for t in range(1, 501):
+        w, slots = update(fast, w, w, slots, t)
+    assert np.abs(w).max() < 0.05, f"ended at {w}"
+
+
+def keeps_float32(optimizer: Optimizer) -> None:
+    """Updates in float32 stay float32 and near those in float64, also where 1 - beta is small."""
+    g = np.random.default_rng(6).normal(size=(10, 5))
+    fast = optimizer.model_copy(update={"lr": 0.1})
+    results = {}
+    for dtype in (np.float32, np.float64):
+        w, slots = np.ones(5, dtype), {name: np.zeros(5, dtype) for name in optimizer.slots}
+        for t, row in enumerate(g.astype(dtype), start=1):
+            w, slots = update(fast, w, row, slots, t)
+        assert w.dtype == dtype
+        results[dtype] = w
+    close(results[np.float32], results[np.float64], 1e-6)
+
+
+def probabilities_of(head: Head, scores: Array) -> Array | None:
+    """None where the head refuses, as one without probabilities does."""
+    try:
+        return head.predict_proba(scores)
+    except UsageError:
+        return None
+
+
+def head_is_consistent(head: Head) -> None:
+    """Probabilities sum to 1 where classes exclude each other, and the most probable class is the predicted one."""
+    for classes in (2, 5):
+        scores = np.random.default_rng(7).normal(0, 300, (9, head.scores(classes)))
+        predicted, probabilities = head.predict(scores), probabilities_of(head, scores)
+        assert len(predicted) == 9
+        assert head.target != "value" or probabilities is None, "values have no probabilities"
+        if probabilities is None:
+            continue
+        assert probabilities.shape == (9, classes)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        if predicted.ndim == 1:
+            close(probabilities.sum(axis=1), np.ones(9), 1e-12)
+            assert (probabilities.argmax(axis=1) == predicted).all()
+        else:
+            assert ((probabilities > 0.5) == predicted).all()

@@ -1,0 +1,220 @@
+"""The laws of laws.py over everything registered, by its samples, and for each law something broken that it must reject. Names no entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import broken
+import laws
+import numpy as np
+import onnx_runs
+import pytest
+from calls import layer_of
+from runners import Runner, Templates
+
+from netspec.base.entry import Entry
+from netspec.base.kinds import Head, Pointwise, Window
+from netspec.base.layer import Layer, Sample
+from netspec.base.loss import Loss
+from netspec.base.optimizer import Optimizer
+from netspec.catalog.registry import entries
+
+RUNNERS: dict[str, Runner] = {"templates": Templates()}
+LAYERS = [*entries(Layer).values(), *(layer.head_form for layer in entries(Layer).values() if layer.head_form)]
+LOSSES = list(entries(Loss).values())
+OPTIMIZERS = list(entries(Optimizer).values())
+ROWS_AND_COLUMNS = [(1, 1), (1, 2), (5, 3), (17, 10)]
+
+
+def samples(kind: type[Layer] = Layer) -> list[Any]:
+    return [
+        pytest.param(layer_of(sample.call, layer), sample.shape, id=f"{layer.__name__}-{sample.call}-{'x'.join(map(str, sample.shape))}")
+        for layer in LAYERS
+        if issubclass(layer, kind)
+        for sample in layer.samples
+    ]
+
+
+def bad_samples() -> list[Any]:
+    return [pytest.param(layer_of(bad.call, layer), bad, id=bad.call) for layer in LAYERS for bad in layer.bad_samples]
+
+
+@pytest.fixture(params=RUNNERS)
+def run(request: pytest.FixtureRequest) -> Runner:
+    return RUNNERS[request.param]
+
+
+over_samples = pytest.mark.parametrize(("layer", "shape"), samples())
+over_losses = pytest.mark.parametrize("loss", [loss() for loss in LOSSES], ids=lambda loss: loss.name)
+over_sizes = pytest.mark.parametrize(("rows", "columns"), ROWS_AND_COLUMNS)
+over_optimizers = pytest.mark.parametrize("optimizer", [optimizer() for optimizer in OPTIMIZERS], ids=lambda optimizer: optimizer.name)
+
+
+@over_samples
+def test_forward_equals_reference(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.forward_equals_reference(run, layer, shape)
+
+
+@over_samples
+def test_backward_equals_numeric(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.backward_equals_numeric(run, layer, shape)
+
+
+@over_samples
+def test_shape_rule_equals_arrays(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.shape_rule_equals_arrays(layer, shape)
+
+
+@over_samples
+def test_onnx_equals_reference(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.onnx_equals_reference(layer, shape, onnx_runs.evaluate)
+
+
+@over_samples
+def test_flops_are_counted(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.flops_are_counted(layer, shape)
+
+
+@pytest.mark.parametrize(("layer", "shape"), samples(Window))
+def test_first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.first_of_equals_gets_the_gradient(run, layer, shape)
+
+
+@pytest.mark.parametrize(("layer", "shape"), samples(Pointwise))
+def test_nan_goes_through_and_extremes_are_finite(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.nan_goes_through(run, layer, shape)
+    laws.extremes_are_finite(run, layer)
+
+
+@pytest.mark.parametrize(("layer", "shape"), samples(Head))
+def test_heads_predict_what_their_probabilities_say(layer: Layer, shape: tuple[int, ...]) -> None:
+    assert isinstance(layer, Head)
+    laws.head_is_consistent(layer)
+
+
+def test_losses_of_heads_exist() -> None:
+    for layer in LAYERS:
+        if issubclass(layer, Head):
+            assert {entries(Loss)[name].target for name in layer.losses} == {layer.target}
+
+
+@pytest.mark.parametrize(("layer", "bad"), bad_samples())
+def test_bad_samples_give_their_message(layer: Layer, bad: Any) -> None:
+    laws.bad_sample_gives_its_message(layer, bad)
+
+
+def templates() -> list[Any]:
+    found = [(entry, part) for entry in LAYERS for part in entry.parts if callable(getattr(entry, part))]
+    found += [(loss, "row") for loss in LOSSES] + [(optimizer, "update") for optimizer in OPTIMIZERS]
+    return [pytest.param(getattr(entry, part), id=f"{entry.name}-{part}") for entry, part in found]
+
+
+@pytest.mark.parametrize("template", templates())
+def test_templates_use_only_numpy(template: Callable[..., Any]) -> None:
+    laws.uses_only_numpy(template)
+
+
+@over_losses
+@over_sizes
+def test_loss_equals_reference(run: Runner, loss: Loss, rows: int, columns: int) -> None:
+    laws.loss_equals_reference(run, loss, rows, columns)
+
+
+@over_losses
+@over_sizes
+def test_loss_gradient_equals_numeric(run: Runner, loss: Loss, rows: int, columns: int) -> None:
+    laws.loss_gradient_equals_numeric(run, loss, rows, columns)
+
+
+@over_losses
+def test_loss_is_stable(run: Runner, loss: Loss) -> None:
+    laws.loss_is_stable(run, loss)
+    laws.row_reads_before_it_writes(loss)
+
+
+@over_optimizers
+def test_optimizer_laws(optimizer: Optimizer) -> None:
+    laws.arrays_equal_scalars(optimizer)
+    laws.descends(optimizer)
+    laws.keeps_float32(optimizer)
+
+
+def rejects(law: Callable[..., None], *arguments: Any) -> None:
+    with pytest.raises((AssertionError, RuntimeWarning, ValueError)):
+        law(*arguments)
+
+
+def on_first_sample(law: Callable[..., None], layer: type[Layer], *more: Any) -> Callable[[Runner], None]:
+    sample: Sample = layer.samples[0]
+
+    def judge(run: Runner) -> None:
+        given = (layer_of(sample.call, layer), sample.shape, *more)
+        law(*((run, *given) if "run" in law.__annotations__ else given))
+
+    return judge
+
+
+CONTROLS: dict[str, Callable[[Runner], None]] = {
+    "forward: other function": on_first_sample(laws.forward_equals_reference, broken.AbsoluteRelu),
+    "forward: shift forgotten": on_first_sample(laws.forward_equals_reference, broken.ShiftlessNorm),
+    "forward: margins count": on_first_sample(laws.forward_equals_reference, broken.ShiftedConv),
+    "forward: smallest": on_first_sample(laws.forward_equals_reference, broken.MinimumPool),
+    "backward: wrong derivative": on_first_sample(laws.backward_equals_numeric, broken.LinearTanh),
+    "backward: scale forgotten": on_first_sample(laws.backward_equals_numeric, broken.UnscaledDropout),
+    "backward: mean forgotten": on_first_sample(laws.backward_equals_numeric, broken.MeanlessNorm),
+    "backward: whole share": on_first_sample(laws.backward_equals_numeric, broken.GreedyAverage),
+    "shape rule": on_first_sample(laws.shape_rule_equals_arrays, broken.TallConv),
+    "onnx: attribute forgotten": on_first_sample(laws.onnx_equals_reference, broken.SlopelessOnnx, onnx_runs.evaluate),
+    "flops: adds forgotten": on_first_sample(laws.flops_are_counted, broken.CheapConv),
+    "flops: an operation too few": on_first_sample(laws.flops_are_counted, broken.CheapSigmoid),
+    "first: all of them": on_first_sample(laws.first_of_equals_gets_the_gradient, broken.SharingPool),
+    "nan: lost": on_first_sample(laws.nan_goes_through, broken.HidingRelu),
+    "extremes: overflow": lambda run: laws.extremes_are_finite(run, broken.NaiveSigmoid()),
+    "bad sample: taken": lambda run: laws.bad_sample_gives_its_message(broken.WidePool(pad=2), broken.WidePool.bad_samples[-1]),
+    "template: a global": lambda run: laws.uses_only_numpy(broken.MathTanh.forward),
+    "template: a closure": lambda run: laws.uses_only_numpy(lambda x: x if run else -x),
+    "head: wrong class": lambda run: laws.head_is_consistent(broken.ReversedSoftmax()),
+    "loss: other value": lambda run: laws.loss_equals_reference(run, broken.HalfSquare(), 5, 3),
+    "loss: gradient of another": lambda run: laws.loss_gradient_equals_numeric(run, broken.HalfSquare(), 5, 3),
+    "loss: label's gradient forgotten": lambda run: laws.loss_gradient_equals_numeric(run, broken.ForgetfulHinge(), 5, 3),
+    "loss: overflow": lambda run: laws.loss_is_stable(run, broken.UnshiftedCrossEntropy()),
+    "loss: nan lost": lambda run: laws.loss_is_stable(run, broken.HidingHinge()),
+    "loss: reads after writing": lambda run: laws.row_reads_before_it_writes(broken.LateCrossEntropy()),
+    "optimizer: a branch": lambda run: laws.arrays_equal_scalars(broken.BranchingSgd(nesterov=True)),
+    "optimizer: writes in place": lambda run: laws.arrays_equal_scalars(broken.OverwritingSgd()),
+    "optimizer: a slot too many": lambda run: laws.arrays_equal_scalars(broken.ForgetfulAdam()),
+    "optimizer: uphill": lambda run: laws.descends(broken.ClimbingSgd()),
+    "optimizer: 1 - beta in float32": lambda run: laws.keeps_float32(broken.RoundedAdam()),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_the_law_rejects(run: Runner, control: str) -> None:
+    rejects(CONTROLS[control], run)
+
+
+def parts_of(layer: type[Layer]) -> list[str]:
+    abstract = {name for base in layer.__mro__[1:] for name in getattr(base, "__abstractmethods__", ())}
+    return [part for part in (*layer.parts, "samples", "bad_samples", *sorted(abstract), "__doc__") if part in layer.__dict__]
+
+
+def rebuilt(layer: type[Layer], without: str) -> type[Entry]:
+    """The class made anew from its own members but one, under a name of its own."""
+    kept = {key: member for key, member in layer.__dict__.items() if key in (*parts_of(layer), "__module__", "__doc__", "geometry")}
+    fields = {name: layer.model_fields[name] for name in layer.model_fields}
+    kept |= fields | {"name": "unfinished", "__annotations__": {"name": ClassVar[str], **dict.fromkeys(fields, Any)}}
+    kept.pop(without, None)
+    return type(Entry)(layer.__name__, layer.__bases__, kept)
+
+
+@pytest.mark.parametrize(("layer", "part"), [(layer, part) for layer in LAYERS for part in parts_of(layer)])
+def test_a_missing_part_fails_when_the_class_is_created(layer: type[Layer], part: str) -> None:
+    with pytest.raises(TypeError, match=rf"unfinished: {layer.__name__} lacks .*{part.strip('_').replace('doc', 'docstring')}"):
+        rebuilt(layer, without=part)
+    assert "unfinished" not in entries(Layer)
+
+
+def test_slope_finds_kinks() -> None:
+    assert laws.slope(lambda at: float(np.abs(at).sum()), np.zeros(3), np.ones(3)) is None
+    assert laws.slope(lambda at: float(np.sin(at).sum()), np.zeros(3), np.ones(3)) == pytest.approx(3, abs=1e-9)
