@@ -108,6 +108,8 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(stream)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{name}: damaged: {_first_line(error)}") from None
     except DAMAGE as error:
         raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({_first_line(error)})") from None
     if any(side < 0 for side in shape):

@@ -46,7 +46,7 @@ def prepare(
     `target` is the head's; `score_shape` the shape of one row of scores, for `value`. Raises DataError naming row and column,
     Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
     """
-    name = section.source.name if section.source is not None else "data"
+    name = section.path or (section.source.name if section.source is not None else "data")
     y = as_labels(dataset.rows.y, f"{name}: y")
     labels = _known_labels(dataset, y, target, classes, name)
     classes = classes if classes is not None else count_classes(y, labels, target, f"{name}: y")

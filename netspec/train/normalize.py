@@ -69,8 +69,10 @@ def fit_normalization(x: NDArray[Any], kind: str) -> Normalization | None:
     axes = (0, 2, 3) if kind == "per_channel" and rank == 3 else (0,)
     low, high = _extremes(x, axes)
     count = x.size // max(1, low.size)
-    mean = sum((chunk.sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(())) / count
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        # around the smallest value, sums of numbers far from zero lose no digits
+        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+        mean = low + above / count
         squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
     constant = low == high
     shift, scale = np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(squares / count))
