@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -294,7 +295,15 @@ def test_class_numbers_in_every_form(y):
 
 
 @pytest.mark.parametrize("target", ["class", "binary"])
-@pytest.mark.parametrize("y", [["cat", "ape", "cat"], np.array(["cat", "ape", "cat"], object), np.array([b"cat", b"ape", b"cat"])])
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["cat", "ape", "cat"],
+        np.array(["cat", "ape", "cat"], object),
+        np.array([b"cat", b"ape", b"cat"]),
+        np.array(["cat", "ape", "cat"], np.dtypes.StringDType()),
+    ],
+)
 def test_text_labels_come_back(target, y):
     given_array = np.array(["cat", "ape", "cat"])
     data = prepare_arrays(np.zeros((3, 1)), y, target)
@@ -664,6 +673,19 @@ def test_statistics_of_other_rows_are_refused():
         assert "cannot be normalised" in message(DataError, fitted.apply, x)
     assert "normalization.scale" in message(DataError, Normalization.from_tensors, "rescale", {"normalization.shift": np.zeros(1)})
     assert "allowed are" in message(DataError, Normalization.from_tensors, "whiten", {})
+
+
+@pytest.mark.parametrize("kind", ["per_feature", "per_channel", "rescale"])
+def test_statistics_need_no_more_memory_for_more_rows(kind):
+    x = np.ones((40_000, 1, 32, 32), np.uint8)  # 40 MB, and 320 MB as float64
+    peaks = {}
+    for name, work in {"chunked": lambda: fit_normalization(x, kind), "whole": lambda: x.astype(np.float64).mean(axis=0)}.items():
+        tracemalloc.start()
+        work()
+        peaks[name] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks["chunked"] < 40e6
+    assert peaks["whole"] > 300e6  # the control: what tracemalloc sees when all is converted at once
 
 
 def test_data_errors_exit_with_4():

@@ -30,6 +30,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
         raise DataError(f"{name}: its rows have different lengths") from None
     if array.dtype.kind == "O":
         array = _from_objects(array, name)
+    if array.dtype.kind == "T":  # NumPy's strings of any length
+        array = array.astype(np.str_)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind not in "buifU":
