@@ -28,10 +28,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
         array = np.asarray(y)
     except ValueError:
         raise DataError(f"{name}: its rows have different lengths") from None
-    if array.dtype.kind == "O":
+    if array.dtype.kind in "OT":  # T: NumPy's strings of any length
         array = _from_objects(array, name)
-    if array.dtype.kind == "T":  # NumPy's strings of any length
-        array = array.astype(np.str_)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind not in "buifU":
@@ -243,7 +241,7 @@ def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
             raise DataError(f"{name}: its rows have different lengths")
     texts = [isinstance(value, str) for value in array.reshape(-1).tolist()]
     if all(texts):
-        return array.astype(np.str_)
+        return np.array(array.tolist(), np.str_)
     if any(texts):
         raise DataError(f"{name}: a mixture of text and numbers; make all labels text or all numbers")
     plain = np.array(array.tolist())
