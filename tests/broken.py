@@ -62,8 +62,6 @@ class UnscaledDropout(Dropout):
 
 
 class SlopelessOnnx(LeakyRelu):
-    slope: float = 0.2
-
     def onnx(self, shape: tuple[int, ...]) -> OnnxForm:
         return OnnxForm((OnnxNode("LeakyRelu", ("x",), ("y",)),))
 

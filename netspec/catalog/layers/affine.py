@@ -52,4 +52,8 @@ class Affine(Contraction):
         return product + parameters["b"] if self.bias else product
 
     samples = (Sample("affine(7)", (5,)), Sample("affine(1, bias=false)", (33,)), Sample("affine(width=19, init=zeros)", (1,)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (
+        BadSample("affine(0)", (5,), "NS302", "`width` of affine must be a whole number of at least 1; this is 0"),
+        BadSample("affine(1.5)", (5,), "NS301", "`width` of affine must be a whole number"),
+        BadSample("affine(wdith=5)", (5,), "NS303", "affine has no argument `wdith`"),
+    )

@@ -70,4 +70,5 @@ class AvgPool(Window):
         BadSample("avgpool", (5,), "NS401", "avgpool needs an image"),
         BadSample("avgpool(3)", (2, 2, 5), "NS402", "a window of 3x3 is larger than the image 2x5"),
         BadSample("avgpool(2, pad=0x2)", (2, 5, 5), "NS403", "pad 0x2 is not smaller than the window 2x2"),
+        BadSample("avgpool(stride=2x0)", (2, 5, 5), "NS302", "`stride` of avgpool must be a whole number, or two as 3x5; this is 2x0"),
     )

@@ -59,4 +59,7 @@ class BatchNorm(Normalization):
         Sample("bn", (3, 5, 7)),
         Sample("bn(momentum=0)", (17, 1, 3)),
     )
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (
+        BadSample("bn(0)", (5,), "NS302", "`eps` of bn must be a number above 0; this is 0"),
+        BadSample("bn(momentum=1)", (5,), "NS302", "`momentum` of bn must be a number, at least 0 and below 1; this is 1"),
+    )

@@ -70,4 +70,6 @@ class Conv(Contraction):
     bad_samples = (
         BadSample("conv(4)", (5,), "NS401", "conv needs an image"),
         BadSample("conv(4, kernel=5x3, pad=0x1)", (3, 4, 4), "NS402", "a window of 5x3 is larger than the image 4x4 padded by 0x1"),
+        BadSample("conv(kernel=0)", (3, 4, 4), "NS302", "`kernel` of conv must be a whole number, or two as 3x5; this is 0"),
+        BadSample("conv(pad=valid)", (3, 4, 4), "NS301", "`pad` of conv must be same, a whole number, or two as 1x2; this is valid"),
     )

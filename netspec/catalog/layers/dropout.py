@@ -48,4 +48,8 @@ class Dropout(Pointwise):
         return x * (context.bits / 2**32 >= self.p) / (1 - self.p)
 
     samples = (Sample("dropout", (7,)), Sample("dropout(25%)", (3, 5, 7)), Sample("dropout(p=0)", (5,)), Sample("dropout(0.9)", (101,)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (
+        BadSample("dropout(1)", (5,), "NS302", "`p` of dropout must be a number, at least 0 and below 1; this is 1"),
+        BadSample("dropout(p=-0.1)", (5,), "NS302", "`p` of dropout must be a number, at least 0 and below 1; this is -0.1"),
+        BadSample("dropout(true)", (5,), "NS301", "`p` of dropout must be a number"),
+    )

@@ -29,4 +29,4 @@ class Flatten(Rearrangement):
         return x.reshape(len(x), -1)
 
     samples = (Sample("flatten", (3, 5, 7)), Sample("flatten", (4,)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (BadSample("flatten(3)", (5,), "NS304", "flatten takes no arguments"),)

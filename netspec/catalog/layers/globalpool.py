@@ -55,4 +55,7 @@ class GlobalPool(Window):
         return np.asarray(x.mean(axis=(2, 3)))
 
     samples = (Sample("globalpool", (3, 5, 7)), Sample("globalpool", (17, 1, 1)))
-    bad_samples = (BadSample("globalpool", (5,), "NS401", "globalpool needs an image"),)
+    bad_samples = (
+        BadSample("globalpool", (5,), "NS401", "globalpool needs an image"),
+        BadSample("globalpool(2)", (3, 5, 5), "NS304", "globalpool takes no arguments"),
+    )

@@ -30,4 +30,4 @@ class Identity(Rearrangement):
         return x
 
     samples = (Sample("id", (3, 5, 7)), Sample("id", (4,)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (BadSample("id(3)", (5,), "NS304", "id takes no arguments"),)

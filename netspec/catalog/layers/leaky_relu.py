@@ -40,4 +40,4 @@ class LeakyRelu(Pointwise):
         return np.maximum(x, 0) + self.slope * np.minimum(x, 0)
 
     samples = (Sample("leaky_relu", (7,)), Sample("leaky_relu(0.3)", (3, 5, 7)), Sample("leaky_relu(slope=0)", (1,)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (BadSample("leaky_relu(-1)", (5,), "NS302", "`slope` of leaky_relu must be a number of at least 0; this is -1"),)

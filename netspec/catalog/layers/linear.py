@@ -34,4 +34,4 @@ class Linear(Head):
         raise UsageError("linear gives values, not probabilities: call predict")
 
     samples = (Sample("linear", (1,)), Sample("linear", (7,)), Sample("linear", (3, 5, 7)))
-    bad_samples: ClassVar[tuple[BadSample, ...]] = ()
+    bad_samples = (BadSample("linear(3)", (5,), "NS304", "linear takes no arguments"),)

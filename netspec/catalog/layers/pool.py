@@ -72,4 +72,5 @@ class Pool(Window):
         BadSample("pool", (5,), "NS401", "pool needs an image"),
         BadSample("pool(3)", (2, 2, 5), "NS402", "a window of 3x3 is larger than the image 2x5"),
         BadSample("pool(2, pad=2)", (2, 5, 5), "NS403", "pad 2x2 is not smaller than the window 2x2"),
+        BadSample("pool(0)", (2, 5, 5), "NS302", "`window` of pool must be a whole number, or two as 3x5; this is 0"),
     )

@@ -34,4 +34,7 @@ class Softmax(Head):
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
     samples = (Sample("softmax", (10,)), Sample("softmax", (2,)))
-    bad_samples = (BadSample("softmax", (3, 4, 4), "NS404", "softmax needs a vector"),)
+    bad_samples = (
+        BadSample("softmax", (3, 4, 4), "NS404", "softmax needs a vector"),
+        BadSample("softmax(10)", (10,), "NS304", "softmax takes no arguments"),
+    )

@@ -33,4 +33,7 @@ class Svm(Head):
         raise UsageError("svm gives scores, not probabilities: use the head softmax, or call predict")
 
     samples = (Sample("svm", (10,)), Sample("svm", (2,)))
-    bad_samples = (BadSample("svm", (3, 4, 4), "NS404", "svm needs a vector"),)
+    bad_samples = (
+        BadSample("svm", (3, 4, 4), "NS404", "svm needs a vector"),
+        BadSample("svm(10)", (10,), "NS304", "svm takes no arguments"),
+    )
