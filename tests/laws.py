@@ -360,6 +360,6 @@ def head_is_consistent(head: Head) -> None:
         assert ((probabilities >= 0) & (probabilities <= 1)).all()
         if predicted.ndim == 1:
             close(probabilities.sum(axis=1), np.ones(9), 1e-12)
-            assert (probabilities.argmax(axis=1) == predicted).all()
+            assert (probabilities.argmax(axis=1) == predicted).all(), "the predicted class is not the most probable"
         else:
             assert ((probabilities > 0.5) == predicted).all()
