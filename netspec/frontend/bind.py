@@ -1,0 +1,252 @@
+"""A name with arguments to a catalogue entry: the class by name, the arguments by key, values checked, every error at its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.entry import Entry
+from netspec.base.errors import SpecError
+from netspec.base.layer import Layer
+from netspec.base.text import Source, Span
+from netspec.catalog.registry import entries
+from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
+from netspec.frontend.values import Content, Given, Items, Named, Parts, Sides, Value, show
+from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature
+
+EntryT = TypeVar("EntryT", bound=Entry)
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A value given for a key, and the words of both."""
+
+    value: Value
+    source: Source
+    span: Span
+
+
+Keys = dict[str, Key]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A checked entry, and which of its arguments the call and the defaults give."""
+
+    entry: Entry
+    explicit: frozenset[str] = frozenset()
+    from_defaults: frozenset[str] = frozenset()
+
+
+def find(contract: type[EntryT], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None) -> type[EntryT]:
+    """The entry of that name. Raises SpecError with the nearest name and all there are; `more` are further names with their signature."""
+    known = entries(contract)
+    if name in known:
+        return known[name]
+    noun = NOUNS[contract]
+    plural = "losses" if noun == "loss" else f"{noun}s"
+    every = [_short(entry) for entry in known.values()]
+    notes = [f"{plural}: {', '.join(every)}"]
+    if more:
+        notes.append(f"defs: {', '.join(more.values())}")
+    if name in LATER.get(contract, ()):
+        message = f"`{name}` is not in this version of netspec yet"
+        raise SpecError([Diagnostic("NS501", message, source, span, notes=tuple(notes))])
+    if contract is Layer and name.lower() in NOT_IN_LANGUAGE:
+        message = f"`{name}`: {NOT_IN_LANGUAGE[name.lower()]} are not in version 1 of the language".replace(
+            "recurrence are", "recurrence is"
+        )
+        raise SpecError([Diagnostic("NS202", message.replace("attention are", "attention is"), source, span, notes=tuple(notes))])
+    suggestion = _suggestion(name, [*known, *(more or ())])
+    code = "NS201" if contract is Layer else "NS208"
+    raise SpecError([Diagnostic(code, f"unknown {noun} `{name}`", source, span, notes=tuple(notes), help=suggestion)])
+
+
+def _short(entry: type[Entry]) -> str:
+    """`affine(width = 100)`: the name and its first argument."""
+    first = entry.positional()
+    if first is None or entry.model_fields[first].default is None:
+        return entry.name
+    return f"{entry.name}({signature(entry).split(' (')[0]})"
+
+
+def _suggestion(name: str, known: list[str]) -> str | None:
+    stem = name.rstrip("0123456789")
+    digits = name[len(stem) :]
+    if digits and stem in known:
+        return f"write {stem}({digits})"
+    if digits and stem.endswith("x") and stem[:-1] in known:
+        return f"a repeat follows brackets: [{stem[:-1]}]x{digits}"
+    other = OTHER_WORDS.get(name.lower())
+    near = other if other in known else nearest(name, known)
+    return f"did you mean `{near}`?" if near else None
+
+
+def bind(contract: type[Entry], named: Named, where: Value, defaults: Keys | None = None, more: Mapping[str, str] | None = None) -> Bound:
+    """The entry that a name or call stands for. `defaults` are used where the call is silent. Raises SpecError with all its errors."""
+    name_span = named.word.span if where.span.start <= named.word.span.start <= where.span.end else where.span
+    model = find(contract, named.word.text, where.source, name_span, more)
+    keys, errors = _by_key(model, named, where)
+    filled = {key: given for key, given in (defaults or {}).items() if key not in keys}
+    try:
+        entry = check(model, {**filled, **keys}, named.word.text, Value(named, where.source, name_span))
+    except SpecError as error:
+        raise SpecError([*errors, *error.diagnostics]) from None
+    if errors:
+        raise SpecError(errors)
+    return Bound(entry, frozenset(keys), frozenset(filled))
+
+
+def argument_spans(model: type[Entry], named: Named, where: Value) -> dict[str, Span]:
+    """The value of each argument of a call that was bound, as written in the text of `where`."""
+    keys, _ = _by_key(model, named, where)
+    return {key: given.value.span for key, given in keys.items() if given.value.source is where.source}
+
+
+def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[Diagnostic]]:
+    """Arguments by name; errors for those that cannot have one."""
+    keys: Keys = {}
+    errors: list[Diagnostic] = []
+    first = model.positional()
+    given_arguments = named.arguments or ()
+    for index, given in enumerate(given_arguments):
+        span, source = given.value.span, given.value.source
+        if given.key is None and (index > 0 or first is None):
+            errors.append(_extra_positional(model, given_arguments, index))
+            continue
+        key = given.key.text if given.key else first or ""
+        if key in keys:
+            errors.append(
+                Diagnostic("NS305", f"`{key}` of {named.word.text} is given twice", source, given.key.span if given.key else span)
+            )
+            continue
+        keys[key] = Key(given.value, source, given.key.span if given.key else span)
+    return keys, errors
+
+
+def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
+    value = given[index].value
+    before = given[index - 1].value if index else None
+    if before is not None and type(before.content) is int and type(value.content) is int and before.span.end + 1 == value.span.start:
+        number = f"{show(before.content)}.{value.source.words(value.span)}"
+        message = "a decimal is written with a point, not with a comma"
+        return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}")
+    if model.positional() is None:
+        return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
+    notes = (f"{model.name} takes: {signature(model)}",)
+    message = f"{model.name} takes one argument without its key, first; the others are key = value"
+    return Diagnostic("NS304", message, value.source, value.span, notes=notes)
+
+
+def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value | None) -> ModelT:
+    """The model with these keys, every value converted and checked. `whole` is the place for an error that is about no single key."""
+    errors: list[Diagnostic] = []
+    plain: dict[str, Any] = {}
+    for key, given in keys.items():
+        if key not in model.model_fields:
+            errors.append(_unknown_key(model, key, given, owner))
+            continue
+        try:
+            plain[key] = plain_value(given.value, model.model_fields[key].annotation)
+        except SpecError as error:
+            errors += error.diagnostics
+    wrong = {key for key in keys if key in model.model_fields and key not in plain}
+    try:
+        made = model.model_validate(plain)
+    except ValidationError as error:
+        seen: set[str] = set(wrong)
+        for detail in error.errors(include_url=False):
+            key = str(detail["loc"][0]) if detail["loc"] else ""
+            if key not in seen:
+                seen.add(key)
+                errors.append(_wrong(model, key, keys, owner, whole, detail))
+    if errors:
+        raise SpecError(errors)
+    return made
+
+
+def plain_value(value: Value, annotation: Any) -> Any:
+    """What pydantic is given: entries bound, names to text where the field takes words, shapes and splits to tuples."""
+    content = value.content
+    contract = contract_of(annotation)
+    if contract is not None and isinstance(content, Named):
+        return bind(contract, content, value).entry
+    if is_list(annotation) and not isinstance(content, (Parts, Items)):
+        return (plain_value(value, None if not isinstance(content, Named) else str),)
+    match content:
+        case Sides():
+            return content.sides
+        case Parts():
+            return tuple(_inner(part, annotation) for part in content.parts)
+        case Items():
+            return tuple(_inner(item, annotation) for item in content.items)
+        case Named() if content.arguments is None and accepts_words(annotation):
+            return content.word.text
+        case _:
+            return content
+
+
+def _inner(value: Value, _annotation: Any) -> Any:
+    content = value.content
+    return content.word.text if isinstance(content, Named) and content.arguments is None else content
+
+
+def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Diagnostic:
+    notes = (f"{owner} takes: {signature(model)}",)
+    if key in LATER_KEYS.get(owner, ()):
+        return Diagnostic("NS501", f"`{key}` of {owner} is not in this version of netspec yet", given.source, given.span, notes=notes)
+    near = nearest(key, model.model_fields)
+    noun, code = ("argument", "NS303") if issubclass(model, Entry) else ("key", "NS204")
+    message = f"{owner} has no {noun} `{key}`"
+    return Diagnostic(code, message, given.source, given.span, notes=notes, help=f"did you mean `{near}`?" if near else None)
+
+
+_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+
+
+def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str, whole: Value | None, detail: ErrorDetails) -> Diagnostic:
+    """The finding for one field that pydantic refused."""
+    given = keys.get(key)
+    if given is None:
+        source, span = (whole.source, whole.span) if whole else (None, None)
+        if detail["type"] == "missing":
+            return Diagnostic("NS306", f"{owner} needs `{key}`", source, span, notes=(f"{owner} takes: {signature(model)}",))
+        return Diagnostic("NS302", f"{owner}: {detail['msg'].removeprefix('Value error, ')}", source, span)
+    content = given.value.content
+    place = given.value
+    in_range = detail["type"] in _RANGE
+    if isinstance(content, (Parts, Items)) and len(detail["loc"]) > 1 and isinstance(detail["loc"][1], int):
+        inner = content.parts if isinstance(content, Parts) else content.items
+        place = inner[detail["loc"][1]]
+    decimal = _decimal_comma(content)
+    if decimal is not None:
+        message = "a decimal is written with a point, not with a comma"
+        return Diagnostic("NS110", message, given.value.source, given.value.span, help=f"write {decimal}")
+    must = describe_field(model.model_fields[key])
+    message = f"`{key}` of {owner} must be {must}; this is {show(place.content)}"
+    hint = None
+    if isinstance(content, Named) and content.arguments is None:
+        choices = [] if not must else must.replace(" or ", ", ").split(", ")
+        near = nearest(content.word.text, choices)
+        hint = (
+            f"did you mean `{near}`?"
+            if near
+            else f"`{content.word.text}` has no value here: define it before with `let {content.word.text} = ...`"
+        )
+        hint = hint if near or not accepts_words(model.model_fields[key].annotation) else None
+    return Diagnostic("NS302" if in_range else "NS301", message, place.source, place.span, help=hint)
+
+
+def _decimal_comma(content: Content) -> str | None:
+    if not isinstance(content, Items) or len(content.items) != 2:
+        return None
+    one, other = content.items
+    adjacent = one.span.end + 1 == other.span.start and one.source == other.source
+    whole = type(one.content) is int and type(other.content) is int
+    return f"{one.content}.{other.source.words(other.span)}" if adjacent and whole else None

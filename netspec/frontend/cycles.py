@@ -1,0 +1,44 @@
+"""Refuses defs that call each other in a circle, and shows the circle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError
+from netspec.base.text import Source
+from netspec.frontend import syntax
+from netspec.frontend.expand import Definition
+from netspec.frontend.used import names_in
+
+
+def check_cycles(definitions: Mapping[str, Definition], source: Source) -> None:
+    """Raises LimitError at the call that closes a circle of defs."""
+    calls = {name: _calls(definition.node, definitions) for name, definition in definitions.items()}
+    done: set[str] = set()
+    for start in definitions:
+        path = [start]
+        waiting = [iter(calls[start].items())]
+        while path:
+            step = next(waiting[-1], None)
+            if step is None:
+                done.add(path.pop())
+                waiting.pop()
+                continue
+            name, node = step
+            if name in path:
+                circle = " -> ".join([*path[path.index(name) :], name])
+                message = f"a def may not call itself: {circle}"
+                raise LimitError([Diagnostic("NS805", message, source, node.span, help="write a repeat instead, such as [...]x4")])
+            if name not in done:
+                path.append(name)
+                waiting.append(iter(calls[name].items()))
+
+
+def _calls(node: syntax.Def, definitions: Mapping[str, Definition]) -> dict[str, syntax.Node]:
+    parameters = {parameter.name.text for parameter in node.parameters}
+    found: dict[str, syntax.Node] = {}
+    for name, word in names_in(node):
+        if name in definitions and name not in parameters:
+            found.setdefault(name, word)
+    return found

@@ -1,0 +1,75 @@
+"""Text to syntax tree. Nothing but SpecError, and LimitError among them, is ever raised, whatever the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lark import Token
+from lark.exceptions import UnexpectedToken
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import SpecError
+from netspec.base.text import Source
+from netspec.frontend import syntax
+from netspec.frontend.build import build
+from netspec.frontend.comments import attach_comments
+from netspec.frontend.grammar import grammar
+from netspec.frontend.slips import unexpected
+from netspec.frontend.tokens import ENTRY_WORDS, tokenize
+
+
+def parse(source: Source) -> syntax.File:
+    """The program as written. Raises SpecError with every syntax error, one for each entry at most."""
+    words = tokenize(source)
+    try:
+        tree = _read(source, words.tokens, "file")
+    except SpecError as error:
+        raise SpecError(_each_entry(source, words.tokens) or error.diagnostics) from None
+    file: syntax.File = build(tree)
+    return attach_comments(source, file, words.comments)
+
+
+def parse_pairs(source: Source) -> tuple[syntax.Pair, ...]:
+    """What stands between the braces of a section."""
+    # outside braces entry words are reserved, so that a key such as `data.path` is read as inside them
+    words = tokenize(source)
+    tokens = [Token("NAME", t.value, start_pos=t.start_pos, end_pos=t.end_pos) if t.value in ENTRY_WORDS else t for t in words.tokens]
+    return build(_read(source, tokens, "pairs"))  # type: ignore[no-any-return]
+
+
+def parse_value(source: Source) -> syntax.Expression:
+    """One value."""
+    return build(_read(source, tokenize(source).tokens, "value"))  # type: ignore[no-any-return]
+
+
+def _read(source: Source, tokens: Sequence[Token], start: str) -> Any:
+    parser = grammar().parse_interactive(start=start)
+    for at, token in enumerate(tokens):
+        try:
+            parser.feed_token(token)
+        except UnexpectedToken:
+            raise SpecError([unexpected(source, tokens, at, parser.accepts(), ENTRY_WORDS)]) from None
+    if start == "file" and not tokens:
+        raise SpecError([unexpected(source, tokens, 0, (), ENTRY_WORDS)])
+    try:
+        return parser.feed_eof()
+    except UnexpectedToken:
+        raise SpecError([unexpected(source, tokens, len(tokens), parser.accepts(), ENTRY_WORDS)]) from None
+
+
+def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
+    """The first error of each entry, where the text has entries: an error in one does not hide one in another."""
+    starts = [at for at, token in enumerate(tokens) if token.type in KEYWORDS]
+    if not starts or starts[0] != 0:
+        return []
+    found: list[Diagnostic] = []
+    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+        try:
+            _read(source, tokens[start:end], "file")
+        except SpecError as error:
+            found += error.diagnostics
+    return found
+
+
+KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)

@@ -1,0 +1,63 @@
+"""Collects findings, so that one run shows every independent error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError, SpecError
+
+MOST = 50
+"""Errors shown of one text; more hide the first."""
+
+
+@dataclass
+class Report:
+    """Errors and warnings in the order found, each once. `context` says where words come from that are read more than once."""
+
+    errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    context: list[str] = field(default_factory=list)
+
+    def add(self, found: Sequence[Diagnostic]) -> None:
+        """Keeps findings; one about the same words with the same message is kept once."""
+        for diagnostic in found:
+            if self.context and not diagnostic.notes:
+                diagnostic = replace(diagnostic, notes=(", ".join(reversed(self.context)),))
+            into = self.errors if diagnostic.severity == "error" else self.warnings
+            known = any(_same(diagnostic, other) for other in into)
+            if not known and len(into) < MOST:
+                into.append(diagnostic)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Catches a SpecError of its block; a LimitError goes on, for what follows it would cost too much."""
+        try:
+            yield
+        except LimitError:
+            raise
+        except SpecError as error:
+            self.add(error.diagnostics)
+
+    @contextmanager
+    def inside(self, note: str) -> Iterator[None]:
+        """Adds a note to the errors found in its block."""
+        self.context.append(note)
+        try:
+            yield
+        finally:
+            self.context.pop()
+
+    def stop_if_wrong(self) -> None:
+        """Raises what was collected, in the order of the text; LimitError where a limit is among it."""
+        if not self.errors:
+            return
+        found = sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1))
+        kind = LimitError if any(d.code.startswith("NS8") for d in found) else SpecError
+        raise kind(found)
+
+
+def _same(one: Diagnostic, other: Diagnostic) -> bool:
+    return (one.code, one.span, one.message, one.path) == (other.code, other.span, other.message, other.path)

@@ -1,0 +1,216 @@
+"""The sections and settings of a file, with what a caller overrides, to checked models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import SpecError
+from netspec.base.layer import Layer
+from netspec.base.text import Source, Span
+from netspec.frontend import syntax
+from netspec.frontend.bind import Key, Keys, check, find
+from netspec.frontend.parse import parse_pairs, parse_value
+from netspec.frontend.program import DataSection, TrainSection
+from netspec.frontend.report import Report
+from netspec.frontend.syntax import Word
+from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, evaluate, fail, show
+from netspec.frontend.words import accepts_words
+
+SECTION_MODELS = {"train": TrainSection, "data": DataSection}
+
+
+@dataclass
+class Given_:
+    """Keys gathered for one section, later ones over earlier ones."""
+
+    keys: Keys = field(default_factory=dict)
+
+
+def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report: Report) -> Keys:
+    """The values of a section's pairs by key. Errors go to the report."""
+    keys: Keys = {}
+    for pair in pairs:
+        with report.collecting():
+            key = ".".join(pair.key)
+            if key in keys:
+                raise fail("NS505", f"`{key}` is given twice in {section}", scope.source, pair.key_span, help="keep one")
+            keys[key] = Key(evaluate(pair.value, scope), scope.source, pair.key_span)
+    return keys
+
+
+def text_value(text: str, label: str, scope: Scope) -> Value:
+    """The value of a text that comes from outside the file; raises SpecError."""
+    source = Source(text, label)
+    outside = Scope(source, scope.lets, scope.limit, scope.parameters)
+    return evaluate(parse_value(source), outside)
+
+
+def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
+    """A Python value, or a text of the language, as a value. With `words` a text that is no value stands for itself."""
+    if isinstance(value, str):
+        try:
+            found = text_value(value, label, scope)
+        except SpecError:
+            if not words:
+                raise
+            found = None
+        if found is not None and not (words and not isinstance(found.content, (str, Named))):
+            bare_word = isinstance(found.content, Named) and found.content.arguments is None
+            if not words or isinstance(found.content, str) or bare_word:
+                return found
+        return Value(value, Source(value, label), Span(0, len(value)))
+    content: Content
+    if isinstance(value, (bool, int, float)):
+        content = value
+    elif isinstance(value, (tuple, list)) and value and all(type(side) is int for side in value):
+        content = Sides(tuple(value))
+    else:
+        source = Source(str(value), label)
+        raise fail("NS301", f"{value!r} is no value of the language", source, Span(0, len(source.text)))
+    shown = Source(show(content), label)
+    return Value(content, shown, Span(0, len(shown.text)))
+
+
+def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: Report) -> Keys:
+    """Keys such as `train.batch` that belong to a section."""
+    model = SECTION_MODELS[section]
+    keys: Keys = {}
+    for dotted, value in given.items():
+        name = dotted.removeprefix(f"{section}.")
+        info = model.model_fields.get(name)
+        words = info is not None and name != "optimizer" and accepts_words(info.annotation) and not name == "features"
+        with report.collecting():
+            found = outside_value(value, f"<{dotted}>", scope, words)
+            source = Source(dotted, f"<{dotted}>")
+            keys[name] = Key(found, source, Span(0, len(dotted)))
+    return keys
+
+
+def override_pairs(text: str, scope: Scope, report: Report) -> Keys:
+    """The keys of a text that stands for the inside of `train { ... }`."""
+    source = Source(text, "<train>")
+    if not text.strip():
+        return {}
+    with report.collecting():
+        outside = Scope(source, scope.lets, scope.limit, scope.parameters)
+        return read_pairs(parse_pairs(source), outside, "train", report)
+    return {}
+
+
+def merge_train(layers: Sequence[Keys]) -> Keys:
+    """Later keys over earlier ones. A later optimizer replaces an earlier `lr` too."""
+    merged: Keys = {}
+    for keys in layers:
+        if "optimizer" in keys:
+            merged.pop("lr", None)
+        merged.update(keys)
+    return merged
+
+
+def train_section(keys: Keys, place: Value | None) -> TrainSection:
+    """The checked section; `lr` is the optimiser's. Raises SpecError with all its errors."""
+    keys = dict(keys)
+    errors: list[Diagnostic] = []
+    rate = keys.pop("lr", None)
+    if "optimizer" not in keys:
+        word = Word("adam")
+        default = Value(Named(word, ()), Source("adam", "<train>"), word.span)
+        keys["optimizer"] = Key(default, default.source, default.span)
+    if rate is not None:
+        keys["optimizer"], errors = _with_rate(keys["optimizer"], rate)
+    try:
+        section = check(TrainSection, keys, "train", place)
+    except SpecError as error:
+        raise SpecError([*errors, *error.diagnostics]) from None
+    if errors:
+        raise SpecError(errors)
+    return section
+
+
+def _with_rate(optimizer: Key, rate: Key) -> tuple[Key, list[Diagnostic]]:
+    named = optimizer.value.content
+    if not isinstance(named, Named):
+        return optimizer, []
+    positional = [given for given in named.arguments or () if given.key is None]
+    others = [given for given in named.arguments or () if given.key is not None and given.key.text != "lr"]
+    arguments = (Given(Word("lr", span=rate.span), rate.value), *positional[1:], *others)
+    value = Value(Named(named.word, arguments, named.limit), optimizer.value.source, optimizer.value.span)
+    return Key(value, optimizer.source, optimizer.span), []
+
+
+def data_section(keys: Keys, place: Value | None) -> DataSection:
+    """The checked section, with the keys that its source takes."""
+    section = check(DataSection, keys, "data", place)
+    errors: list[Diagnostic] = []
+    if section.source is not None:
+        always = ("source", "split", "normalize")
+        takes = section.source.keys
+        for key, given in keys.items():
+            if key not in always and key not in takes:
+                message = f"the source {section.source.name} takes no `{key}`"
+                notes = (f"{section.source.name} takes: {', '.join((*takes, *always[1:]))}",)
+                errors.append(Diagnostic("NS313", message, given.source, given.span, notes=notes))
+    errors += _split_errors(section, keys)
+    if errors:
+        raise SpecError(errors)
+    return section
+
+
+def _split_errors(section: DataSection, keys: Keys) -> list[Diagnostic]:
+    given = keys.get("split")
+    if given is None:
+        return []
+    parts = section.split
+    if len(parts) not in (2, 3):
+        message = f"a split has two parts (train / validation) or three (and test); this has {len(parts)}"
+        return [Diagnostic("NS314", message, given.value.source, given.value.span)]
+    if len({type(part) for part in parts}) > 1:
+        message = "the parts of a split are all rows (whole numbers) or all fractions"
+        return [Diagnostic("NS314", message, given.value.source, given.value.span)]
+    if isinstance(parts[0], float) and sum(parts) > 1 + 1e-9:
+        message = f"the parts of the split add up to {100 * sum(parts):g}%, more than all rows"
+        return [Diagnostic("NS314", message, given.value.source, given.value.span)]
+    return []
+
+
+def read_defaults(keys: Keys, report: Report) -> dict[str, Keys]:
+    """`affine.width = 64` by layer and argument, each checked alone."""
+    found: dict[str, Keys] = {}
+    for dotted, given in keys.items():
+        with report.collecting():
+            layer, _, argument = dotted.partition(".")
+            if not argument or "." in argument:
+                message = "a key of defaults names a layer and an argument"
+                raise fail("NS204", message, given.source, given.span, help="write <layer>.<argument> = value, such as affine.width = 64")
+            model = find(Layer, layer, given.source, Span(given.span.start, given.span.start + len(layer)))
+            key = Key(given.value, given.source, Span(given.span.end - len(argument), given.span.end))
+            check(model, {argument: key}, layer, None)
+            found.setdefault(layer, {})[argument] = key
+    return found
+
+
+def whole_number(value: Value, what: str, lowest: int) -> int:
+    """A setting's whole number; raises SpecError."""
+    content = value.content
+    if type(content) is int and content >= lowest:
+        return content
+    message = f"{what} takes a whole number of at least {lowest}; this is {show(content)}"
+    if isinstance(content, Named) and content.arguments is None:
+        message = f"`{content.word.text}` has no value: no `let` before has this name"
+        raise fail("NS203", message, value.source, value.span)
+    raise fail("NS302" if type(content) is int else "NS301", message, value.source, value.span)
+
+
+def input_shape(value: Value) -> tuple[int, ...]:
+    """The shape of one row: a vector or an image."""
+    content = value.content
+    sides = content.sides if isinstance(content, Sides) else (content,) if type(content) is int else None
+    if sides is None and isinstance(content, Named) and content.arguments is None:
+        raise fail("NS203", f"`{content.word.text}` has no value: no `let` before has this name", value.source, value.span)
+    if sides is None or len(sides) not in (1, 3) or min(sides) < 1:
+        message = f"input takes the features of a vector, or channels x height x width of an image; this is {show(content)}"
+        raise fail("NS301", message, value.source, value.span, help="write input 30, or input 3x32x32")
+    return sides

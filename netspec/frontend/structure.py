@@ -1,0 +1,122 @@
+"""What can be said about a chain of layers without shapes: where a head may stand, what goes with it, and lint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.layer import Layer
+from netspec.base.text import Source, Span
+from netspec.catalog.registry import entries
+from netspec.frontend.program import Call, Chain, TrainSection
+
+
+def with_head_form(net: Chain) -> Chain:
+    """The chain with a last layer that is also a head (sigmoid) as that head."""
+    form = getattr(net[-1].layer, "head_form", None) if net else None
+    return (*net[:-1], replace(net[-1], layer=form())) if form is not None else net
+
+
+def check_heads(net: Chain, source: Source) -> list[Diagnostic]:
+    """A head stands at the end, and there is one."""
+    heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head)]
+    found = []
+    for order, at in enumerate(heads):
+        call = net[at]
+        if order:
+            first = net[heads[0]]
+            line = source.position(first.name_span.start)[0]
+            message = f"a second head: the net already ends in {first.layer.name} (line {line})"
+            found.append(Diagnostic("NS503", message, source, call.name_span, notes=call.notes, help="keep one head"))
+        elif at != len(net) - 1 and heads[-1] == at:
+            message = f"{call.layer.name} is a head and stands at the end of the net; here {net[at + 1].layer.name} follows"
+            found.append(Diagnostic("NS502", message, source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end"))
+    return found
+
+
+def head_of(net: Chain) -> Head:
+    """The head at the end; `linear` where there is none."""
+    if net and isinstance(net[-1].layer, Head):
+        return net[-1].layer
+    linear = entries(Layer)["linear"]()
+    if not isinstance(linear, Head):
+        raise TypeError("linear is no head")
+    return linear
+
+
+def check_counts(head: Head, classes: tuple[Source, Span] | None, outputs: tuple[Source, Span] | None) -> list[Diagnostic]:
+    """`classes` goes with a head for classes, `outputs` with values."""
+    found = []
+    values = head.target == "value"
+    if classes and outputs:
+        message = "`classes` and `outputs` are both given"
+        found.append(Diagnostic("NS506", message, *outputs, help="classes goes with softmax, svm and sigmoid, outputs with linear"))
+    elif classes and values:
+        message = f"`classes` goes with a head for classes, and this net ends in values ({head.name})"
+        found.append(Diagnostic("NS506", message, *classes, help="end the net in softmax, svm or sigmoid, or write outputs"))
+    elif outputs and not values:
+        message = f"`outputs` goes with values, and this net ends in {head.name}"
+        found.append(Diagnostic("NS506", message, *outputs, help="write classes"))
+    return found
+
+
+def check_loss(head: Head, train: TrainSection, place: tuple[Source, Span] | None) -> list[Diagnostic]:
+    """The loss is one that the head allows."""
+    if train.loss is None or train.loss.name in head.losses:
+        return []
+    message = f"{head.name} cannot be trained with the loss {train.loss.name}"
+    source, span = place or (None, None)
+    return [Diagnostic("NS508", message, source, span, help=f"{head.name} takes {' or '.join(head.losses)}")]
+
+
+HIGH_DROPOUT = 0.6
+
+
+def lint(net: Chain, source: Source) -> list[Diagnostic]:
+    """Warnings about what is allowed and probably not meant."""
+    found: list[Diagnostic] = []
+    for at, call in enumerate(net):
+        following = [other.layer for other in net[at + 1 : at + 2]]
+        if isinstance(call.layer, Contraction) and following and isinstance(following[0], Normalization):
+            found += _cancelled_bias(call, following[0].name, source)
+        if call.layer.name.startswith("dropout"):
+            found += _dropout(call, net[at + 1 :], source)
+    return _once(found)
+
+
+def _cancelled_bias(call: Call, name: str, source: Source) -> list[Diagnostic]:
+    # the default bias is left alone: affine-bn is the usual chain, and its gradient costs nothing
+    if not getattr(call.layer, "bias", False) or "bias" not in call.explicit:
+        return []
+    message = f"the bias of {call.layer.name} has no effect: {name} subtracts it"
+    return [Diagnostic("W101", message, source, call.arguments.get("bias", call.span), notes=call.notes, help="leave `bias` out")]
+
+
+def _dropout(call: Call, rest: Sequence[Call], source: Source) -> list[Diagnostic]:
+    found = []
+    p = getattr(call.layer, "p", 0.0)
+    if p > HIGH_DROPOUT:
+        message = f"{call.layer.name} drops {100 * p:g}% of the values, more than 60%"
+        found.append(
+            Diagnostic("W103", message, source, call.arguments.get("p", call.span), notes=call.notes, help="p is what is dropped, not kept")
+        )
+    after = next((other.layer for other in rest if not other.layer.keeps_shape or isinstance(other.layer, Normalization)), None)
+    if isinstance(after, Normalization):
+        message = f"{call.layer.name} stands before {after.name}, whose statistics then differ between training and test"
+        found.append(
+            Diagnostic("W102", message, source, call.name_span, notes=call.notes, help=f"write {after.name} before {call.layer.name}")
+        )
+    return found
+
+
+def _once(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Of the copies of a repeat the first is told."""
+    seen: set[tuple[str, Span | None]] = set()
+    kept = []
+    for diagnostic in found:
+        if (diagnostic.code, diagnostic.span) not in seen:
+            seen.add((diagnostic.code, diagnostic.span))
+            kept.append(diagnostic)
+    return kept

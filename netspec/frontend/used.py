@@ -1,0 +1,29 @@
+"""The names that a text uses, as words: what could be a `let` of a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from netspec.frontend import syntax
+
+
+def used_names(node: syntax.Node) -> frozenset[str]:
+    """Every name that stands for a value or a layer anywhere in the node."""
+    return frozenset(name for name, _ in names_in(node))
+
+
+def names_in(node: syntax.Node) -> Iterator[tuple[str, syntax.Node]]:
+    """The names with the words that they stand in, in reading order."""
+    waiting: list[Any] = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, tuple):
+            waiting += reversed(one)
+        elif isinstance(one, syntax.Node):
+            if isinstance(one, syntax.Name):
+                yield one.text, one
+            elif isinstance(one, (syntax.Layer, syntax.CallValue)):
+                yield one.name.text, one.name
+            waiting += [getattr(one, field.name) for field in reversed(fields(one)) if field.name not in ("span", "key_span", "trivia")]

@@ -1,0 +1,332 @@
+"""Syntax tree to validated program: every name resolved, every value checked, every independent error found in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.layer import Layer
+from netspec.base.text import Source, Span
+from netspec.catalog.registry import entries
+from netspec.frontend import syntax
+from netspec.frontend.cycles import check_cycles
+from netspec.frontend.expand import Definition, Expander, flatten
+from netspec.frontend.parse import parse
+from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
+from netspec.frontend.report import Report
+from netspec.frontend.resolved import NEWEST, resolve
+from netspec.frontend.sections import (
+    SECTION_MODELS,
+    data_section,
+    input_shape,
+    merge_train,
+    outside_value,
+    override_keys,
+    override_pairs,
+    read_defaults,
+    read_pairs,
+    train_section,
+    whole_number,
+)
+from netspec.frontend.structure import check_counts, check_heads, check_loss, head_of, lint, with_head_form
+from netspec.frontend.used import used_names
+from netspec.frontend.values import Scope, Value, evaluate, fail
+from netspec.frontend.words import nearest
+
+NOTHING = Overrides()
+
+
+def load(source: Source, overrides: Overrides = NOTHING) -> Program:
+    """Parses and validates a text. Raises SpecError with every error, LimitError where a limit refuses it."""
+    return validate(parse(source), source, overrides)
+
+
+def validate(file: syntax.File, source: Source, overrides: Overrides = NOTHING) -> Program:
+    """The program that a file describes. Raises SpecError with every independent error, LimitError where a limit refuses it."""
+    return _Validation(file, source, overrides).run()
+
+
+Place = tuple[Source, Span]
+
+
+@dataclass
+class _Validation:
+    """One run: what was found so far."""
+
+    file: syntax.File
+    source: Source
+    overrides: Overrides
+    report: Report = field(default_factory=Report)
+    lets: dict[str, tuple[int, Value]] = field(default_factory=dict)
+    replaced: dict[str, Value] = field(default_factory=dict)
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    let_spans: dict[str, Span] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    first: dict[str, syntax.Entry] = field(default_factory=dict)
+    indices: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> Program:
+        self._entries_once()
+        self._names()
+        check_cycles(self.definitions, self.source)
+        settings = self._settings()
+        train_keys, data = self._train_keys(), self._data()
+        train = self._train(train_keys)
+        net = self._net()
+        self._whole(net, train, settings)
+        self.report.stop_if_wrong()
+        if net is None or train is None:
+            raise AssertionError("a program without a net or a train section has errors")
+        return self._program(net, train, data, settings)
+
+    def _scope(self, index: int) -> Scope:
+        later = {name: span for name, span in self.let_spans.items() if name not in self.lets or self.lets[name][0] >= index}
+        return Scope(self.source, self.lets, index, later=later)
+
+    # what stands in the file
+
+    def _entries_once(self) -> None:
+        """Keeps the first entry of each kind; a second is an error."""
+        for index, entry in enumerate(self.file.entries):
+            with self.report.collecting():
+                match entry:
+                    case syntax.Version():
+                        self._once("netspec", entry, index, Span(entry.span.start, entry.span.start + len("netspec")))
+                        self._version(entry)
+                    case syntax.Use():
+                        raise fail("NS501", "`use` is not in this version of netspec yet", self.source, entry.span)
+                    case syntax.Setting():
+                        self._once(entry.word.text, entry, index, entry.word.span)
+                        self.spans[entry.word.text] = entry.value.span
+                    case syntax.Section():
+                        self._once(entry.word.text, entry, index, entry.word.span)
+                        self._section(entry)
+                    case syntax.Net():
+                        self._once("net", entry, index, Span(entry.span.start, entry.span.start + len("net")))
+                        self.spans["net"] = entry.chain.span
+        if "net" not in self.first:
+            end = self.source.text.rstrip()
+            message = "no `net`: a program is a chain of layers, and this text has none"
+            self.report.add(
+                [
+                    Diagnostic(
+                        "NS504", message, self.source, Span(len(end), len(end)), help="write net affine(100)-relu -> affine -> softmax"
+                    )
+                ]
+            )
+
+    def _once(self, word: str, entry: syntax.Entry, index: int, span: Span) -> None:
+        if word in self.first:
+            line = self.source.position(self.first[word].span.start)[0]
+            raise fail("NS505", f"`{word}` is given twice, first in line {line}", self.source, span, help="keep one")
+        self.first[word], self.indices[word] = entry, index
+
+    def _version(self, entry: syntax.Version) -> None:
+        if entry.number.text != str(NEWEST):
+            message = f"version {entry.number.text} of the language is not known; this netspec reads version {NEWEST}"
+            raise fail("NS701", message, self.source, entry.number.span)
+
+    def _section(self, entry: syntax.Section) -> None:
+        if entry.word.text == "search":
+            raise fail("NS501", "`search` is not in this version of netspec yet", self.source, entry.word.span)
+        self.spans[entry.word.text] = entry.word.span
+        for pair in entry.pairs:
+            self.spans[f"{entry.word.text}.{'.'.join(pair.key)}"] = pair.value.span
+
+    def _names(self) -> None:
+        """Evaluates every `let` in order and notes every `def`."""
+        self.let_spans = {e.name.text: e.name.span for e in reversed(self.file.entries) if isinstance(e, syntax.Let)}
+        for name, given in self.overrides.lets.items():
+            if name not in self.let_spans:
+                self._override_let(name, given, -1)
+        for index, entry in enumerate(self.file.entries):
+            if not isinstance(entry, (syntax.Let, syntax.Def)):
+                continue
+            with self.report.collecting():
+                self._define(entry, index)
+        used = used_names(self.file)
+        for name in self.overrides.lets:
+            if name not in used:
+                self._unused(name, used)
+
+    def _define(self, entry: syntax.Let | syntax.Def, index: int) -> None:
+        name = entry.name.text
+        taken = self.definitions.get(name) or self.lets.get(name)
+        if taken is not None and not (isinstance(taken, tuple) and taken[0] < 0):
+            at = taken.index if isinstance(taken, Definition) else taken[0]
+            line = self.source.position(self.file.entries[at].span.start)[0]
+            raise fail(
+                "NS206", f"`{name}` is defined twice, first in line {line}", self.source, entry.name.span, help="choose another name"
+            )
+        if isinstance(entry, syntax.Def):
+            self.definitions[name] = Definition(index, entry)
+            if name in entries(Layer):
+                raise fail(
+                    "NS205",
+                    f"`{name}` is a layer, and a def may not take its name",
+                    self.source,
+                    entry.name.span,
+                    help="choose another name",
+                )
+            names = [parameter.name.text for parameter in entry.parameters]
+            for at, parameter in enumerate(entry.parameters):
+                if parameter.name.text in names[:at]:
+                    message = f"`{parameter.name.text}` is a parameter twice"
+                    raise fail("NS206", message, self.source, parameter.name.span, help="choose another name")
+        elif name in self.overrides.lets:
+            self._override_let(name, self.overrides.lets[name], index, entry.value)
+        else:
+            self.lets[name] = (index, evaluate(entry.value, self._scope(index)))
+
+    def _override_let(self, name: str, given: Any, index: int, written: syntax.Expression | None = None) -> None:
+        words = isinstance(written, syntax.Literal) and written.kind == "string"
+        with self.report.collecting():
+            value = outside_value(given, f"<{name}>", self._scope(max(index, 0)), words)
+            self.lets[name] = (index, value)
+            self.replaced[name] = value
+
+    def _unused(self, name: str, used: frozenset[str]) -> None:
+        known = sorted(self.let_spans)
+        source = Source(name, f"<{name}>")
+        near = nearest(name, [*known, *sorted(used)])
+        notes = (f"lets of the text: {', '.join(known)}",) if known else ("the text has no `let`",)
+        message = f"`{name}` is given a value, and the text never uses it"
+        help_ = f"did you mean `{near}`?" if near else None
+        self.report.add([Diagnostic("NS207", message, source, Span(0, len(name)), notes=notes, help=help_)])
+
+    # settings and sections, with what the caller overrides
+
+    def _settings(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for word in ("input", "classes", "outputs", "seed"):
+            given: Any = getattr(self.overrides, word)
+            given = self.overrides.keys.get(word) if given is None else given
+            entry = self.first.get(word)
+            with self.report.collecting():
+                if given is not None:
+                    self.spans.pop(word, None)
+                    value = outside_value(given, f"<{word}>", self._scope(len(self.file.entries)), words=False)
+                elif isinstance(entry, syntax.Setting):
+                    value = evaluate(entry.value, self._scope(self.indices[word]))
+                else:
+                    continue
+                if word == "input":
+                    values[word] = input_shape(value)
+                else:
+                    values[word] = whole_number(value, word, 0 if word == "seed" else 2 if word == "classes" else 1)
+        self._unknown_keys()
+        return values
+
+    def _unknown_keys(self) -> None:
+        settings = ("input", "classes", "outputs", "seed")
+        for key in self.overrides.keys:
+            section = key.partition(".")[0]
+            if key not in settings and section not in SECTION_MODELS:
+                known = [*settings, *(f"{name}.{one}" for name, model in SECTION_MODELS.items() for one in model.model_fields), "train.lr"]
+                near = nearest(key, known)
+                source = Source(key, f"<{key}>")
+                diagnostic = Diagnostic(
+                    "NS204",
+                    f"there is no key `{key}`",
+                    source,
+                    Span(0, len(key)),
+                    notes=(f"keys: {', '.join(known)}",),
+                    help=f"did you mean `{near}`?" if near else None,
+                )
+                self.report.add([diagnostic])
+
+    def _keys_of(self, section: str) -> Mapping[str, Any]:
+        return {key: value for key, value in self.overrides.keys.items() if key.partition(".")[0] == section and "." in key}
+
+    def _pairs(self, word: str) -> dict[str, Any]:
+        entry = self.first.get(word)
+        if not isinstance(entry, syntax.Section):
+            return {}
+        return read_pairs(entry.pairs, self._scope(self.indices[word]), word, self.report)
+
+    def _train_keys(self) -> dict[str, Any]:
+        end = self._scope(len(self.file.entries))
+        outside = override_pairs(self.overrides.train, end, self.report) if self.overrides.train else {}
+        keys = override_keys("train", self._keys_of("train"), end, self.report)
+        for key in (*outside, *keys):
+            self.spans.pop(f"train.{key}", None)
+        return merge_train([self._pairs("train"), outside, keys])
+
+    def _place(self, word: str) -> Value | None:
+        entry = self.first.get(word)
+        return Value(word, self.source, entry.word.span) if isinstance(entry, syntax.Section) else None
+
+    def _train(self, keys: dict[str, Any]) -> TrainSection | None:
+        self.loss_place = (keys["loss"].value.source, keys["loss"].value.span) if "loss" in keys else None
+        with self.report.collecting():
+            return train_section(keys, self._place("train"))
+        return None
+
+    def _data(self) -> DataSection | None:
+        keys = self._pairs("data")
+        given = override_keys("data", self._keys_of("data"), self._scope(len(self.file.entries)), self.report)
+        for key in given:
+            self.spans.pop(f"data.{key}", None)
+        if "data" not in self.first and not given:
+            return None
+        with self.report.collecting():
+            return data_section({**keys, **given}, self._place("data"))
+        return None
+
+    # the net
+
+    def _net(self) -> Chain | None:
+        entry = self.first.get("net")
+        defaults = read_defaults(self._pairs("defaults"), self.report)
+        if not isinstance(entry, syntax.Net):
+            return None
+        scope = self._scope(self.indices["net"])
+        expander = Expander(scope, self.definitions, defaults, self.report)
+        pieces = expander.chain(entry.chain, scope)
+        return with_head_form(flatten(pieces, self.source, entry.chain.span))
+
+    def _whole(self, net: Chain | None, train: TrainSection | None, settings: Mapping[str, Any]) -> None:
+        """Checks that need the net and its surroundings together."""
+        if net is None or self.report.errors:
+            return
+        if not net:
+            self.report.add([Diagnostic("NS507", "the net has no layers", self.source, self.spans["net"])])
+            return
+        self.report.add(check_heads(net, self.source))
+        head = head_of(net)
+        self.report.add(check_counts(head, self._given("classes", settings), self._given("outputs", settings)))
+        if train is not None:
+            self.report.add(check_loss(head, train, self.loss_place))
+        self.report.add(lint(net, self.source))
+        bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
+        if "netspec" not in self.first and not bare:
+            message = f"no version line; the newest language, version {NEWEST}, is read"
+            self.report.add([Diagnostic("W104", message, self.source, Span(0, 0), help=f"begin the file with: netspec {NEWEST}")])
+
+    def _given(self, word: str, settings: Mapping[str, Any]) -> Place | None:
+        if word not in settings:
+            return None
+        if word in self.spans:
+            return self.source, self.spans[word]
+        text = f"{word} {settings[word]}"
+        return Source(text, f"<{word}>"), Span(0, len(text))
+
+    def _program(self, net: Chain, train: TrainSection, data: DataSection | None, settings: Mapping[str, Any]) -> Program:
+        program = Program(
+            source=self.source,
+            net=net,
+            train=train,
+            data=data,
+            input=settings.get("input"),
+            classes=settings.get("classes"),
+            outputs=settings.get("outputs"),
+            seed=settings.get("seed", 0),
+            version=NEWEST if "netspec" in self.first else None,
+            lets={name: value.content for name, (_, value) in self.lets.items()},
+            spans=self.spans,
+            warnings=tuple(self.report.warnings),
+        )
+        added = [name for name in self.replaced if name not in self.let_spans]
+        return replace(program, resolved=resolve(self.file, program, self.replaced, added))

@@ -1,0 +1,273 @@
+"""What expressions stand for: numbers and shapes as they are, names and calls with their arguments evaluated where they were written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError, SpecError
+from netspec.base.text import Source, Span
+from netspec.frontend import limits, syntax
+from netspec.frontend.syntax import Word
+from netspec.frontend.words import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """`20ep` or `500it`."""
+
+    amount: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """A shape as written."""
+
+    sides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`80% / 10% / 10%`."""
+
+    parts: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """`flip, crop(4)`."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument of a call."""
+
+    key: Word | None
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name that no `let` or parameter has, or a call: a layer, an optimiser, a def, one of several words. `limit`: see Scope."""
+
+    word: Word
+    arguments: tuple[Given, ...] | None = None
+    limit: int = 0
+    depth: int = 1
+
+
+Content = int | float | bool | str | Duration | Sides | Parts | Items | Named
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value and the words that it comes from."""
+
+    content: Content
+    source: Source = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names that an expression may use: parameters, and the `let`s of entries before number `limit`."""
+
+    source: Source
+    lets: Mapping[str, tuple[int, Value]]
+    limit: int
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    later: Mapping[str, Span] = field(default_factory=dict)
+    """Places of all `let`s of the text, for the message about one that comes too late."""
+
+    def find(self, name: str) -> Value | None:
+        if name in self.parameters:
+            return self.parameters[name]
+        index, value = self.lets.get(name, (self.limit, None))
+        return value if index < self.limit else None
+
+    def names(self) -> list[str]:
+        return [*self.parameters, *(name for name, (index, _) in self.lets.items() if index < self.limit)]
+
+
+def fail(code: str, message: str, source: Source, span: Span, **more: str | None) -> SpecError:
+    """One error at one place, to be raised."""
+    return SpecError([Diagnostic(code, message, source, span, help=more.get("help"))])
+
+
+def show(content: Content) -> str:
+    """A value as the language writes it, calls with their arguments."""
+    match content:
+        case bool():
+            return "true" if content else "false"
+        case int() | float():
+            return repr(content)
+        case str():
+            return '"' + content.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case Duration():
+            return f"{content.amount}{content.unit}"
+        case Sides():
+            return "x".join(map(str, content.sides))
+        case Parts():
+            return " / ".join(show(part.content) for part in content.parts)
+        case Items():
+            return ", ".join(show(item.content) for item in content.items)
+        case Named():
+            if content.arguments is None:
+                return content.word.text
+            given = (f"{g.key.text}={show(g.value.content)}" if g.key else show(g.value.content) for g in content.arguments)
+            return f"{content.word.text}({', '.join(given)})"
+
+
+def evaluate(node: syntax.Expression, scope: Scope) -> Value:
+    """The value of an expression. Raises SpecError at the words that have none."""
+    content = _content(node, scope)
+    return content if isinstance(content, Value) else Value(content, scope.source, node.span)
+
+
+def _content(node: syntax.Expression, scope: Scope) -> Content | Value:
+    match node:
+        case syntax.Literal():
+            return _literal(node, scope.source)
+        case syntax.Name():
+            return _name(node, scope)
+        case syntax.Group():
+            return Value(evaluate(node.inner, scope).content, scope.source, node.span)
+        case syntax.Negative():
+            return _bounded(-_number(evaluate(node.operand, scope), scope, node.operand.span), scope, node.span)
+        case syntax.Arithmetic():
+            return _arithmetic(node, scope)
+        case syntax.SplitValue():
+            return Parts(tuple(evaluate(part, scope) for part in node.parts))
+        case syntax.ListValue():
+            return Items(tuple(evaluate(item, scope) for item in node.items))
+        case syntax.CallValue():
+            return _call(node, scope)
+
+
+def _literal(node: syntax.Literal, source: Source) -> Content:
+    text = node.text
+    match node.kind:
+        case "string":
+            return re.sub(r"\\(.)", r"\1", text[1:-1])
+        case "boolean":
+            return text == "true"
+        case "percent":
+            return float(_decimal(text[:-1], node, source) / 100)
+        case "duration":
+            return Duration(_integer(text[:-2], node, source), text[-2:])
+        case "shape":
+            return Sides(tuple(_integer(side, node, source) for side in text.split("x")))
+    if text.isdigit():
+        return _integer(text, node, source)
+    number = _decimal(text, node, source)
+    if "." not in text and number == number.to_integral_value() and abs(number) <= limits.INTEGER:
+        return int(number)
+    result = float(number)
+    if not isfinite(result):
+        raise _too_large(source, node.span)
+    return result
+
+
+def _integer(text: str, node: syntax.Literal, source: Source) -> int:
+    if len(text.lstrip("0")) > len(str(limits.INTEGER)) or int(text.lstrip("0") or "0") > limits.INTEGER:
+        raise _too_large(source, node.span)
+    return int(text)
+
+
+def _decimal(text: str, node: syntax.Literal, source: Source) -> Decimal:
+    mantissa, _, exponent = text.lower().partition("e")
+    if len(mantissa) > limits.NAME_LENGTH or len(exponent.lstrip("+-0")) > 3:
+        raise _too_large(source, node.span)
+    return Decimal(text)
+
+
+def _too_large(source: Source, span: Span) -> SpecError:
+    return fail("NS309", "a number beyond what can be counted here", source, span, help=f"whole numbers go up to {limits.INTEGER}")
+
+
+def _name(node: syntax.Name, scope: Scope) -> Content | Value:
+    found = scope.find(node.text) if node.part is None else None
+    if found is not None:
+        # errors about a value point at the place where it is used, not where it was defined
+        return Value(found.content, scope.source, node.span)
+    if node.part is not None:
+        raise fail("NS501", "names of parameters (`enc.T`) are not in this version of netspec yet", scope.source, node.span)
+    return Named(Word(node.text, span=node.span), limit=scope.limit)
+
+
+def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
+    """For a name that should be a `let` or a parameter."""
+    if name in scope.later:
+        line = scope.source.position(scope.later[name].start)[0]
+        return fail(
+            "NS209", f"`{name}` is used before its `let` (line {line})", scope.source, span, help="move the `let` before this entry"
+        )
+    known = scope.names()
+    note = (f"known here: {', '.join(known)}",) if known else ()
+    text = f"did you mean `{near}`?" if (near := nearest(name, known)) else f"define it before: let {name} = ..."
+    return SpecError(
+        [Diagnostic("NS203", f"`{name}` has no value: no `let` and no parameter has this name", scope.source, span, notes=note, help=text)]
+    )
+
+
+def _number(value: Value, scope: Scope, span: Span) -> int | float:
+    content = value.content
+    if isinstance(content, (int, float)) and not isinstance(content, bool):
+        return content
+    if isinstance(content, Named) and content.arguments is None and scope.find(content.word.text) is None:
+        raise unknown_value(content.word.text, scope, span)
+    raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", scope.source, span)
+
+
+def _bounded(number: int | float, scope: Scope, span: Span) -> int | float:
+    if (isinstance(number, int) and abs(number) > limits.INTEGER) or (isinstance(number, float) and not isfinite(number)):
+        raise _too_large(scope.source, span)
+    return number
+
+
+def _arithmetic(node: syntax.Arithmetic, scope: Scope) -> int | float:
+    total = _number(evaluate(node.first, scope), scope, node.first.span)
+    for operator, operand in node.rest:
+        value = _number(evaluate(operand, scope), scope, operand.span)
+        match operator:
+            case "+":
+                total = total + value
+            case "-":
+                total = total - value
+            case "*":
+                total = total * value
+            case _ if value == 0:
+                raise fail("NS308", "division by zero", scope.source, operand.span)
+            case "//":
+                total = total // value
+            case "mod":
+                total = total % value
+        total = _bounded(total, scope, node.span)
+    return total
+
+
+def _call(node: syntax.CallValue, scope: Scope) -> Content:
+    name = node.name.text
+    if name in ("min", "max"):
+        if len(node.arguments) < 2 or any(argument.key for argument in node.arguments):
+            raise fail("NS307", f"{name} takes two numbers or more", scope.source, node.span, help=f"write {name}(a, b)")
+        numbers = [_number(evaluate(argument.value, scope), scope, argument.value.span) for argument in node.arguments]
+        return min(numbers) if name == "min" else max(numbers)
+    given = evaluate_arguments(node.arguments, scope)
+    depth = 1 + max((item.value.content.depth for item in given if isinstance(item.value.content, Named)), default=0)
+    if depth > limits.NESTING:
+        message = f"calls are nested more than {limits.NESTING} deep"
+        raise LimitError([Diagnostic("NS803", message, scope.source, node.span)])
+    return Named(node.name, given, scope.limit, depth)
+
+
+def evaluate_arguments(arguments: tuple[syntax.Argument, ...], scope: Scope) -> tuple[Given, ...]:
+    """Each argument's value, in the order written."""
+    return tuple(Given(argument.key, evaluate(argument.value, scope)) for argument in arguments)
