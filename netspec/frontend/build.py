@@ -34,7 +34,7 @@ class _Build(Transformer[Token, Any]):
     def literal(self, meta: Any, children: list[Token]) -> syntax.Literal:
         token = children[0]
         kind = "boolean" if token.type in ("TRUE", "FALSE") else token.type.lower()
-        return syntax.Literal(kind, str(token).replace("×", "x") if kind == "shape" else str(token), span=_where(meta))
+        return syntax.Literal(kind, str(token).replace("\u00d7", "x") if kind == "shape" else str(token), span=_where(meta))
 
     def name(self, meta: Any, children: list[Token | None]) -> syntax.Name:
         return syntax.Name(str(children[0]), None if children[1] is None else str(children[1]), span=_where(meta))
@@ -48,18 +48,18 @@ class _Build(Transformer[Token, Any]):
     def negative(self, meta: Any, children: list[Any]) -> syntax.Negative:
         return syntax.Negative(children[1], span=_where(meta))
 
-    def sum(self, meta: Any, children: list[Any]) -> syntax.Expression:
+    def addition(self, meta: Any, children: list[Any]) -> syntax.Expression:
         if len(children) == 1:
             return children[0]  # type: ignore[no-any-return]
         rest = tuple((str(operator), value) for operator, value in zip(children[1::2], children[2::2], strict=True))
         return syntax.Arithmetic(children[0], rest, span=_where(meta))
 
-    product = sum
+    multiplication = addition
 
     def split(self, meta: Any, children: list[Any]) -> syntax.Expression:
         return _flat(children, syntax.SplitValue, meta)  # type: ignore[no-any-return]
 
-    def list(self, meta: Any, children: list[Any]) -> syntax.Expression:
+    def enumeration(self, meta: Any, children: list[Any]) -> syntax.Expression:
         return _flat(children, syntax.ListValue, meta)  # type: ignore[no-any-return]
 
     def value(self, _meta: Any, children: list[Any]) -> syntax.Expression:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import SpecError
@@ -17,6 +18,8 @@ from netspec.frontend.comments import attach_comments
 from netspec.frontend.grammar import grammar
 from netspec.frontend.slips import unexpected
 from netspec.frontend.tokens import ENTRY_WORDS, tokenize
+
+KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)
 
 
 def parse(source: Source) -> syntax.File:
@@ -49,18 +52,19 @@ def _read(source: Source, tokens: Sequence[Token], start: str) -> Any:
         try:
             parser.feed_token(token)
         except UnexpectedToken:
-            raise SpecError([unexpected(source, tokens, at, parser.accepts(), ENTRY_WORDS)]) from None
+            raise SpecError([unexpected(source, tokens, at, _expected(parser), ENTRY_WORDS)]) from None
     if start == "file" and not tokens:
         raise SpecError([unexpected(source, tokens, 0, (), ENTRY_WORDS)])
     try:
-        return parser.feed_eof()
+        return parser.feed_eof()  # type: ignore[no-untyped-call]  # lark's
+
     except UnexpectedToken:
-        raise SpecError([unexpected(source, tokens, len(tokens), parser.accepts(), ENTRY_WORDS)]) from None
+        raise SpecError([unexpected(source, tokens, len(tokens), _expected(parser), ENTRY_WORDS)]) from None
 
 
 def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
     """The first error of each entry, where the text has entries: an error in one does not hide one in another."""
-    starts = [at for at, token in enumerate(tokens) if token.type in KEYWORDS]
+    starts = [at for at in range(len(tokens)) if _begins_entry(tokens, at)]
     if not starts or starts[0] != 0:
         return []
     found: list[Diagnostic] = []
@@ -72,4 +76,12 @@ def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
     return found
 
 
-KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)
+def _begins_entry(tokens: Sequence[Token], at: int) -> bool:
+    if tokens[at].type not in KEYWORDS:
+        return False
+    # `let net = 3` has one entry, with a bad name
+    return (at == 0 or tokens[at - 1].type not in ("LET", "DEF")) and (at + 1 == len(tokens) or tokens[at + 1].type != "EQUAL")
+
+
+def _expected(parser: InteractiveParser) -> set[str]:
+    return set(parser.accepts())  # type: ignore[no-untyped-call]  # lark's

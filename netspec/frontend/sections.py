@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import BaseModel
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import SpecError
@@ -19,14 +20,7 @@ from netspec.frontend.syntax import Word
 from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, evaluate, fail, show
 from netspec.frontend.words import accepts_words
 
-SECTION_MODELS = {"train": TrainSection, "data": DataSection}
-
-
-@dataclass
-class Given_:
-    """Keys gathered for one section, later ones over earlier ones."""
-
-    keys: Keys = field(default_factory=dict)
+SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
 
 
 def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report: Report) -> Keys:
@@ -81,7 +75,7 @@ def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: 
     for dotted, value in given.items():
         name = dotted.removeprefix(f"{section}.")
         info = model.model_fields.get(name)
-        words = info is not None and name != "optimizer" and accepts_words(info.annotation) and not name == "features"
+        words = info is not None and name != "optimizer" and accepts_words(info.annotation) and name != "features"
         with report.collecting():
             found = outside_value(value, f"<{dotted}>", scope, words)
             source = Source(dotted, f"<{dotted}>")
@@ -113,32 +107,25 @@ def merge_train(layers: Sequence[Keys]) -> Keys:
 def train_section(keys: Keys, place: Value | None) -> TrainSection:
     """The checked section; `lr` is the optimiser's. Raises SpecError with all its errors."""
     keys = dict(keys)
-    errors: list[Diagnostic] = []
     rate = keys.pop("lr", None)
     if "optimizer" not in keys:
         word = Word("adam")
         default = Value(Named(word, ()), Source("adam", "<train>"), word.span)
         keys["optimizer"] = Key(default, default.source, default.span)
     if rate is not None:
-        keys["optimizer"], errors = _with_rate(keys["optimizer"], rate)
-    try:
-        section = check(TrainSection, keys, "train", place)
-    except SpecError as error:
-        raise SpecError([*errors, *error.diagnostics]) from None
-    if errors:
-        raise SpecError(errors)
-    return section
+        keys["optimizer"] = _with_rate(keys["optimizer"], rate)
+    return check(TrainSection, keys, "train", place)
 
 
-def _with_rate(optimizer: Key, rate: Key) -> tuple[Key, list[Diagnostic]]:
+def _with_rate(optimizer: Key, rate: Key) -> Key:
     named = optimizer.value.content
     if not isinstance(named, Named):
-        return optimizer, []
+        return optimizer
     positional = [given for given in named.arguments or () if given.key is None]
     others = [given for given in named.arguments or () if given.key is not None and given.key.text != "lr"]
     arguments = (Given(Word("lr", span=rate.span), rate.value), *positional[1:], *others)
     value = Value(Named(named.word, arguments, named.limit), optimizer.value.source, optimizer.value.span)
-    return Key(value, optimizer.source, optimizer.span), []
+    return Key(value, optimizer.source, optimizer.span)
 
 
 def data_section(keys: Keys, place: Value | None) -> DataSection:

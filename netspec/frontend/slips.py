@@ -16,11 +16,11 @@ SHOWN = {
     "TRUE": "true", "FALSE": "false", "ARROW": "`->`", "MINUS": "`-`", "PLUS": "`+`", "STAR": "`*`", "SLASH": "`/`",
     "FLOOR_DIVIDE": "`//`", "MOD": "`mod`", "EQUAL": "`=`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`",
     "RBRACE": "`}`", "COMMA": "`,`", "SEMICOLON": "`;`", "DOT": "`.`", "AT": "`@`", "COLON": "`:`", "VBAR": "`|`",
-    "REPEAT": "a repeat `x4`", "TIED": "`tied`", "BRANCH_OPEN": "`(`", "$END": "the end of the text",
+    "VALUE": "a value", "REPEAT": "a repeat `x4`", "TIED": "`tied`", "BRANCH_OPEN": "`(`", "$END": "the end of the text",
 }  # fmt: skip
 OPERANDS = frozenset({"NUMBER", "PERCENT", "DURATION", "SHAPE", "STRING", "TRUE", "FALSE", "NAME", "LPAR"})
 OPERATORS = frozenset({"PLUS", "STAR", "SLASH", "FLOOR_DIVIDE", "MOD"})
-_REPEAT_WORD = re.compile(r"[x×](\d+)")
+_REPEAT_WORD = re.compile(r"[x\u00d7](\d+)")
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 
 
@@ -45,8 +45,11 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
     if letter.isdigit() and letter.isascii():
         word = (re.match(r"[\w.]+", rest) or re.match(r".", rest, re.S) or [letter])[0]
         return Diagnostic("NS111", f"`{word}` is not a number", source, Span(at, at + len(word)), help=_number_help(word))
-    if letter == ".":
+    if letter == "." and rest[1:2].isdigit():
         return Diagnostic("NS111", "a decimal begins with a digit", source, here, help="write 0.5 for .5")
+    if letter == ">" and tokens and tokens[-1].type == "MINUS":
+        arrow = Span(tokens[-1].start_pos or 0, at + 1)
+        return Diagnostic("NS108", "an arrow is one word, `->`", source, arrow, help="write `->` without the space")
     if letter in _DASHES:
         return Diagnostic("NS103", f"`{letter}` is not the dash of the language", source, here, help="write `-`, or `->` between units")
     plain = unicodedata.normalize("NFKC", letter)
@@ -112,7 +115,7 @@ def unexpected(source: Source, tokens: Sequence[Token], at: int, expected: Colle
         return Diagnostic("NS101", f"the text ends where {_listed(expected)} should follow", source, Span(end, end))
     token = tokens[at]
     after = tokens[at + 1] if at + 1 < len(tokens) else None
-    for slip in (_stars, _split_arrow, _repeat_word, _argument, _reserved, _missing_net, _missing_operand):
+    for slip in (_stars, _repeat_word, _argument, _reserved, _missing_net, _missing_operand):
         found = slip(source, before, token, after, expected, entry_words)
         if found is not None:
             return found
@@ -124,6 +127,8 @@ def _shown(token: Token) -> str:
 
 
 def _listed(expected: Collection[str]) -> str:
+    if {"NUMBER", "STRING"} <= set(expected):
+        expected = (set(expected) - OPERANDS) | {"VALUE"}
     words = sorted({SHOWN.get(kind, f"`{kind.lower()}`") for kind in expected}, key=lambda word: (word.startswith("`"), word))
     if not words:
         return "nothing more"
@@ -147,16 +152,6 @@ def _stars(
     target = "" if before.type == "RSQB" else f" after brackets: [{before.value}]x{number[1]}" if before.type == "NAME" else ""
     message = f"a repeat is written x{number[1]}, not {stars}{number[1]}"
     return Diagnostic("NS107", message, source, Span(token.start_pos or 0, end + number.end()), help=f"write x{number[1]}{target}")
-
-
-def _split_arrow(
-    source: Source, before: Token | None, token: Token, _after: Token | None, _expected: Collection[str], _words: Collection[str]
-) -> Slip:
-    if before is None or before.type != "MINUS" or not token.value.startswith(">"):
-        return None
-    return Diagnostic(
-        "NS108", "an arrow is one word", source, Span(before.start_pos or 0, token.end_pos or 0), help="write `->` without the space"
-    )
 
 
 def _repeat_word(
@@ -201,7 +196,7 @@ def _reserved(
 def _missing_net(
     source: Source, before: Token | None, token: Token, after: Token | None, expected: Collection[str], words: Collection[str]
 ) -> Slip:
-    if token.value in words and before is not None and "ARROW" in expected and "NET" not in expected:
+    if token.value in words and before is not None and "NET" not in expected and "$END" in expected:
         message = f"a chain that stands beside other entries begins with `net`; here `{token.value}` follows a bare chain"
         return Diagnostic("NS113", message, source, span_of(token), help="write `net` before the chain")
     if token.type in ("LSQB", "NAME") and "NET" in expected:
@@ -220,6 +215,10 @@ def _missing_operand(
         at = before.end_pos or 0
         message = f"{what} is missing after `{before.value}`"
         return Diagnostic("NS114", message, source, Span(at, max(at, token.start_pos or 0)), label=f"before `{token.value}`")
+    if token.type == "DOT" and _after is not None and _after.type == "NUMBER":
+        return Diagnostic("NS111", "a decimal begins with a digit", source, span_of(token), help=f"write 0.{_after.value}")
+    if token.type == "EQUAL" and before is not None and before.type == "NAME" and "ARROW" in expected:
+        return Diagnostic("NS113", f"`{before.value}` begins no entry", source, span_of(before), help=f"write let {before.value} = ...")
     if expected and set(expected) <= {"EQUAL", "DOT"} and before is not None:
         return Diagnostic("NS114", f"`=` is missing after `{before.value}`", source, span_of(token), help=f"write {before.value} = ...")
     return None

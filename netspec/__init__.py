@@ -1,0 +1,1 @@
+"""netspec: a compiler for declared neural networks."""

@@ -1,0 +1,1 @@
+"""Transforms of the language, one file each."""

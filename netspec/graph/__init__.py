@@ -1,0 +1,1 @@
+"""Program to graph of shaped values."""

@@ -1,0 +1,118 @@
+"""The graph: layers with names and shapes, joined by values. Value 0 is the input row; every other value has one producer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.layer import Layer, Parameter, State
+from netspec.base.loss import Loss
+from netspec.base.shape import Shape, show, size
+from netspec.frontend.program import Call
+
+
+@dataclass(frozen=True)
+class Value:
+    """One row's worth of numbers at a point of the net."""
+
+    index: int
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer in its place. `place` counts in reading order from 0 and keys the layer's random stream.
+
+    Parameters and states are keyed by their names inside the layer; `name.key` is their name outside. `call` is None for the flatten
+    that an image going into affine implies. `next_relu_like` tells what the initial weights are for.
+    """
+
+    name: str
+    layer: Layer
+    place: int
+    inputs: tuple[Value, ...]
+    output: Value
+    parameters: Mapping[str, Parameter]
+    state: Mapping[str, State]
+    call: Call | None
+    next_relu_like: bool = False
+
+    @property
+    def input(self) -> Value:
+        return self.inputs[0]
+
+    @property
+    def flops(self) -> int:
+        """Forward FLOPs of one row."""
+        return self.layer.flops(self.input.shape)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A net with every shape known. `head` and `loss` give the scores their meaning; `classes` counts classes or outputs."""
+
+    nodes: tuple[Node, ...]
+    values: tuple[Value, ...]
+    head: Head
+    loss: Loss
+    classes: int
+    has_head: bool = True
+    """False where the text names no head and the linear one is meant."""
+
+    @property
+    def input(self) -> Value:
+        return self.values[0]
+
+    @property
+    def output(self) -> Value:
+        """The scores."""
+        return self.nodes[-1].output if self.nodes else self.values[0]
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every trained array by its full name, in reading order."""
+        return {f"{node.name}.{key}": parameter for node in self.nodes for key, parameter in node.parameters.items()}
+
+    @property
+    def state(self) -> dict[str, State]:
+        return {f"{node.name}.{key}": state for node in self.nodes for key, state in node.state.items()}
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(size(parameter.shape) for parameter in self.parameters.values())
+
+    def consumers(self, value: Value) -> list[Node]:
+        return [node for node in self.nodes if value in node.inputs]
+
+    @property
+    def normalizes_vectors(self) -> bool:
+        """Whether a batch of one row would have no variance: some bn sees vectors."""
+        return any(isinstance(node.layer, Normalization) and len(node.input.shape) == 1 for node in self.nodes)
+
+    def bias_is_cancelled(self, node: Node) -> bool:
+        """Whether a bn right behind the layer subtracts its bias again, so that the bias's gradient is exactly 0."""
+        if not isinstance(node.layer, Contraction):
+            return False
+        readers = self.consumers(node.output)
+        return len(readers) == 1 and isinstance(readers[0].layer, Normalization)
+
+    def verify(self) -> None:
+        """Checks what every later stage takes for granted; raises AssertionError."""
+        known = {self.values[0].index}
+        for node in self.nodes:
+            assert all(value.index in known for value in node.inputs), f"{node.name} reads a value that comes later"
+            assert node.output.index not in known, f"{node.name} writes a value twice"
+            assert node.layer.output_shape(node.input.shape) == node.output.shape, f"{node.name} has another shape than its rule"
+            known.add(node.output.index)
+        assert len({node.name for node in self.nodes}) == len(self.nodes), "two layers share a name"
+
+    def __str__(self) -> str:
+        lines = [f"input {show(self.input.shape)}"]
+        for node in self.nodes:
+            arrays = "".join(f"  {key} {show(parameter.shape)}" for key, parameter in node.parameters.items())
+            implied = "  (implied)" if node.call is None else ""
+            ends = f"%{','.join(str(value.index) for value in node.inputs)} -> %{node.output.index}"
+            lines.append(f"{node.name:<14} {ends:<12} {show(node.input.shape)} -> {show(node.output.shape)}{arrays}{implied}")
+        lines.append(f"head {self.head.name}, loss {self.loss.name}, {self.classes} {'classes' if self.head.target != 'value' else 'outputs'}")
+        return "\n".join(lines)

@@ -1,0 +1,197 @@
+"""What lowering works with: the buffers of values, parameters and gradients, and the list of launches that it appends to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from math import prod
+from pathlib import Path
+
+from netspec.base.kinds import Pointwise, Rearrangement
+from netspec.base.shape import size
+from netspec.graph.graph import Graph, Node, Value
+from netspec.groups.groups import Grouping
+from netspec.kernels.launch import At, Buffer, Entry, Launch, ParameterPlace, Section, Word
+from netspec.kernels.simd import current
+from netspec.kernels.source import MODULES, module_text
+from netspec.kernels.templates import Template
+
+MOST_TASKS = 16
+ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
+CONTROL_WORDS = 32
+
+
+def tasks_for(work: float, grain: float) -> int:
+    """How many tasks a launch is cut into: fixed by the problem, so that the bits do not depend on the number of threads."""
+    return max(1, min(MOST_TASKS, int(work // grain)))
+
+
+ELEMENT_GRAIN = 32_768
+FLOP_GRAIN = 1_000_000
+
+
+@cache
+def _library_text(name: str) -> str:
+    return (Path(__file__).parent / "library" / f"{name}.py").read_text(encoding="utf-8")
+
+
+class Context:
+    """One lowering: a grouping for batches of at most `batch` rows, in train or test form."""
+
+    def __init__(self, grouping: Grouping, batch: int, itemsize: int, train: bool, input_gradient: bool) -> None:
+        self.graph: Graph = grouping.graph
+        self.batch, self.itemsize, self.train, self.input_gradient = batch, itemsize, train, input_gradient
+        self.launches: list[Launch] = []
+        self.named: dict[str, Buffer] = {}
+        self.constant_words: dict[str, tuple[int, ...]] = {}
+        simd = current()
+        self.lanes = simd.lanes(itemsize)
+        self.panel = simd.vectors * self.lanes
+        self.strip = -(-simd.rows // self.lanes) * self.lanes
+        self._first = self._aliases()
+        self._values: dict[int, Buffer] = {}
+        self._gradients: dict[int, Buffer] = {}
+        self._shared: dict[str, Buffer] = {}
+        self.control = self.buffer("control", CONTROL_WORDS, 8, "control")
+        self._place_parameters()
+
+    # buffers
+
+    def buffer(self, name: str, count: int, itemsize: int | None = None, kind: str = "value") -> Buffer:
+        """A new buffer; those that outlive a launch list are found again by name."""
+        made = Buffer(name, max(count, 1), itemsize or self.itemsize, kind)  # type: ignore[arg-type]
+        if kind != "value":
+            self.named[name] = made
+        return made
+
+    def _place_parameters(self) -> None:
+        """Weights first, then the rest, so that l2 is one run of the flat buffer."""
+        self.parameters: dict[str, ParameterPlace] = {}
+        self.states: dict[str, ParameterPlace] = {}
+        every = self.graph.parameters
+        at = 0
+        for weights in (True, False):
+            for name, parameter in every.items():
+                if (parameter.role == "weight") is weights:
+                    self.parameters[name] = ParameterPlace(at, parameter.shape)
+                    at += -(-size(parameter.shape) // ALIGNMENT) * ALIGNMENT
+            if weights:
+                self.weight_elements = at
+        self.parameter_elements = at
+        at = 0
+        for name, state in self.graph.state.items():
+            self.states[name] = ParameterPlace(at, state.shape)
+            at += -(-size(state.shape) // ALIGNMENT) * ALIGNMENT
+        self.state_elements = at
+        self._flat_parameters = self.buffer("parameters", self.parameter_elements, kind="parameters")
+        self._flat_state = self.buffer("state", at, kind="state")
+        if self.train:
+            self.flat_gradients = self.buffer("gradients", self.parameter_elements, kind="gradients")
+
+    @property
+    def flat_parameters(self) -> Buffer:
+        return self._flat_parameters
+
+    def parameter(self, node: Node, key: str) -> At:
+        return At(self._flat_parameters, self.parameters[f"{node.name}.{key}"].offset)
+
+    def gradient(self, node: Node, key: str) -> At:
+        return At(self.flat_gradients, self.parameters[f"{node.name}.{key}"].offset)
+
+    def state(self, node: Node, key: str) -> At:
+        return At(self._flat_state, self.states[f"{node.name}.{key}"].offset)
+
+    def _aliases(self) -> dict[int, int]:
+        """For each value the first value that is the same memory: rearrangements that move nothing make no buffer of their own."""
+        first = {value.index: value.index for value in self.graph.values}
+        for node in self.graph.nodes:
+            if self.leaves_out(node) or (isinstance(node.layer, Rearrangement) and not self.moves(node)):
+                first[node.output.index] = first[node.input.index]
+        return first
+
+    def leaves_out(self, node: Node) -> bool:
+        """Whether this form has no such layer: dropout in the test form."""
+        return not self.train and isinstance(node.layer, Pointwise) and node.layer.identity_in_test
+
+    @property
+    def input_is_flat(self) -> bool:
+        """Whether the input image is kept in C order, as vectors: all its readers flatten it."""
+        readers = self.graph.consumers(self.graph.input)
+        return bool(readers) and all(len(node.output.shape) == 1 and isinstance(node.layer, Rearrangement) for node in readers)
+
+    def moves(self, node: Node) -> bool:
+        """Whether a rearrangement changes the order in memory: images are channels last, vectors are in C order of the interface."""
+        before, after = node.input.shape, node.output.shape
+        if before == after or (node.input.index == 0 and self.input_is_flat):
+            return False
+        image = before if len(before) == 3 else after
+        return len(image) == 3 and image[0] > 1 and image[1] * image[2] > 1
+
+    def _end(self, index: int, ends: dict[int, str], otherwise: str, count: int) -> Buffer:
+        """A buffer for a value, named and kept when it is an end of the net."""
+        names = [name for value, name in ends.items() if self._first[value] == index]
+        made = Buffer(names[0] if names else otherwise, max(count, 1), self.itemsize, "result" if names else "value")
+        self.named.update(dict.fromkeys(names, made))
+        return made
+
+    def value(self, value: Value) -> Buffer:
+        """The batch of a value. `x` and `scores` last as long as the plan; the others share the arena."""
+        index = self._first[value.index]
+        if index not in self._values:
+            ends = {self.graph.input.index: "x", self.graph.output.index: "scores"}
+            self._values[index] = self._end(index, ends, f"v{index}", self.batch * size(value.shape))
+        return self._values[index]
+
+    def value_gradient(self, value: Value) -> Buffer:
+        """The gradient of a value; of the scores `dscores`, filled by the loss or by the caller, of the input `dx`."""
+        index = self._first[value.index]
+        if index not in self._gradients:
+            ends = {self.graph.output.index: "dscores"}
+            if self.input_gradient:
+                ends = {**ends, self.graph.input.index: "dx"}
+            self._gradients[index] = self._end(index, ends, f"d{index}", self.batch * size(value.shape))
+        return self._gradients[index]
+
+    def wants_gradient(self, value: Value) -> bool:
+        """The input's gradient is computed only where it is asked for."""
+        return self._first[value.index] != 0 or self.input_gradient
+
+    def shared(self, name: str, count: int) -> Buffer:
+        """A value buffer that several launches name."""
+        return self._shared.setdefault(name, Buffer(name, max(count, 1), self.itemsize))
+
+    def constants(self, name: str, values: tuple[int, ...]) -> Buffer:
+        """A buffer of 64-bit words that never change."""
+        if name not in self.named:
+            self.buffer(name, len(values), 8, "constants")
+            self.constant_words[name] = values
+        return self.named[name]
+
+    # launches
+
+    def library(self, file: str, name: str) -> Entry:
+        """A kernel of the library in this plan's element type."""
+        text = _library_text(file)
+        return Entry(text if self.itemsize == 4 else text.replace("netspec.kernels.f32", "netspec.kernels.f64"), name)
+
+    def emitted(self, templates: list[Template], body: str) -> str:
+        return module_text(self.itemsize, templates, body)
+
+    def launch(
+        self, label: str, section: Section, kernel: Entry, words: Iterable[Word], tasks: int, *,
+        reads: Iterable[Buffer], writes: Iterable[Buffer], flops: int = 0, layers: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        """Appends a launch; the control block is its first word."""
+        every = (At(self.control), *words)
+        self.launches.append(Launch(label, section, kernel, every, tasks, tuple(reads), tuple(writes), flops, tuple(layers)))
+
+    def work(self, name: str, count: int) -> Buffer:
+        """Scratch of one launch."""
+        return self.buffer(f"work.{name}", count)
+
+
+def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(columns, rows a batch row) of a value seen as a matrix: features, or channels by pixels."""
+    return shape[0], prod(shape[1:])
+
+

@@ -1,0 +1,34 @@
+"""The element type float64 for kernels: as `f32`, with exact library functions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray, njit
+
+from netspec.kernels.native import INLINE, pointer_f64
+from netspec.kernels.simd import current
+from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
+
+F = np.float64
+ITEMSIZE = 8
+SIMD = current()
+LANES = SIMD.lanes(ITEMSIZE)
+TILE_ROWS = SIMD.rows
+PANEL = SIMD.vectors * LANES
+STRIP = -(-SIMD.rows // LANES) * LANES
+tile_m = make_tile(SIMD, ITEMSIZE, "m")
+tile_k = make_tile(SIMD, ITEMSIZE, "k")
+pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
+pack_rows = make_pack_rows(SIMD, ITEMSIZE)
+
+
+@njit(**INLINE)
+def floats(address, count):  # type: ignore[no-untyped-def]
+    """`count` elements at an address, as an array."""
+    return carray(pointer_f64(address), (count,))
+
+
+@njit(**INLINE)
+def exp(x):  # type: ignore[no-untyped-def]
+    """e**x, the library's."""
+    return np.exp(x)

@@ -1,0 +1,89 @@
+"""Kernels over rows and flat buffers that are the same for every net: the batch, sums of columns, l2, the loss total."""
+
+from numba import cfunc, njit
+
+from netspec.kernels.f32 import F, ITEMSIZE, floats
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, doubles, share_end, share_start, words
+
+
+@cfunc(KERNEL, **OPTIONS)
+def gather(p, task, tasks):
+    """Words: control, order, data, elements of a row, batch: batch row r is data row order[start + r]."""
+    control = words(p[0], 8)
+    rows, size = control[ROWS], p[3]
+    order = words(p[1] + control[START] * 8, rows)
+    for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
+        floats(p[4] + r * size * ITEMSIZE, size)[:] = floats(p[2] + order[r] * size * ITEMSIZE, size)
+
+
+@cfunc(KERNEL, **OPTIONS)
+def gather_classes(p, task, tasks):
+    """Words: control, order, class numbers (int64), batch's class numbers."""
+    control = words(p[0], 8)
+    rows = control[ROWS]
+    order, labels, batch = words(p[1] + control[START] * 8, rows), p[2], words(p[3], rows)
+    for r in range(rows):
+        batch[r] = words(labels + order[r] * 8, 1)[0]
+
+
+@njit(**INLINE)
+def add_rows(x, first, last, columns, total):
+    """total[c] = sum over rows first..last of x[:, c]."""
+    sums = floats(total, columns)
+    sums[:] = F(0)
+    for r in range(first, last):
+        row = floats(x + r * columns * ITEMSIZE, columns)
+        for c in range(columns):
+            sums[c] += row[c]
+
+
+@cfunc(KERNEL, **OPTIONS)
+def column_sums(p, task, tasks):
+    """Words: control, x, columns, rows of x a batch row, parts (tasks, columns)."""
+    rows = words(p[0], 8)[ROWS] * p[3]
+    add_rows(p[1], share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), p[2], p[4] + task * p[2] * ITEMSIZE)
+
+
+@cfunc(KERNEL, **OPTIONS)
+def add_parts(p, task, tasks):
+    """Words: control, parts (count, columns), columns, count, sum (columns,)."""
+    add_rows(p[1], 0, p[3], p[2], p[4])
+
+
+LANES_OF_SUM = 64
+
+
+@cfunc(KERNEL, **OPTIONS)
+def regularize(p, task, tasks):
+    """Words: control, w, g, count, rate (float), parts (tasks,) float64: g += rate w, and each task's sum of w**2."""
+    rate = F(as_double(p[4]))
+    first, last = share_start(p[3], task, tasks, LANES_OF_SUM), share_end(p[3], task, tasks, LANES_OF_SUM)
+    total = 0.0
+    for start in range(first, last, 4096):
+        count = min(4096, last - start)
+        w, g = floats(p[1] + start * ITEMSIZE, count), floats(p[2] + start * ITEMSIZE, count)
+        for i in range(count):
+            g[i] += rate * w[i]
+        square = F(0)
+        for i in range(count):
+            square += w[i] * w[i]
+        total += square
+    doubles(p[5] + task * 8, 1)[0] = total
+
+
+@cfunc(KERNEL, **OPTIONS)
+def total_loss(p, task, tasks):
+    """Words: control, loss by row, result (float64: total, data part), factor on the mean (float), squares (parts,) float64, parts,
+    half the rate (float): the mean of the rows' losses and the l2 term, added in order."""
+    rows = words(p[0], 8)[ROWS]
+    losses = floats(p[1], rows)
+    total = 0.0
+    for r in range(rows):
+        total += losses[r]
+    data = total / max(rows, 1) * as_double(p[3])
+    squares = 0.0
+    for part in range(p[5]):
+        squares += doubles(p[4], p[5])[part]
+    result = doubles(p[2], 2)
+    result[0] = data + as_double(p[6]) * squares
+    result[1] = data

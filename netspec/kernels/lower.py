@@ -1,0 +1,110 @@
+"""Groups to launches: every group forward in order, the loss, every group backward in the opposite order, l2, the update."""
+
+from __future__ import annotations
+
+from netspec.base.errors import UsageError
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
+from netspec.base.optimizer import Optimizer
+from netspec.base.shape import size
+from netspec.graph.graph import Node
+from netspec.groups.groups import Group, Grouping
+from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
+from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
+from netspec.kernels.launch import At, Buffer, Lowered
+from netspec.kernels.loss import lower_loss, lower_total
+from netspec.kernels.update import lower_update
+
+
+def _split(context: Context, group: Group) -> tuple[Node | None, Node | None, tuple[Node, ...]]:
+    """(contraction, normalization, pointwise chain) of a group, without what this form leaves out."""
+    nodes = [node for node in group.nodes if not context.leaves_out(node)]
+    first = nodes.pop(0) if nodes and isinstance(nodes[0].layer, Contraction) else None
+    second = nodes.pop(0) if nodes and isinstance(nodes[0].layer, Normalization) else None
+    return first, second, tuple(nodes)
+
+
+def _forward(context: Context, group: Group) -> None:
+    node = group.nodes[0]
+    if isinstance(node.layer, Window):
+        window.forward(context, node)
+    elif isinstance(node.layer, Rearrangement):
+        if context.moves(node):
+            rearrangement.forward(context, node)
+    else:
+        first, second, chain = _split(context, group)
+        if first is not None:
+            contraction.forward(context, first, () if second is not None else chain)
+        if second is not None:
+            normalization.forward(context, second, chain)
+        if chain and first is None and second is None:
+            pointwise.forward(context, chain)
+
+
+def _backward(context: Context, group: Group) -> None:
+    node = group.nodes[0]
+    if isinstance(node.layer, Window):
+        window.backward(context, node)
+    elif isinstance(node.layer, Rearrangement):
+        if context.moves(node):
+            rearrangement.backward(context, node)
+    else:
+        first, second, chain = _split(context, group)
+        if second is not None:
+            normalization.backward(context, second, chain)
+        if first is not None:
+            contraction.backward(context, first, () if second is not None else chain)
+        if chain and first is None and second is None:
+            pointwise.backward(context, chain)
+
+
+def _gather(context: Context, weighted: bool) -> None:
+    """The section `gather`: rows `order[start : start + rows]` of the data, their labels and weights."""
+    order = context.buffer("order", 1, 8, "data")
+    gather = context.library("rows", "gather")
+
+    def rows(name: str, per_row: int, target: Buffer) -> None:
+        data = context.buffer(name, 1, kind="data")
+        tasks = tasks_for(context.batch * per_row, 2 * ELEMENT_GRAIN)
+        context.launch(f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target])
+
+    rows("data.x", size(context.graph.input.shape), context.value(context.graph.input))
+    if "y" not in context.named:
+        return
+    labels = context.named["y"]
+    if context.graph.loss.target == "class":
+        data = context.buffer("data.y", 1, 8, "data")
+        classes = context.library("rows", "gather_classes")
+        context.launch("gather y", "gather", classes, (At(order), At(data), At(labels)), 1, reads=[data], writes=[labels])
+    else:
+        rows("data.y", size(context.graph.output.shape), labels)
+    if weighted:
+        rows("data.weights", 1, context.named["row_weights"])
+
+
+def lower(
+    grouping: Grouping, batch: int, itemsize: int, *, optimizer: Optimizer | None = None, l2: float = 0.0,
+    input_gradient: bool = False, weighted: bool = False, train: bool = True,
+) -> Lowered:  # fmt: skip
+    """All launches for batches of at most `batch` rows: the train form with backward and update, or the test form with the loss alone."""
+    for node in grouping.graph.nodes:
+        if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
+            raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
+    context = Context(grouping, batch, itemsize, train, input_gradient)
+    for group in grouping.groups:
+        _forward(context, group)
+    lower_loss(context, weighted)
+    slots: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    if train:
+        for group in reversed(grouping.groups):
+            _backward(context, group)
+    lower_total(context, l2)
+    if train and optimizer is not None:
+        slots, scalars = lower_update(context, optimizer)
+    done = len(context.launches)
+    _gather(context, weighted)
+    launches = (*context.launches[done:], *context.launches[:done])
+    return Lowered(
+        launches, context.named, context.parameters, context.states, context.parameter_elements, context.weight_elements,
+        context.state_elements, slots, scalars, context.constant_words,
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""What numba lacks for kernels: arrays at an address, calls through an address, and the counter generator on one lane.
+
+A kernel is a C function `(parameters, task, tasks)`: `parameters` points at 64-bit words (addresses, sizes, bits of floats), the first
+of them the address of the control block that all kernels of a plan share; `task` of `tasks` is this call's share of the work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
+# `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+INLINE: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+
+# words of the control block; floats stand in it as float64 bits
+ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
+SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the update's number
+MOST_SCALARS = 24
+CONTROL_WORDS = SCALARS + MOST_SCALARS
+
+_WORD = ir.IntType(64)
+_HALF = ir.IntType(32)
+
+
+def _pointer_to(element: Any) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def at(_context: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(types.int64), codegen
+
+    return at
+
+
+pointer_i64 = _pointer_to(types.int64)
+pointer_i32 = _pointer_to(types.int32)
+pointer_f32 = _pointer_to(types.float32)
+pointer_f64 = _pointer_to(types.float64)
+
+
+@njit(**INLINE)
+def words(address, count):  # type: ignore[no-untyped-def]
+    """`count` int64 words at an address, as an array."""
+    return carray(pointer_i64(address), (count,))
+
+
+@njit(**INLINE)
+def halves(address, count):  # type: ignore[no-untyped-def]
+    """`count` int32 words at an address, as an array."""
+    return carray(pointer_i32(address), (count,))
+
+
+@njit(**INLINE)
+def doubles(address, count):  # type: ignore[no-untyped-def]
+    """`count` float64 at an address, as an array."""
+    return carray(pointer_f64(address), (count,))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def as_double(_context: Any, word: Any) -> Any:
+    """The float64 whose bits a word holds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any) -> Any:
+    """Calls the kernel at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [_WORD.as_pointer(), _WORD, _WORD])
+        function, parameters, task, tasks = arguments
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(parameters, _WORD.as_pointer()), task, tasks])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call_at(_context: Any, function: Any, arguments: Any) -> Any:
+    """Calls the C function at an address with a tuple of int64: LLVM does not compile the callee again inside every caller."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        count = len(signature.args[1])
+        kind = ir.FunctionType(ir.VoidType(), [_WORD] * count)
+        members = [builder.extract_value(values[1], place) for place in range(count)]
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), members)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.UniTuple(types.int64, arguments.count)), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def random_bits(_context: Any, key: Any, counter: Any) -> Any:
+    """The uniform 32-bit word of (key, counter), as netspec.base.random.bits defines it; plain 32-bit lane arithmetic, so it vectorises."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        key, counter = arguments
+        low, high = builder.trunc(key, _HALF), builder.trunc(builder.lshr(key, _WORD(32)), _HALF)
+        x = builder.add(builder.trunc(counter, _HALF), low)
+        x = builder.mul(builder.xor(x, builder.lshr(x, _HALF(16))), _HALF(0x7FEB352D))
+        x = builder.xor(x, high)
+        x = builder.mul(builder.xor(x, builder.lshr(x, _HALF(15))), _HALF(0x846CA68B))
+        return builder.xor(x, builder.lshr(x, _HALF(16)))
+
+    return types.uint32(types.int64, types.int64), codegen
+
+
+@njit(**INLINE)
+def mix64(value):  # type: ignore[no-untyped-def]
+    """SplitMix64's output function, as netspec.base.random.mix64."""
+    value = np.uint64(value) + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int64(value ^ (value >> np.uint64(31)))
+
+
+@njit(**INLINE)
+def stream_key(seed, place, step):  # type: ignore[no-untyped-def]
+    """Key of one random layer in one step, as netspec.base.random.stream_key."""
+    return mix64(mix64(mix64(seed) ^ place) ^ step)
+
+
+@njit(**INLINE)
+def share_start(count, task, tasks, unit):  # type: ignore[no-untyped-def]
+    """First index of a task's share when `count` is cut into `tasks` equal parts whose borders are multiples of `unit`."""
+    return min(count, (count * task // tasks + unit - 1) // unit * unit) if task > 0 else 0
+
+
+@njit(**INLINE)
+def share_end(count, task, tasks, unit):  # type: ignore[no-untyped-def]
+    """One past the last index of a task's share."""
+    return share_start(count, task + 1, tasks, unit) if task + 1 < tasks else count

@@ -1,0 +1,330 @@
+"""Normalization by statistics of columns, with the pointwise chain behind it.
+
+The value is a matrix of rows x columns: features, or pixels x channels. Where one pass over all rows fits a core's cache, a task owns a
+strip of columns and does everything for it: two-pass mean and variance, running averages, apply. Else the rows are cut: each task takes
+mean and sum of squared deviations of its rows by blocks, a single task merges them (Chan, Golub and LeVeque, Updating formulae and a
+pairwise algorithm for computing sample variances, 1979), and a third launch applies. Backward has the same two forms.
+"""
+
+from __future__ import annotations
+
+from netspec.base.kinds import Normalization
+from netspec.base.shape import size
+from netspec.graph.graph import Node
+from netspec.kernels.chain import Chain
+from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
+from netspec.kernels.launch import At, Buffer, Entry
+from netspec.kernels.source import Words, indent
+from netspec.kernels.templates import Template, template
+
+BLOCK_ROWS = 64
+STRIP_ROWS = 4096  # rows that the strip form takes at most
+
+MOMENTS = """\
+@njit(**INLINE)
+def moments(x, columns, r0, r1, j0, width, mean, spread):
+    # mean and sum of squared deviations of rows r0..r1, in two passes
+    mean[:] = F(0)
+    spread[:] = F(0)
+    for r in range(r0, r1):
+        row = floats(x + (r * columns + j0) * ITEMSIZE, width)
+        for j in range(width):
+            mean[j] += row[j]
+    share = F(1) / F(max(r1 - r0, 1))
+    for j in range(width):
+        mean[j] *= share
+    for r in range(r0, r1):
+        row = floats(x + (r * columns + j0) * ITEMSIZE, width)
+        for j in range(width):
+            spread[j] += (row[j] - mean[j]) * (row[j] - mean[j])
+
+
+@njit(**INLINE)
+def merge(count, mean, spread, more, other_mean, other_spread):
+    # statistics of `count` rows become those of `count + more` rows
+    weight = F(more) / F(max(count + more, 1))
+    cross = F(count) * weight
+    for j in range(mean.size):
+        shift = other_mean[j] - mean[j]
+        mean[j] += shift * weight
+        spread[j] += other_spread[j] + shift * shift * cross
+
+
+@njit(**INLINE)
+def settle(rows, spread, mean, inverse, running_mean, running_var, eps, keep, update):
+    for j in range(mean.size):
+        variance = spread[j] / F(max(rows, 1))
+        inverse[j] = F(1) / np.sqrt(variance + eps)
+        if update:
+            running_mean[j] = keep * running_mean[j] + (F(1) - keep) * mean[j]
+            running_var[j] = keep * running_var[j] + (F(1) - keep) * variance
+"""
+
+APPLY = """\
+@njit(**INLINE)
+def apply(p, control, r0, r1, j0, width):
+    columns = p[2]
+    mean, inverse = floats(p[5] + j0 * ITEMSIZE, width), floats(p[6] + j0 * ITEMSIZE, width)
+    gamma, beta = floats(p[7] + j0 * ITEMSIZE, width), floats(p[8] + j0 * ITEMSIZE, width)
+{setup}    for r in range(r0, r1):
+        place = r * columns + j0
+        x, y = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width)
+        for j in range(width):
+            v0 = {normalize}
+{chain}            y[j] = v{last}
+"""
+
+FORWARD_STRIP = """\
+@cfunc(KERNEL, **OPTIONS)
+def strip(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns = control[ROWS] * p[1], p[2]
+    j0 = share_start(columns, task, tasks, LANES)
+    width = share_end(columns, task, tasks, LANES) - j0
+    if width <= 0:
+        return
+    mean, inverse = floats(p[5] + j0 * ITEMSIZE, width), floats(p[6] + j0 * ITEMSIZE, width)
+    moments(p[3], columns, 0, rows, j0, width, mean, inverse)
+    running_mean, running_var = floats(p[9] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
+    settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), control[UPDATE_STATE] != 0)
+    apply(p, control, 0, rows, j0, width)
+"""
+
+FORWARD_ROWS = """\
+@cfunc(KERNEL, **OPTIONS)
+def statistics(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns = control[ROWS] * p[1], p[2]
+    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    part = p[13] + task * 4 * columns * ITEMSIZE
+    mean, spread = floats(part, columns), floats(part + columns * ITEMSIZE, columns)
+    more_mean, more_spread = floats(part + 2 * columns * ITEMSIZE, columns), floats(part + 3 * columns * ITEMSIZE, columns)
+    mean[:] = F(0)
+    spread[:] = F(0)
+    for r in range(first, last, p[14]):
+        end = min(r + p[14], last)
+        moments(p[3], columns, r, end, 0, columns, more_mean, more_spread)
+        merge(r - first, mean, spread, end - r, more_mean, more_spread)
+
+
+@cfunc(KERNEL, **OPTIONS)
+def combine(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
+    mean, inverse = floats(p[5], columns), floats(p[6], columns)
+    mean[:] = F(0)
+    inverse[:] = F(0)
+    for part in range(parts):
+        first, last = share_start(rows, part, parts, 1), share_end(rows, part, parts, 1)
+        at = p[13] + part * 4 * columns * ITEMSIZE
+        merge(first, mean, inverse, last - first, floats(at, columns), floats(at + columns * ITEMSIZE, columns))
+    running_mean, running_var = floats(p[9], columns), floats(p[10], columns)
+    settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), control[UPDATE_STATE] != 0)
+
+
+@cfunc(KERNEL, **OPTIONS)
+def spread_out(p, task, tasks):
+    control = words(p[0], 8)
+    rows = control[ROWS] * p[1]
+    apply(p, control, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
+"""
+
+TEST = """\
+@cfunc(KERNEL, **OPTIONS)
+def test(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns = control[ROWS] * p[1], p[2]
+    # the running variance becomes the inverse deviation in scratch, each task in its own
+    inverse = floats(p[6] + task * columns * ITEMSIZE, columns)
+    variance = floats(p[10], columns)
+    for j in range(columns):
+        inverse[j] = F(1) / np.sqrt(variance[j] + F(as_double(p[11])))
+    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    mean, gamma, beta = floats(p[9], columns), floats(p[7], columns), floats(p[8], columns)
+{setup}    for r in range(first, last):
+        x, y = floats(p[3] + r * columns * ITEMSIZE, columns), floats(p[4] + r * columns * ITEMSIZE, columns)
+        for j in range(columns):
+            v0 = {normalize}
+{chain}            y[j] = v{last}
+"""
+
+BACKWARD = """\
+@njit(**INLINE)
+def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
+    # dx holds the gradient behind the chain afterwards
+    columns = p[2]
+    mean, inverse = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width)
+    gamma, beta = floats(p[8] + j0 * ITEMSIZE, width), floats(p[9] + j0 * ITEMSIZE, width)
+    sum_dy[:] = F(0)
+    sum_dy_xhat[:] = F(0)
+{setup}    for r in range(r0, r1):
+        place = r * columns + j0
+        x, dy, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
+        for j in range(width):
+            v0 = {normalize}
+{values}            d{last} = dy[j]
+{chain}            dx[j] = d0
+            sum_dy[j] += d0
+            sum_dy_xhat[j] += d0 * ((x[j] - mean[j]) * inverse[j])
+
+
+@njit(**INLINE)
+def finish(p, rows, r0, r1, j0, width):
+    columns = p[2]
+    mean, inverse, gamma = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width), floats(p[8] + j0 * ITEMSIZE, width)
+    sum_dy, sum_dy_xhat = floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
+    share = F(1) / F(max(rows, 1))
+    for r in range(r0, r1):
+        place = r * columns + j0
+        x, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
+        for j in range(width):
+            dx[j] = {gradient}
+"""
+
+BACKWARD_STRIP = """\
+@cfunc(KERNEL, **OPTIONS)
+def strip(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns = control[ROWS] * p[1], p[2]
+    j0 = share_start(columns, task, tasks, LANES)
+    width = share_end(columns, task, tasks, LANES) - j0
+    if width <= 0:
+        return
+    reduce(p, control, 0, rows, j0, width, floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width))
+    if p[12] != 0:
+        finish(p, rows, 0, rows, j0, width)
+"""
+
+BACKWARD_ROWS = """\
+@cfunc(KERNEL, **OPTIONS)
+def reduce_rows(p, task, tasks):
+    control = words(p[0], 8)
+    rows, columns = control[ROWS] * p[1], p[2]
+    part = p[13] + task * 2 * columns * ITEMSIZE
+    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    reduce(p, control, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
+
+
+@cfunc(KERNEL, **OPTIONS)
+def combine(p, task, tasks):
+    columns, parts = p[2], p[14]
+    sum_dy, sum_dy_xhat = floats(p[11], columns), floats(p[10], columns)
+    sum_dy[:] = F(0)
+    sum_dy_xhat[:] = F(0)
+    for part in range(parts):
+        at = p[13] + part * 2 * columns * ITEMSIZE
+        more, more_xhat = floats(at, columns), floats(at + columns * ITEMSIZE, columns)
+        for j in range(columns):
+            sum_dy[j] += more[j]
+            sum_dy_xhat[j] += more_xhat[j]
+
+
+@cfunc(KERNEL, **OPTIONS)
+def finish_rows(p, task, tasks):
+    rows = words(p[0], 8)[ROWS] * p[1]
+    finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
+"""
+
+IN_COLUMN = {name: f"{name}[j]" for name in ("x", "mean", "inverse", "gamma", "beta")}
+
+
+class _Shape:
+    """How one normalization is cut."""
+
+    def __init__(self, context: Context, node: Node) -> None:
+        self.columns, self.pixels = columns_of(node.input.shape)
+        rows = context.batch * self.pixels
+        self.by_strips = rows <= STRIP_ROWS and self.columns >= context.lanes
+        work = rows * self.columns
+        most = -(-self.columns // context.lanes) if self.by_strips else rows
+        self.tasks = min(tasks_for(work, ELEMENT_GRAIN // 2), most)
+        self.by_strips = self.by_strips or self.tasks == 1
+        self.flops = context.batch * node.flops
+
+
+def _templates(node: Node) -> tuple[Template, Template]:
+    layer, name = type(node.layer), node.layer.name
+    return template(layer.forward, f"{name}_forward"), template(layer.backward, f"{name}_backward")  # type: ignore[attr-defined]
+
+
+def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
+    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node)
+    x, y = context.value(node.input), context.value((chain_nodes or (node,))[-1].output)
+    layer = node.layer
+    assert isinstance(layer, Normalization)
+    normalize = _templates(node)[0]
+    names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([layer.name, *(other.layer.name for other in chain_nodes)])
+    parts = context.work("parts", 1 if context.train and shape.by_strips else shape.tasks * 4 * shape.columns)
+    mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
+    words.add(At(context.control))
+    for word in (
+        shape.pixels, shape.columns, At(x), At(y), At(mean), At(inverse if context.train else parts),
+        context.parameter(node, "gamma"), context.parameter(node, "beta"), context.state(node, "mean"), context.state(node, "var"),
+        float(layer.eps), float(layer.momentum), At(parts), BLOCK_ROWS, shape.tasks,
+    ):  # fmt: skip
+        words.add(word)
+    setup = indent(chain.declare(words), 1)
+    fill = {"setup": setup, "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3), "last": chain.last}
+    fill["normalize"] = normalize.call(IN_COLUMN)
+    templates = [normalize, *chain.templates]
+    values = words.values[1:]
+
+    def launch(entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0) -> None:
+        what = label if entry in ("strip", "spread_out", "test") else f"{label} {entry}"
+        context.launch(what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names)
+
+    flops = shape.flops + context.batch * sum(other.flops for other in chain_nodes)
+    if not context.train:
+        source = context.emitted(templates, TEST.format(**fill))
+        launch("test", source, shape.tasks, [x], [y, parts], flops)
+        return
+    source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), FORWARD_STRIP if shape.by_strips else FORWARD_ROWS]))
+    if shape.by_strips:
+        launch("strip", source, shape.tasks, [x], [y, mean, inverse], flops)
+    else:
+        launch("statistics", source, shape.tasks, [x], [parts])
+        launch("combine", source, 1, [parts], [mean, inverse])
+        launch("spread_out", source, shape.tasks, [x, mean, inverse], [y], flops)
+
+
+def _statistic(context: Context, node: Node, which: str) -> Buffer:
+    """mean or inverse deviation of the batch, kept from forward to backward."""
+    return context.shared(f"{node.name}.batch_{which}", node.input.shape[0])
+
+
+def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
+    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node)
+    x, dy = context.value(node.input), context.value_gradient((chain_nodes or (node,))[-1].output)
+    wanted = context.wants_gradient(node.input)
+    dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
+    forward_template, backward_template = _templates(node)
+    names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([node.layer.name, *(other.layer.name for other in chain_nodes)])
+    parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
+    mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
+    words.add(At(context.control))
+    for word in (
+        shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
+        context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted), At(parts), shape.tasks,
+    ):  # fmt: skip
+        words.add(word)
+    fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
+    fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
+    fill["chain"] = indent(chain.backward(), 3)
+    inputs = {**IN_COLUMN, "dy": "dx[j]", "mean_dy": "sum_dy[j] * share", "mean_dy_xhat": "sum_dy_xhat[j] * share"}
+    fill["gradient"] = backward_template.call(inputs)
+    body = "\n\n".join([BACKWARD.format(**fill), BACKWARD_STRIP if shape.by_strips else BACKWARD_ROWS])
+    source = context.emitted([forward_template, backward_template, *chain.templates], body)
+    values, flops = words.values[1:], 2 * shape.flops
+    gradients = context.flat_gradients
+
+    def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0) -> None:
+        what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows") else f" {entry}")
+        context.launch(what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names)
+
+    if shape.by_strips:
+        launch("strip", shape.tasks, [x, dy, mean, inverse], [dx, gradients], flops)
+        return
+    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse], [dx, parts], flops)
+    launch("combine", 1, [parts], [gradients])
+    if wanted:
+        launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gradients], [dx])

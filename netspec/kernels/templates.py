@@ -1,0 +1,78 @@
+"""Templates of the catalogue as kernel source: the function's text with every literal typed and its functions mapped to fast ones.
+
+Only source of Python functions goes through here, never text of a spec; numbers of a spec reach kernels as words.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+ALLOWED = {"np", "range", "min", "max", "abs", "len"}
+FAST = {"exp"}
+"""Functions of NumPy that kernels have their own form of, in f32.py and f64.py."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A function for kernels: its name, its parameters, and its source."""
+
+    name: str
+    parameters: tuple[str, ...]
+    source: str
+
+    def call(self, values: dict[str, str]) -> str:
+        """The call, with an expression for each parameter."""
+        return f"{self.name}({', '.join(values[parameter] for parameter in self.parameters)})"
+
+
+class _Typed(ast.NodeTransformer):
+    def __init__(self, integers: bool) -> None:
+        self.integers = integers
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+        kinds = (int, float) if self.integers else (float,)
+        if isinstance(node.value, kinds) and not isinstance(node.value, bool):
+            return ast.Call(ast.Name("F", ast.Load()), [node], [])
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+        if isinstance(node.value, ast.Name) and node.value.id == "np":
+            if node.attr in FAST:
+                return ast.Name(node.attr, ast.Load())
+            if node.attr in {"inf", "nan", "pi"}:
+                return ast.Call(ast.Name("F", ast.Load()), [node], [])
+        return self.generic_visit(node)
+
+
+def _names(tree: ast.FunctionDef) -> tuple[set[str], set[str]]:
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    written = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return read, written | {argument.arg for argument in tree.args.args}
+
+
+@cache
+def template(function: Callable[..., Any], name: str, integers: bool = True) -> Template:
+    """The kernel form of a template. With `integers` whole-number literals are typed too (templates on scalars, which index nothing).
+
+    Raises TypeError for one that uses names from outside.
+    """
+    text = textwrap.dedent(inspect.getsource(function))
+    tree = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    tree.decorator_list, tree.returns, tree.name = [], None, name
+    for argument in tree.args.args:
+        argument.annotation = None
+    if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
+        tree.body = tree.body[1:]
+    read, own = _names(tree)
+    foreign = sorted(read - own - ALLOWED)
+    if foreign:
+        raise TypeError(f"template {name} uses {', '.join(foreign)}: only its parameters and np may appear in it")
+    parameters = tuple(argument.arg for argument in tree.args.args)
+    typed = ast.fix_missing_locations(_Typed(integers).visit(tree))
+    return Template(name, parameters, f"@njit(**INLINE)\n{ast.unparse(typed)}\n")

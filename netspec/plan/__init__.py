@@ -1,0 +1,1 @@
+"""Launches to a table over one arena, and what runs it."""

@@ -1,0 +1,190 @@
+"""The plan: a table of launches over one arena, and what runs parts of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+import netspec.kernels
+from netspec.base.errors import NetspecError
+from netspec.kernels import store as kernel_store
+from netspec.kernels.launch import At, Buffer, Entry, Launch, Lowered, Section, Word, float_bits
+from netspec.kernels.native import ROWS, START
+from netspec.plan.arena import Arena, place
+from netspec.plan.memory import aligned
+from netspec.plan.store import Store
+
+DTYPES = {4: np.float32, 8: np.float64}
+
+
+@cache
+def driver() -> ModuleType:
+    """The compiled driver."""
+    return kernel_store.load((Path(netspec.kernels.__file__).parent / "library" / "driver.py").read_text(encoding="utf-8"))
+
+
+_owner: dict[str, int] = {}
+
+
+def thread_count(wanted: int | None) -> int:
+    """How many threads a call may use: what is wanted, at most what the machine has."""
+    most = int(numba.config.NUMBA_NUM_THREADS)
+    return max(1, min(wanted or most, most))
+
+
+def _enter_threads(threads: int) -> None:
+    """Checks before a parallel launch. A thread pool does not survive fork: the child would hang or die without a word."""
+    if threads == 1:
+        return
+    if _owner.setdefault("pid", os.getpid()) != os.getpid():
+        raise NetspecError(
+            "this process was forked after netspec had started its threads, and they do not survive a fork: start workers with the "
+            "spawn method, or use threads=1"
+        )
+    numba.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A plan before it has memory: the launches and where their buffers will lie."""
+
+    lowered: Lowered
+    arena: Arena
+    batch: int
+    itemsize: int
+
+    @property
+    def own(self) -> list[Buffer]:
+        """Buffers that last as long as the plan and belong to it alone."""
+        distinct = {buffer: None for buffer in self.lowered.named.values() if buffer.kind in ("result", "constants")}
+        return list(distinct)
+
+    @property
+    def own_bytes(self) -> int:
+        """Bytes of the arena and of the plan's own buffers."""
+        return self.arena.bytes + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
+
+    @property
+    def flops(self) -> int:
+        return sum(launch.flops for launch in self.lowered.launches)
+
+    @property
+    def sources(self) -> list[str]:
+        """Every kernel source that the launches need, each once."""
+        found: dict[str, None] = {}
+        for launch in self.lowered.launches:
+            found[launch.kernel.source] = None
+            found.update((word.source, None) for word in launch.words if isinstance(word, Entry))
+        return list(found)
+
+
+def lay_out(lowered: Lowered, batch: int, itemsize: int) -> Layout:
+    """Places the buffers; allocates nothing."""
+    return Layout(lowered, place(lowered.launches), batch, itemsize)
+
+
+class Plan:
+    """A layout with memory and compiled kernels, over the buffers of a store. Calls run sections of the table."""
+
+    def __init__(self, layout: Layout, store: Store, threads: int) -> None:
+        self.layout, self.store, self.threads = layout, store, threads
+        self.batch = layout.batch
+        self._arena = aligned(max(layout.arena.bytes, 1), np.uint8)
+        dtype = DTYPES[layout.itemsize]
+        self._results: dict[Buffer, NDArray[Any]] = {}
+        for buffer in layout.own:
+            self._results[buffer] = aligned(buffer.count, dtype if buffer.itemsize == layout.itemsize else np.int64)
+        for name, values in layout.lowered.constants.items():
+            self._results[layout.lowered.named[name]] = np.asarray(values, np.int64)
+        self._build_table()
+        self._bound: dict[str, NDArray[Any]] = {}
+
+    def _build_table(self) -> None:
+        launches = self.layout.lowered.launches
+        starts = np.cumsum([0, *(len(launch.words) for launch in launches)])
+        self._words = aligned(int(starts[-1]), np.int64)
+        self.table = np.zeros((len(launches), 3), np.int64)
+        self._patches: dict[str, list[int]] = {}
+        modules = {source: kernel_store.load(source) for source in self.layout.sources}
+        for number, launch in enumerate(launches):
+            for offset, word in enumerate(launch.words):
+                at = int(starts[number]) + offset
+                if isinstance(word, At) and word.buffer.kind == "data":
+                    self._patches.setdefault(word.buffer.name, []).append(at)
+                else:
+                    self._words[at] = self._resolve(word, modules)
+            function = getattr(modules[launch.kernel.source], launch.kernel.name)
+            self.table[number] = (function.address, self._words.ctypes.data + 8 * int(starts[number]), launch.tasks)
+        self._sections = {section: self._range(launches, section) for section in ("gather", "forward", "loss", "backward", "regularize", "update")}
+
+    @staticmethod
+    def _range(launches: tuple[Launch, ...], section: str) -> tuple[int, int]:
+        places = [number for number, launch in enumerate(launches) if launch.section == section]
+        return (places[0], places[-1] + 1) if places else (0, 0)
+
+    def _resolve(self, word: Word, modules: dict[str, ModuleType]) -> int:
+        if isinstance(word, float):
+            return float_bits(word)
+        if isinstance(word, int):
+            return word
+        if isinstance(word, Entry):
+            return int(getattr(modules[word.source], word.name).address)
+        return self._address(word.buffer) + word.offset * word.buffer.itemsize
+
+    def _address(self, buffer: Buffer) -> int:
+        if buffer.kind == "value":
+            return int(self._arena.ctypes.data) + self.layout.arena.offsets[buffer]
+        if buffer.kind in ("result", "constants"):
+            return int(self._results[buffer].ctypes.data)
+        return int(self.store.flat(buffer.name).ctypes.data)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A result of the plan by name (`scores`, `dscores`, `dx`, `x`, `y`, `loss`, `row_losses`), whole, as the kernels see it."""
+        return self._results[self.layout.lowered.named[name]]
+
+    @property
+    def weighted(self) -> bool:
+        return "row_weights" in self.layout.lowered.named
+
+    def bind(self, **data: NDArray[Any]) -> None:
+        """The caller's arrays: `x`, `y`, `weights` (contiguous, in the plan's dtypes) and `order` (int64). They are kept until rebound."""
+        for name, array in data.items():
+            key = name if name == "order" else f"data.{name}"
+            if not array.flags.c_contiguous:
+                raise AssertionError(f"{name} is not contiguous")
+            for at in self._patches.get(key, ()):
+                self._words[at] = array.ctypes.data
+            self._bound[key] = array
+
+    def run(self, rows: int, start: int, *sections: Section) -> None:
+        """Runs sections, in the order given, on rows start..start+rows of the bound order."""
+        control = self.store.control
+        control[ROWS], control[START] = rows, start
+        _enter_threads(self.threads)
+        native: Callable[..., None] = driver().run
+        for section in sections:
+            native(self.table, *self._sections[section], self.threads)
+
+    def train(
+        self, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64], losses: NDArray[np.float64]
+    ) -> int:
+        """Training steps on the bound data, natively; returns how many were done (less than asked: a loss was not finite)."""
+        _enter_threads(self.threads)
+        update = self._sections["update"][0] or len(self.table)
+        loss_at = int(self.array("loss").ctypes.data)
+        seed = np.int64(self.store.seed)
+        order = self._bound["order"]
+        bits = scalars.view(np.int64)
+        steps = driver().train(
+            self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, starts, counts, bits, losses, self.threads
+        )
+        return int(steps)

@@ -1,0 +1,94 @@
+"""What outlives a step: parameters, gradients, optimiser slots, running averages, the control block. Each is one flat buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.kernels.launch import Lowered, ParameterPlace, float_bits
+from netspec.kernels.native import CONTROL_WORDS, SCALARS, SEED, STEP, UPDATE_STATE
+from netspec.plan.memory import aligned
+
+
+class Arrays(Mapping[str, NDArray[Any]]):
+    """Named arrays that are views of one flat buffer: writing into one is seen by the next call. Assigning a name copies into its view."""
+
+    def __init__(self, flat: NDArray[Any], places: Mapping[str, ParameterPlace]) -> None:
+        self.flat, self._places = flat, places
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        place = self._places[name]
+        count = int(np.prod(place.shape, dtype=np.int64))
+        return self.flat[place.offset : place.offset + count].reshape(place.shape)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self[name][...] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def copy(self) -> dict[str, NDArray[Any]]:
+        """Every array, apart from the buffer."""
+        return {name: self[name].copy() for name in self}
+
+    def __repr__(self) -> str:
+        rows = (f"{name}: {'x'.join(map(str, array.shape))} {array.dtype}" for name, array in self.items())
+        return "{" + ", ".join(rows) + "}"
+
+
+class Store:
+    """The flat buffers of one model, shared by all its plans."""
+
+    def __init__(self, lowered: Lowered, dtype: Any, seed: int) -> None:
+        self.dtype = np.dtype(dtype)
+        self.parameters = Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters)
+        self.gradients = Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters)
+        self.state = Arrays(aligned(max(lowered.state_elements, 1), dtype), lowered.states)
+        self.slots = {name: Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters) for name in lowered.slot_names}
+        self.control = aligned(CONTROL_WORDS, np.int64)
+        self.control[SEED] = seed
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return int(self.control[STEP])
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.control[STEP] = value
+
+    @property
+    def seed(self) -> int:
+        return int(self.control[SEED])
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self.control[SEED] = value
+
+    def update_state(self, on: bool) -> None:
+        """Whether the train form moves the running averages."""
+        self.control[UPDATE_STATE] = on
+
+    def set_scalars(self, values: list[float]) -> None:
+        for place, value in enumerate(values):
+            self.control[SCALARS + place] = float_bits(value)
+
+    @property
+    def bytes(self) -> int:
+        arrays = [self.parameters, self.gradients, self.state, *self.slots.values()]
+        return sum(each.flat.nbytes for each in arrays)
+
+    def flat(self, name: str) -> NDArray[Any]:
+        """The flat array of a buffer of the kinds control, parameters, gradients, state, slots."""
+        if name == "control":
+            return self.control
+        if name.startswith("slot."):
+            return self.slots[name[5:]].flat
+        arrays: Arrays = getattr(self, name)
+        return arrays.flat
