@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,10 +17,9 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
 from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
-from netspec.frontend.values import Content, Given, Items, Named, Parts, Sides, Value, show
+from netspec.frontend.values import Content, Given, Items, Named, Parts, Sides, Value, show, without_value
 from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature
 
-EntryT = TypeVar("EntryT", bound=Entry)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -44,7 +44,12 @@ class Bound:
     from_defaults: frozenset[str] = frozenset()
 
 
-def find(contract: type[EntryT], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None) -> type[EntryT]:
+def layers() -> Mapping[str, type[Layer]]:
+    """Every layer by name."""
+    return entries(Layer)  # type: ignore[type-abstract]  # the contract itself is never made
+
+
+def find(contract: type[Entry], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None) -> type[Entry]:
     """The entry of that name. Raises SpecError with the nearest name and all there are; `more` are further names with their signature."""
     known = entries(contract)
     if name in known:
@@ -207,6 +212,7 @@ def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Di
     return Diagnostic(code, message, given.source, given.span, notes=notes, help=f"did you mean `{near}`?" if near else None)
 
 
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
@@ -228,18 +234,16 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     if decimal is not None:
         message = "a decimal is written with a point, not with a comma"
         return Diagnostic("NS110", message, given.value.source, given.value.span, help=f"write {decimal}")
+    annotation = model.model_fields[key].annotation
+    unknown = None if accepts_words(annotation) else without_value(place)
+    if unknown is not None:
+        return unknown.diagnostics[0]
     must = describe_field(model.model_fields[key])
+    if in_range and not re.search(r"\b(at least|at most|above|below)\b", must):
+        must += "".join(f", {BOUNDS[bound]} {limit}" for bound, limit in detail.get("ctx", {}).items() if bound in BOUNDS)
     message = f"`{key}` of {owner} must be {must}; this is {show(place.content)}"
-    hint = None
-    if isinstance(content, Named) and content.arguments is None:
-        choices = [] if not must else must.replace(" or ", ", ").split(", ")
-        near = nearest(content.word.text, choices)
-        hint = (
-            f"did you mean `{near}`?"
-            if near
-            else f"`{content.word.text}` has no value here: define it before with `let {content.word.text} = ...`"
-        )
-        hint = hint if near or not accepts_words(model.model_fields[key].annotation) else None
+    near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
+    hint = f"did you mean `{near}`?" if near else None
     return Diagnostic("NS302" if in_range else "NS301", message, place.source, place.span, help=hint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lark import Token, Transformer, Tree, v_args
+from lark import Token, Tree
 
 from netspec.base.text import Span
 from netspec.frontend import syntax
@@ -27,8 +27,7 @@ def _flat(children: list[Any], build: Any, meta: Any) -> Any:
     return children[0] if len(children) == 1 else build(tuple(children), span=_where(meta))
 
 
-@v_args(meta=True)
-class _Build(Transformer[Token, Any]):
+class _Build:
     """One method a rule; every child is built before."""
 
     def literal(self, meta: Any, children: list[Token]) -> syntax.Literal:
@@ -154,9 +153,13 @@ class _Build(Transformer[Token, Any]):
         return syntax.File((syntax.Net(children[0], bare=True, span=_where(meta)),), span=_where(meta))
 
 
-_BUILD = _Build(visit_tokens=False)
+_BUILD = _Build()
 
 
 def build(tree: Tree[Token]) -> Any:
     """A File for the start `file`, Pairs for `pairs`, an Expression for `value`."""
-    return _BUILD.transform(tree)
+    built: dict[int, Any] = {}
+    for part in tree.iter_subtrees():  # from the leaves on; a loop, so that deep nesting needs no deep stack
+        children = [built[id(child)] if isinstance(child, Tree) else child for child in part.children]
+        built[id(part)] = getattr(_BUILD, part.data)(part.meta, children)
+    return built[id(tree)]

@@ -9,13 +9,12 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.catalog.registry import entries
 from netspec.frontend import limits, syntax
-from netspec.frontend.bind import Bound, Keys, argument_spans, bind
+from netspec.frontend.bind import Bound, Keys, argument_spans, bind, layers
 from netspec.frontend.format import chain_text, item_text
 from netspec.frontend.program import Call, Chain, UnitMark
 from netspec.frontend.report import Report
-from netspec.frontend.values import Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show
+from netspec.frontend.values import Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Expander:
     steps: int = 0
     expanded: dict[str, Pieces] = field(default_factory=dict)
     """Bodies of defs by their call: what is called again in the same words is expanded once."""
+    called: set[str] = field(default_factory=set)
     bound: dict[str, Bound] = field(default_factory=dict)
 
     def chain(self, node: syntax.Chain, scope: Scope, depth: int = 0) -> Pieces:
@@ -129,10 +129,13 @@ class Expander:
         if isinstance(item.times, syntax.Over):
             return self._over(item, item.times, text, note, scope, depth)
         times = evaluate(item.times.value, scope)
+        unknown = without_value(times)
+        if unknown is not None:
+            raise unknown
         if type(times.content) is not int or times.content < 0:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
             raise fail("NS310", message, scope.source, item.times.value.span)
-        body = self._item(item.unit, scope, depth + 1)
+        body = self._item(item.unit, scope, depth)
         return _unit(_unit_text(item), (body,), times.content, note=note)
 
     def _over(self, item: syntax.Repeated, over: syntax.Over, text: str, note: str, scope: Scope, depth: int) -> Pieces:
@@ -141,7 +144,7 @@ class Expander:
             value = evaluate(node, scope)
             inner = replace(scope, parameters={**scope.parameters, over.name.text: value})
             with self.report.inside(f"in copy {number} of {len(over.values)} {note}"):
-                bodies.append(self._item(item.unit, inner, depth + 1))
+                bodies.append(self._item(item.unit, inner, depth))
         return _unit(_unit_text(item), tuple(bodies), note=note)
 
     # layers, parameters and defs
@@ -155,7 +158,7 @@ class Expander:
                 message = f"`{name}` stands for {show(held.content)} and takes no arguments"
                 raise fail("NS509", message, scope.source, item.span, help=f"write {name}")
             return self._call(held.content, Value(held.content, scope.source, item.span), scope, depth)
-        if held is not None and name not in self.definitions and name not in entries(Layer):
+        if held is not None and name not in self.definitions and name not in layers():
             message = f"`{name}` is {show(held.content)}, and a chain is made of layers"
             raise fail("NS509", message, scope.source, item.name.span)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
@@ -191,6 +194,7 @@ class Expander:
         if definition.index >= max(scope.limit, named.limit):
             message = f"`{node.name.text}` is used before its `def` (line {line})"
             raise fail("NS209", message, scope.source, name_span, help="move the `def` before this entry")
+        self.called.add(node.name.text)
         parameters = self._parameters(definition, named, scope, name_span)
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())
         text = node.name.text + (f"({shown})" if shown else "")

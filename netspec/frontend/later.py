@@ -33,7 +33,7 @@ _ELSEWHERE = {
     "transposed convolutions": ("deconv", "convtranspose", "conv_transpose", "convtranspose2d", "conv2dtranspose", "transposed", "tconv"),
     "1-d and 3-d convolutions": ("conv1d", "conv3d", "pool1d", "maxpool1d", "avgpool1d", "pool3d"),
     "recurrence": ("rnn", "lstm", "gru", "recurrent", "bilstm", "bigru", "simplernn", "bidirectional"),
-    "attention": ("attention", "mha", "multihead", "multiheadattention", "selfattention", "self_attention", "transformer", "encoder", "decoder"),
+    "attention": ("attention", "mha", "multihead", "multiheadattention", "selfattention", "self_attention", "transformer"),
     "embeddings": ("embedding", "embed"),
 }  # fmt: skip
 NOT_IN_LANGUAGE = {name: what for what, names in _ELSEWHERE.items() for name in names}

@@ -16,6 +16,7 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape
 from netspec.base.text import Source, Span
+from netspec.catalog.registry import entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,15 @@ class DataSection(BaseModel):
     normalize: Literal["none", "per_feature", "per_channel", "rescale"] = "none"
 
 
+def _adam() -> Optimizer:
+    return entries(Optimizer)["adam"].model_validate({})
+
+
 class TrainSection(BaseModel):
     """The `train` section, as language.md lists it."""
 
     model_config = CONFIG
-    optimizer: Optimizer
+    optimizer: Annotated[Optimizer, Field(default_factory=_adam)]
     batch: Count = 100
     epochs: Count = 10
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,7 +18,7 @@ from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.syntax import Word
-from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, evaluate, fail, show
+from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import accepts_words
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
@@ -57,8 +58,12 @@ def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
                 return found
         return Value(value, Source(value, label), Span(0, len(value)))
     content: Content
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, bool):
         content = value
+    elif isinstance(value, Integral):
+        content = int(value)
+    elif isinstance(value, Real):
+        content = float(value)
     elif isinstance(value, (tuple, list)) and value and all(type(side) is int for side in value):
         content = Sides(tuple(value))
     else:
@@ -75,7 +80,7 @@ def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: 
     for dotted, value in given.items():
         name = dotted.removeprefix(f"{section}.")
         info = model.model_fields.get(name)
-        words = info is not None and name != "optimizer" and accepts_words(info.annotation) and name != "features"
+        words = info is not None and accepts_words(info.annotation)
         with report.collecting():
             found = outside_value(value, f"<{dotted}>", scope, words)
             source = Source(dotted, f"<{dotted}>")
@@ -108,7 +113,7 @@ def train_section(keys: Keys, place: Value | None) -> TrainSection:
     """The checked section; `lr` is the optimiser's. Raises SpecError with all its errors."""
     keys = dict(keys)
     rate = keys.pop("lr", None)
-    if "optimizer" not in keys:
+    if rate is not None and "optimizer" not in keys:
         word = Word("adam")
         default = Value(Named(word, ()), Source("adam", "<train>"), word.span)
         keys["optimizer"] = Key(default, default.source, default.span)
@@ -185,18 +190,16 @@ def whole_number(value: Value, what: str, lowest: int) -> int:
     if type(content) is int and content >= lowest:
         return content
     message = f"{what} takes a whole number of at least {lowest}; this is {show(content)}"
-    if isinstance(content, Named) and content.arguments is None:
-        message = f"`{content.word.text}` has no value: no `let` before has this name"
-        raise fail("NS203", message, value.source, value.span)
-    raise fail("NS302" if type(content) is int else "NS301", message, value.source, value.span)
+    raise without_value(value) or fail("NS302" if type(content) is int else "NS301", message, value.source, value.span)
 
 
 def input_shape(value: Value) -> tuple[int, ...]:
     """The shape of one row: a vector or an image."""
     content = value.content
     sides = content.sides if isinstance(content, Sides) else (content,) if type(content) is int else None
-    if sides is None and isinstance(content, Named) and content.arguments is None:
-        raise fail("NS203", f"`{content.word.text}` has no value: no `let` before has this name", value.source, value.span)
+    unknown = without_value(value)
+    if unknown is not None:
+        raise unknown
     if sides is None or len(sides) not in (1, 3) or min(sides) < 1:
         message = f"input takes the features of a vector, or channels x height x width of an image; this is {show(content)}"
         raise fail("NS301", message, value.source, value.span, help="write input 30, or input 3x32x32")

@@ -16,10 +16,12 @@ SHOWN = {
     "TRUE": "true", "FALSE": "false", "ARROW": "`->`", "MINUS": "`-`", "PLUS": "`+`", "STAR": "`*`", "SLASH": "`/`",
     "FLOOR_DIVIDE": "`//`", "MOD": "`mod`", "EQUAL": "`=`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`",
     "RBRACE": "`}`", "COMMA": "`,`", "SEMICOLON": "`;`", "DOT": "`.`", "AT": "`@`", "COLON": "`:`", "VBAR": "`|`",
-    "VALUE": "a value", "REPEAT": "a repeat `x4`", "TIED": "`tied`", "BRANCH_OPEN": "`(`", "$END": "the end of the text",
+    "VALUE": "a value", "LAYER": "a layer",
+    "REPEAT": "a repeat `x4`", "TIED": "`tied`", "BRANCH_OPEN": "`(`", "$END": "the end of the text",
 }  # fmt: skip
 OPERANDS = frozenset({"NUMBER", "PERCENT", "DURATION", "SHAPE", "STRING", "TRUE", "FALSE", "NAME", "LPAR"})
 OPERATORS = frozenset({"PLUS", "STAR", "SLASH", "FLOOR_DIVIDE", "MOD"})
+DANGLING = frozenset({"ARROW", "MINUS", "EQUAL", "COMMA", "VBAR", "NET", "LET", "DEF", *OPERATORS})
 _REPEAT_WORD = re.compile(r"[x\u00d7](\d+)")
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 
@@ -112,10 +114,13 @@ def unexpected(source: Source, tokens: Sequence[Token], at: int, expected: Colle
     before = tokens[at - 1] if at else None
     if at >= len(tokens):
         end = tokens[-1].end_pos or 0
+        if before is not None and before.type in DANGLING:
+            what = "a layer" if "LSQB" in expected else "a value" if "NUMBER" in expected else "a name"
+            return Diagnostic("NS114", f"{what} is missing after `{before.value}`", source, Span(end, end))
         return Diagnostic("NS101", f"the text ends where {_listed(expected)} should follow", source, Span(end, end))
     token = tokens[at]
     after = tokens[at + 1] if at + 1 < len(tokens) else None
-    for slip in (_stars, _repeat_word, _argument, _reserved, _missing_net, _missing_operand):
+    for slip in (_stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_net, _missing_operand):
         found = slip(source, before, token, after, expected, entry_words)
         if found is not None:
             return found
@@ -129,6 +134,8 @@ def _shown(token: Token) -> str:
 def _listed(expected: Collection[str]) -> str:
     if {"NUMBER", "STRING"} <= set(expected):
         expected = (set(expected) - OPERANDS) | {"VALUE"}
+    elif {"NAME", "LSQB", "AT"} <= set(expected):
+        expected = (set(expected) - {"NAME", "LSQB", "AT"}) | {"LAYER"}
     words = sorted({SHOWN.get(kind, f"`{kind.lower()}`") for kind in expected}, key=lambda word: (word.startswith("`"), word))
     if not words:
         return "nothing more"
@@ -152,6 +159,15 @@ def _stars(
     target = "" if before.type == "RSQB" else f" after brackets: [{before.value}]x{number[1]}" if before.type == "NAME" else ""
     message = f"a repeat is written x{number[1]}, not {stars}{number[1]}"
     return Diagnostic("NS107", message, source, Span(token.start_pos or 0, end + number.end()), help=f"write x{number[1]}{target}")
+
+
+def _repeat_count(
+    source: Source, before: Token | None, token: Token, after: Token | None, _expected: Collection[str], _words: Collection[str]
+) -> Slip:
+    if before is None or before.type not in ("RSQB", "RPAR") or token.value not in ("x", "X") or "REPEAT" not in _expected:
+        return None
+    message = "a repeat is `x` and a whole number, or a value in brackets"
+    return Diagnostic("NS107", message, source, span_of(token), help="write x4, or x(depth - 1)")
 
 
 def _repeat_word(
@@ -210,7 +226,7 @@ def _missing_net(
 def _missing_operand(
     source: Source, before: Token | None, token: Token, _after: Token | None, expected: Collection[str], _words: Collection[str]
 ) -> Slip:
-    if before is not None and before.type in ("ARROW", "MINUS", "EQUAL", "COMMA", *OPERATORS) and "NAME" in expected:
+    if before is not None and before.type in DANGLING and "NAME" in expected:
         what = "a layer" if "LSQB" in expected else "a value"
         at = before.end_pos or 0
         message = f"{what} is missing after `{before.value}`"

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.kinds import Contraction, Head, Normalization
-from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.catalog.registry import entries
+from netspec.frontend.bind import layers
 from netspec.frontend.program import Call, Chain, TrainSection
 
 
@@ -40,7 +39,7 @@ def head_of(net: Chain) -> Head:
     """The head at the end; `linear` where there is none."""
     if net and isinstance(net[-1].layer, Head):
         return net[-1].layer
-    linear = entries(Layer)["linear"]()
+    linear = layers()["linear"]()
     if not isinstance(linear, Head):
         raise TypeError("linear is no head")
     return linear

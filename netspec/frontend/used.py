@@ -16,14 +16,20 @@ def used_names(node: syntax.Node) -> frozenset[str]:
 
 def names_in(node: syntax.Node) -> Iterator[tuple[str, syntax.Node]]:
     """The names with the words that they stand in, in reading order."""
+    for one in nodes_in(node):
+        if isinstance(one, syntax.Name):
+            yield one.text, one
+        elif isinstance(one, (syntax.Layer, syntax.CallValue)):
+            yield one.name.text, one.name
+
+
+def nodes_in(node: syntax.Node) -> Iterator[syntax.Node]:
+    """The node and all inside it, in reading order."""
     waiting: list[Any] = [node]
     while waiting:
         one = waiting.pop()
         if isinstance(one, tuple):
             waiting += reversed(one)
         elif isinstance(one, syntax.Node):
-            if isinstance(one, syntax.Name):
-                yield one.text, one
-            elif isinstance(one, (syntax.Layer, syntax.CallValue)):
-                yield one.name.text, one.name
+            yield one
             waiting += [getattr(one, field.name) for field in reversed(fields(one)) if field.name not in ("span", "key_span", "trivia")]

@@ -9,8 +9,8 @@ from typing import Any
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.catalog.registry import entries
 from netspec.frontend import syntax
+from netspec.frontend.bind import find, layers
 from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Definition, Expander, flatten
 from netspec.frontend.parse import parse
@@ -31,7 +31,7 @@ from netspec.frontend.sections import (
     whole_number,
 )
 from netspec.frontend.structure import check_counts, check_heads, check_loss, head_of, lint, with_head_form
-from netspec.frontend.used import used_names
+from netspec.frontend.used import nodes_in, used_names
 from netspec.frontend.values import Scope, Value, evaluate, fail
 from netspec.frontend.words import nearest
 
@@ -62,6 +62,7 @@ class _Validation:
     lets: dict[str, tuple[int, Value]] = field(default_factory=dict)
     replaced: dict[str, Value] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
     let_spans: dict[str, Span] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
     first: dict[str, syntax.Entry] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class _Validation:
 
     def _scope(self, index: int) -> Scope:
         later = {name: span for name, span in self.let_spans.items() if name not in self.lets or self.lets[name][0] >= index}
-        return Scope(self.source, self.lets, index, later=later)
+        return Scope(self.source, self.lets, index, later=later, broken=frozenset(self.broken))
 
     # what stands in the file
 
@@ -144,8 +145,11 @@ class _Validation:
         for index, entry in enumerate(self.file.entries):
             if not isinstance(entry, (syntax.Let, syntax.Def)):
                 continue
+            known = len(self.report.errors)
             with self.report.collecting():
                 self._define(entry, index)
+            if isinstance(entry, syntax.Let) and entry.name.text not in self.lets and len(self.report.errors) >= known:
+                self.broken.add(entry.name.text)
         used = used_names(self.file)
         for name in self.overrides.lets:
             if name not in used:
@@ -162,7 +166,7 @@ class _Validation:
             )
         if isinstance(entry, syntax.Def):
             self.definitions[name] = Definition(index, entry)
-            if name in entries(Layer):
+            if name in layers():
                 raise fail(
                     "NS205",
                     f"`{name}` is a layer, and a def may not take its name",
@@ -285,7 +289,21 @@ class _Validation:
         scope = self._scope(self.indices["net"])
         expander = Expander(scope, self.definitions, defaults, self.report)
         pieces = expander.chain(entry.chain, scope)
+        self._unused_defs(expander)
         return with_head_form(flatten(pieces, self.source, entry.chain.span))
+
+    def _unused_defs(self, expander: Expander) -> None:
+        """The names in defs that the net never calls; nothing else of them can be told without arguments."""
+        for definition in self.definitions.values():
+            if definition.node.name.text in expander.called:
+                continue
+            taken = {parameter.name.text for parameter in definition.node.parameters} | set(self.lets) | self.broken
+            for layer in nodes_in(definition.node):
+                if isinstance(layer, syntax.Over):
+                    taken.add(layer.name.text)
+                if isinstance(layer, syntax.Layer) and layer.name.text not in taken and layer.name.text not in self.definitions:
+                    with self.report.collecting():
+                        find(Layer, layer.name.text, self.source, layer.name.span)
 
     def _whole(self, net: Chain | None, train: TrainSection | None, settings: Mapping[str, Any]) -> None:
         """Checks that need the net and its surroundings together."""

@@ -61,6 +61,8 @@ class Named:
     arguments: tuple[Given, ...] | None = None
     limit: int = 0
     depth: int = 1
+    scope: Scope | None = field(default=None, compare=False, repr=False)
+    """Where a bare name was read, for the message where it should have had a value."""
 
 
 Content = int | float | bool | str | Duration | Sides | Parts | Items | Named
@@ -85,10 +87,15 @@ class Scope:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     later: Mapping[str, Span] = field(default_factory=dict)
     """Places of all `let`s of the text, for the message about one that comes too late."""
+    broken: frozenset[str] = frozenset()
+    """Names whose own value is wrong, so that their use is no further error."""
 
     def find(self, name: str) -> Value | None:
+        """The value of a name, if it has one here. Raises SpecError, with nothing to report, for a name whose own value is wrong."""
         if name in self.parameters:
             return self.parameters[name]
+        if name in self.broken:
+            raise SpecError([])
         index, value = self.lets.get(name, (self.limit, None))
         return value if index < self.limit else None
 
@@ -199,7 +206,16 @@ def _name(node: syntax.Name, scope: Scope) -> Content | Value:
         return Value(found.content, scope.source, node.span)
     if node.part is not None:
         raise fail("NS501", "names of parameters (`enc.T`) are not in this version of netspec yet", scope.source, node.span)
-    return Named(Word(node.text, span=node.span), limit=scope.limit)
+    return Named(Word(node.text, span=node.span), limit=scope.limit, scope=scope)
+
+
+def without_value(value: Value) -> SpecError | None:
+    """The error for a bare name at a place where only a value will do; None for anything else."""
+    content = value.content
+    if not isinstance(content, Named) or content.arguments is not None or content.scope is None:
+        return None
+    here = content.scope.source is value.source and value.source.words(value.span) == content.word.text
+    return unknown_value(content.word.text, content.scope, value.span if here else content.word.span)
 
 
 def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
@@ -221,8 +237,9 @@ def _number(value: Value, scope: Scope, span: Span) -> int | float:
     content = value.content
     if isinstance(content, (int, float)) and not isinstance(content, bool):
         return content
-    if isinstance(content, Named) and content.arguments is None and scope.find(content.word.text) is None:
-        raise unknown_value(content.word.text, scope, span)
+    unknown = without_value(value)
+    if unknown is not None:
+        raise unknown
     raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", scope.source, span)
 
 
