@@ -96,7 +96,9 @@ ENTRIES = st.one_of(
     st.builds(syntax.Def, WORDS, st.lists(st.builds(syntax.Parameter, WORDS, st.none() | SUMS), max_size=2).map(tuple), CHAINS),
     st.builds(syntax.Setting, st.sampled_from(["input", "classes", "outputs", "seed"]).map(syntax.Word), VALUES),
     st.builds(syntax.Net, CHAINS),
-    st.builds(syntax.Section, st.sampled_from(["data", "train", "defaults", "search"]).map(syntax.Word), st.lists(PAIRS, max_size=3).map(tuple)),
+    st.builds(
+        syntax.Section, st.sampled_from(["data", "train", "defaults", "search"]).map(syntax.Word), st.lists(PAIRS, max_size=3).map(tuple)
+    ),
 )
 FILES = st.lists(ENTRIES, min_size=1, max_size=4).map(lambda found: syntax.File(tuple(found))) | st.builds(
     lambda one: syntax.File((syntax.Net(one, bare=True),)), CHAINS
@@ -116,7 +118,10 @@ def test_formatting_a_tree_and_parsing_it_gives_the_tree(tree: syntax.File) -> N
 @SLOW
 @given(FILES)
 def test_a_whole_file_fits_one_line(tree: syntax.File) -> None:
-    assert parse(Source(" ; ".join(format_file(tree).splitlines()) if not _is_multiline(tree) else format_file(tree).replace("\n", " "))) == tree
+    assert (
+        parse(Source(" ; ".join(format_file(tree).splitlines()) if not _is_multiline(tree) else format_file(tree).replace("\n", " ")))
+        == tree
+    )
 
 
 def _is_multiline(tree: syntax.File) -> bool:
@@ -175,7 +180,13 @@ def test_comments_anywhere_survive(data: st.DataObject) -> None:
 
 
 def test_spaces_and_signs_that_mean_the_same() -> None:
-    same = ["[affine-relu]x4 -> bn", "[affine - relu]×4 → bn", "[affine-relu] x 4->bn", "[affine-relu]x(4) -> bn # end", "[\naffine-relu\n]\nx4\n-> bn"]
+    same = [
+        "[affine-relu]x4 -> bn",
+        "[affine - relu]×4 → bn",
+        "[affine-relu] x 4->bn",
+        "[affine-relu]x(4) -> bn",
+        "[\naffine-relu\n]\nx4\n-> bn",
+    ]
     assert len({format_file(parse(Source(text))) for text in same}) == 1
 
 
@@ -217,7 +228,7 @@ def test_the_flagship_chain() -> None:
     one = program("[affine-bn-relu-dropout]x4 -> affine -> softmax", input=(3, 32, 32), classes=10)
     assert [call.layer.name for call in one.net] == ["affine", "bn", "relu", "dropout"] * 4 + ["affine", "softmax"]
     assert (one.input, one.classes, one.warnings) == ((3, 32, 32), 10, ())
-    assert [call.units[-1].copy for call in one.net[::4]][:4] == [1, 2, 3, 4]
+    assert [call.units[-1].copy for call in one.net[:16:4]] == [1, 2, 3, 4]
     assert len({call.units[0].key for call in one.net[:16]}) == 4
 
 
@@ -285,8 +296,14 @@ def test_lets_of_a_caller() -> None:
         (WHOLE.read_text(), {"lets": {"width": 9}, "keys": {"train.lr": 1e-4, "data.split": "1000 / 500"}, "seed": 3}),
         ("[affine-bn-relu-dropout]x4 -> affine -> softmax", {"input": (3, 32, 32), "classes": 10}),
         ("affine(width)-act", {"lets": {"width": 5, "act": "leaky_relu(0.2)"}, "outputs": 3}),
-        ('net affine-sigmoid data { source = npz; path = "a b/c.npz"; x = "rows"; split = 80% / 20% }', {"train": "loss = bce; dtype = float64"}),
-        ("def f(c, k = 3x5) = conv(c, kernel=k)-[relu-pool(2, stride=1x2)]x2 net f(3)-[f(c)]x(c: 2, 4)-flatten-affine(2, init=normal(0.5))", {}),
+        (
+            'net affine-sigmoid data { source = npz; path = "a b/c.npz"; x = "rows"; split = 80% / 20% }',
+            {"train": "loss = bce; dtype = float64"},
+        ),
+        (
+            "def f(c, k = 3x5) = conv(c, kernel=k)-[relu-pool(2, stride=1x2)]x2 net f(3)-[f(c)]x(c: 2, 4)-flatten-affine(2, init=normal(0.5))",
+            {},
+        ),
     ],
 )
 def test_the_resolved_text_means_the_same(text: str, overrides: dict[str, object]) -> None:
@@ -305,9 +322,11 @@ DOUBLING = "def a0 = relu " + " ".join(f"def a{n} = a{n - 1}-a{n - 1}" for n in 
 EMPTY_DOUBLING = DOUBLING.replace("relu", "[relu]x0", 1)
 LISTS = "[" * 40 + "[relu]x0-bn" + "".join(f"]x(c{n}: 1, 2, 3)" for n in range(40))
 EMPTY_LISTS = LISTS.replace("-bn", "")
-LADDER = "def a0 = relu " + " ".join(f"def a{n} = a{n - 1}" for n in range(1, 900)) + " net a899"
-NESTED_VALUES = "let a0 = f(1) " + " ".join(f"let a{n} = f(a{n - 1})" for n in range(1, 900)) + " net a899"
+LADDER = "def a0 = relu " + "\n".join(f"def a{n} = a{n - 1}" for n in range(1, 900)) + " net a899"
+NESTED_VALUES = "let a0 = f(1) " + "\n".join(f"let a{n} = f(a{n - 1})" for n in range(1, 900)) + " net a899"
+WIDE_VALUES = "let a0 = f(1) " + "\n".join(f"let a{n} = f(a=a{n - 1}, b=a{n - 1})" for n in range(1, 60)) + " net a59"
 BOMBS = {
+    "NS803 wide": WIDE_VALUES,
     "NS801": "# " + "x" * 70_000,
     "NS802": "affine(" + "1" * 5000 + ")",
     "NS803": DEEP,
@@ -316,7 +335,9 @@ BOMBS = {
     "NS804": "[affine]x1000000000",
     "NS804 nested": "[[[[[[affine]x1000]x1000]x1000]x1000]x1000]x1000",
     "NS804 defs": DOUBLING,
-    "NS804 long": "-".join(["relu"] * 10_001).replace("relu-relu-relu-relu-relu-relu-relu-relu-relu-relu", "\nrelu-relu-relu-relu-relu-relu-relu-relu-relu-relu"),
+    "NS804 long": "-".join(["relu"] * 10_001).replace(
+        "relu-relu-relu-relu-relu-relu-relu-relu-relu-relu", "\nrelu-relu-relu-relu-relu-relu-relu-relu-relu-relu"
+    ),
     "NS805": "def f = g def g = h def h = f net f",
     "NS806": EMPTY_LISTS,
     "NS806 lists": LISTS,
@@ -345,6 +366,36 @@ def test_what_multiplies_nothing_is_allowed() -> None:
     assert len(chain("[[relu]x100]x100")) == 10_000
 
 
+NUMBERED = range(4000)
+CROWDS = {
+    "lets": "\n".join(f"let a{n} = {n}" for n in NUMBERED),
+    "wrong lets": "\n".join(f"let a{n} = b{n}+1" for n in NUMBERED),
+    "defs": "\n".join(f"def a{n}=relu" for n in NUMBERED),
+    "wrong defs": "\n".join(f"def a{n}=rel{n}" for n in NUMBERED),
+    "ladder": "def a0=relu\n" + "\n".join(f"def a{n}=a{n - 1}" for n in NUMBERED[1:]),
+    "comments": "#\n" * 30_000 + "net relu",
+    "comments of lets": "\n".join(f"let a{n} = 1 #\n#" for n in NUMBERED[:3000]),
+    "unknown layers": "net " + "-\n".join(f"afine{n}" for n in NUMBERED),
+    "unknown keys": "train {" + "\n".join(f"b{n} = 3" for n in NUMBERED) + "} net relu",
+    "nets": "net relu\n" * 4000,
+    "sum": "let a = " + "+\n".join("1" * 9 for _ in range(6000)) + " net relu",
+    "list": "let a = " + ",\n".join("relu" for _ in NUMBERED) + " net relu",
+    "arguments": "affine(" + ",\n".join(f"a{n}=3" for n in NUMBERED) + ")",
+    "pieces": "]" * 4000,
+    "dashes": "-\n" * 30_000,
+    "arrows": "net relu " + "let " * 10_000,
+}
+
+
+@pytest.mark.parametrize("name", CROWDS)
+def test_a_crowded_text_takes_less_than_a_second(name: str) -> None:
+    chain("affine")
+    begin = time.perf_counter()
+    with pytest.raises(SpecError):
+        chain(CROWDS[name] + "\nnet nothing")
+    assert time.perf_counter() - begin < 1.0
+
+
 @pytest.mark.parametrize("text", ["[" * 64 + "relu" + "]" * 64, "affine(" + "(" * 63 + "1" + ")" * 63 + ")", "relu-" * 800 + "relu"])
 def test_the_limits_themselves_are_allowed(text: str) -> None:
     assert chain(text)
@@ -363,8 +414,42 @@ def test_deep_nesting_needs_no_deep_stack(call: str) -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    [*"[](){}-=;,.|@:/*+x×#\"'%\n ", "->", "→", "//", "net ", "let ", "def ", "train ", "data ", "defaults ", "input ", "relu", "affine", "(3)"]
-    + ["x4", "x(", "0.5", "1e999", "9" * 30, "25%", "20ep", "3x5", " mod ", "tied", "min(", "softmax", "（", "\u2212", "\x00", "\ud800", "é", "²"]
+    [
+        *"[](){}-=;,.|@:/*+x×#\"'%\n ",
+        "->",
+        "→",
+        "//",
+        "net ",
+        "let ",
+        "def ",
+        "train ",
+        "data ",
+        "defaults ",
+        "input ",
+        "relu",
+        "affine",
+        "(3)",
+    ]
+    + [
+        "x4",
+        "x(",
+        "0.5",
+        "1e999",
+        "9" * 30,
+        "25%",
+        "20ep",
+        "3x5",
+        " mod ",
+        "tied",
+        "min(",
+        "softmax",
+        "（",
+        "\u2212",
+        "\x00",
+        "\ud800",
+        "é",
+        "²",
+    ]
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -33,8 +34,9 @@ def attach_comments(source: Source, file: File, comments: Comments) -> File:
     slots = [_Slot(entry.span) for entry in file.entries]
     tail: list[str] = []
     inside: list[list[tuple[int, str]]] = [[] for _ in slots]
+    ends = [slot.span.end for slot in slots]
     for at, text in comments:
-        index = next((i for i, slot in enumerate(slots) if at < slot.span.end), len(slots))
+        index = bisect_right(ends, at)
         if index < len(slots) and slots[index].span.start < at:
             inside[index].append((at, text))
         elif index and _same_line(source, slots[index - 1].span.end, at):
@@ -67,8 +69,9 @@ def _nodes(source: Source, nodes: tuple[Anchor, ...], comments: Comments) -> tup
     """The pairs or runs of an entry with their comments, and what is left after the last."""
     slots = [_Slot(node.span) for node in nodes]
     rest: list[str] = []
+    ends = [slot.span.end for slot in slots]
     for at, text in comments:
-        index = next((i for i, slot in enumerate(slots) if at < slot.span.end), len(slots))
+        index = bisect_right(ends, at)
         within = index < len(slots) and slots[index].span.start < at
         if not within and index and _same_line(source, slots[index - 1].span.end, at) and not slots[index - 1].trailing:
             slots[index - 1].trailing = text
@@ -80,10 +83,11 @@ def _nodes(source: Source, nodes: tuple[Anchor, ...], comments: Comments) -> tup
 
 
 def _same_line(source: Source, end: int, at: int) -> bool:
-    return "\n" not in source.text[end:at]
+    return source.text.find("\n", end, at) < 0
 
 
 def _blank_after(source: Source, end: int) -> bool:
     """Whether an empty line follows the line on which a node ends."""
-    lines = source.text[end:].split("\n", 2)
-    return len(lines) == 3 and not lines[1].strip()
+    first = source.text.find("\n", end)
+    second = source.text.find("\n", first + 1) if first >= 0 else -1
+    return second >= 0 and not source.text[first:second].strip()

@@ -17,21 +17,22 @@ def check_cycles(definitions: Mapping[str, Definition], source: Source) -> None:
     calls = {name: _calls(definition.node, definitions) for name, definition in definitions.items()}
     done: set[str] = set()
     for start in definitions:
-        path = [start]
+        path = {start: None}  # a dict for its order
         waiting = [iter(calls[start].items())]
         while path:
             step = next(waiting[-1], None)
             if step is None:
-                done.add(path.pop())
+                done.add(path.popitem()[0])
                 waiting.pop()
                 continue
             name, node = step
             if name in path:
-                circle = " -> ".join([*path[path.index(name) :], name])
+                names = list(path)
+                circle = " -> ".join([*names[names.index(name) :], name])
                 message = f"a def may not call itself: {circle}"
                 raise LimitError([Diagnostic("NS805", message, source, node.span, help="write a repeat instead, such as [...]x4")])
             if name not in done:
-                path.append(name)
+                path[name] = None
                 waiting.append(iter(calls[name].items()))
 
 

@@ -71,6 +71,7 @@ class Expander:
     """Bodies of defs by their call: what is called again in the same words is expanded once."""
     called: set[str] = field(default_factory=set)
     bound: dict[str, Bound] = field(default_factory=dict)
+    texts: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def chain(self, node: syntax.Chain, scope: Scope, depth: int = 0) -> Pieces:
         """The pieces of a chain, runs of several layers as units of their own."""
@@ -103,6 +104,8 @@ class Expander:
         if depth > limits.NESTING:
             message = f"defs and brackets are nested more than {limits.NESTING} deep when expanded"
             raise LimitError([Diagnostic("NS803", message, scope.source, item.span)])
+        if self.report.full:
+            return ()
         match item:
             case syntax.Repeated():
                 return self._repeated(item, scope, depth)
@@ -124,10 +127,9 @@ class Expander:
                 raise fail("NS501", "tied copies are not in this version of netspec yet", scope.source, item.span)
         if isinstance(item.unit, syntax.Layer) and item.unit.arguments is None:
             raise _repeat_in_run(item, scope)
-        text = _short_repeat(item)
-        note = f"of {text} (line {scope.source.position(item.span.start)[0]})"
+        text, note = self._words_of(item, scope)
         if isinstance(item.times, syntax.Over):
-            return self._over(item, item.times, text, note, scope, depth)
+            return self._over(item, item.times, (text, note), scope, depth)
         times = evaluate(item.times.value, scope)
         unknown = without_value(times)
         if unknown is not None:
@@ -136,16 +138,24 @@ class Expander:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
             raise fail("NS310", message, scope.source, item.times.value.span)
         body = self._item(item.unit, scope, depth)
-        return _unit(_unit_text(item), (body,), times.content, note=note)
+        return _unit(text, (body,), times.content, note=note)
 
-    def _over(self, item: syntax.Repeated, over: syntax.Over, text: str, note: str, scope: Scope, depth: int) -> Pieces:
+    def _words_of(self, item: syntax.Repeated, scope: Scope) -> tuple[str, str]:
+        """The text of what is repeated, and how a copy is named; read often where repeats are nested."""
+        if id(item) not in self.texts:
+            unit = chain_text(item.unit.chain) if isinstance(item.unit, syntax.Bracket) else item_text(item.unit)
+            self.texts[id(item)] = unit, f"of {_short_repeat(item)} (line {scope.source.position(item.span.start)[0]})"
+        return self.texts[id(item)]
+
+    def _over(self, item: syntax.Repeated, over: syntax.Over, words: tuple[str, str], scope: Scope, depth: int) -> Pieces:
+        text, note = words
         bodies = []
         for number, node in enumerate(over.values, 1):
             value = evaluate(node, scope)
             inner = replace(scope, parameters={**scope.parameters, over.name.text: value})
             with self.report.inside(f"in copy {number} of {len(over.values)} {note}"):
                 bodies.append(self._item(item.unit, inner, depth))
-        return _unit(_unit_text(item), tuple(bodies), note=note)
+        return _unit(text, tuple(bodies), note=note)
 
     # layers, parameters and defs
 
@@ -265,13 +275,12 @@ def _run_text(run: syntax.Run) -> str:
     return "-".join(map(item_text, run.items))
 
 
-def _unit_text(item: syntax.Repeated) -> str:
-    return chain_text(item.unit.chain) if isinstance(item.unit, syntax.Bracket) else item_text(item.unit)
-
-
 def _name_span(named: Named, where: Value) -> Span:
     """The name's own words where it stands inside `where`; a name that came as a value points at the place of its use."""
     return named.word.span if where.span.start <= named.word.span.start < where.span.end else where.span
+
+
+MANY = 10**18
 
 
 class _Keys:
@@ -289,7 +298,8 @@ def flatten(pieces: tuple[Piece, ...], source: Source, span: Span) -> Chain:
     """Every copy written out. Raises LimitError, before anything is written, where there are too many."""
     total = count_layers(pieces)
     if total > limits.LAYERS:
-        message = f"the net has {total} layers when repeats are expanded; at most {limits.LAYERS} are allowed"
+        shown = str(total) if total < MANY else "more than 10^18"
+        message = f"the net has {shown} layers when repeats are expanded; at most {limits.LAYERS} are allowed"
         raise LimitError([Diagnostic("NS804", message, source, span, help="repeat less")])
     calls: list[Call] = []
     _flatten(pieces, calls, _Keys(), (), ())

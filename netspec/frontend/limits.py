@@ -8,5 +8,7 @@ NESTING = 64
 LAYERS = 10_000
 EXPANSION_STEPS = 20_000
 """Chain elements visited while defs and value lists are expanded: work is bounded even where no layer comes of it."""
+VALUE_SIZE = 256
+"""Values inside one value: calls whose arguments are calls, through `let`s too."""
 NAME_LENGTH = 64
 INTEGER = 2**63 - 1

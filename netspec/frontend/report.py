@@ -21,6 +21,11 @@ class Report:
     warnings: list[Diagnostic] = field(default_factory=list)
     context: list[str] = field(default_factory=list)
 
+    @property
+    def full(self) -> bool:
+        """Whether more errors would not be shown."""
+        return len(self.errors) >= MOST
+
     def add(self, found: Sequence[Diagnostic]) -> None:
         """Keeps findings; one about the same words with the same message is kept once."""
         for diagnostic in found:

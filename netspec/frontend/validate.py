@@ -83,8 +83,7 @@ class _Validation:
         return self._program(net, train, data, settings)
 
     def _scope(self, index: int) -> Scope:
-        later = {name: span for name, span in self.let_spans.items() if name not in self.lets or self.lets[name][0] >= index}
-        return Scope(self.source, self.lets, index, later=later, broken=frozenset(self.broken))
+        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken)
 
     # what stands in the file
 
@@ -143,7 +142,7 @@ class _Validation:
             if name not in self.let_spans:
                 self._override_let(name, given, -1)
         for index, entry in enumerate(self.file.entries):
-            if not isinstance(entry, (syntax.Let, syntax.Def)):
+            if not isinstance(entry, (syntax.Let, syntax.Def)) or self.report.full:
                 continue
             known = len(self.report.errors)
             with self.report.collecting():
@@ -294,14 +293,15 @@ class _Validation:
 
     def _unused_defs(self, expander: Expander) -> None:
         """The names in defs that the net never calls; nothing else of them can be told without arguments."""
+        named = {*self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
-            if definition.node.name.text in expander.called:
+            if definition.node.name.text in expander.called or self.report.full:
                 continue
-            taken = {parameter.name.text for parameter in definition.node.parameters} | set(self.lets) | self.broken
+            taken = {parameter.name.text for parameter in definition.node.parameters}
             for layer in nodes_in(definition.node):
                 if isinstance(layer, syntax.Over):
                     taken.add(layer.name.text)
-                if isinstance(layer, syntax.Layer) and layer.name.text not in taken and layer.name.text not in self.definitions:
+                if isinstance(layer, syntax.Layer) and layer.name.text not in taken and layer.name.text not in named:
                     with self.report.collecting():
                         find(Layer, layer.name.text, self.source, layer.name.span)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
@@ -14,6 +14,9 @@ from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
 from netspec.frontend.syntax import Word
 from netspec.frontend.words import nearest
+
+MOST_NAMES = 40
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Named:
     word: Word
     arguments: tuple[Given, ...] | None = None
     limit: int = 0
-    depth: int = 1
+    size: int = 1
     scope: Scope | None = field(default=None, compare=False, repr=False)
     """Where a bare name was read, for the message where it should have had a value."""
 
@@ -87,7 +90,7 @@ class Scope:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     later: Mapping[str, Span] = field(default_factory=dict)
     """Places of all `let`s of the text, for the message about one that comes too late."""
-    broken: frozenset[str] = frozenset()
+    broken: Collection[str] = ()
     """Names whose own value is wrong, so that their use is no further error."""
 
     def find(self, name: str) -> Value | None:
@@ -151,9 +154,14 @@ def _content(node: syntax.Expression, scope: Scope) -> Content | Value:
         case syntax.Arithmetic():
             return _arithmetic(node, scope)
         case syntax.SplitValue():
-            return Parts(tuple(evaluate(part, scope) for part in node.parts))
+            return Parts(tuple(_single(evaluate(part, scope)) for part in node.parts))
         case syntax.ListValue():
-            return Items(tuple(evaluate(item, scope) for item in node.items))
+            return Items(
+                tuple(
+                    _single(evaluate(item, scope)) if not isinstance(item, syntax.SplitValue) else evaluate(item, scope)
+                    for item in node.items
+                )
+            )
         case syntax.CallValue():
             return _call(node, scope)
 
@@ -226,7 +234,7 @@ def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
             "NS209", f"`{name}` is used before its `let` (line {line})", scope.source, span, help="move the `let` before this entry"
         )
     known = scope.names()
-    note = (f"known here: {', '.join(known)}",) if known else ()
+    note = (f"known here: {', '.join(known[:MOST_NAMES])}{', ...' if len(known) > MOST_NAMES else ''}",) if known else ()
     text = f"did you mean `{near}`?" if (near := nearest(name, known)) else f"define it before: let {name} = ..."
     return SpecError(
         [Diagnostic("NS203", f"`{name}` has no value: no `let` and no parameter has this name", scope.source, span, notes=note, help=text)]
@@ -278,11 +286,31 @@ def _call(node: syntax.CallValue, scope: Scope) -> Content:
         numbers = [_number(evaluate(argument.value, scope), scope, argument.value.span) for argument in node.arguments]
         return min(numbers) if name == "min" else max(numbers)
     given = evaluate_arguments(node.arguments, scope)
-    depth = 1 + max((item.value.content.depth for item in given if isinstance(item.value.content, Named)), default=0)
-    if depth > limits.NESTING:
-        message = f"calls are nested more than {limits.NESTING} deep"
+    size = 1 + sum(_size(item.value.content) for item in given)
+    if size > limits.VALUE_SIZE:
+        message = f"a value holds more than {limits.VALUE_SIZE} others"
         raise LimitError([Diagnostic("NS803", message, scope.source, node.span)])
-    return Named(node.name, given, scope.limit, depth)
+    return Named(node.name, given, scope.limit, size)
+
+
+def _size(content: Content) -> int:
+    """How many values a value holds, itself included."""
+    match content:
+        case Named():
+            return content.size
+        case Parts():
+            return 1 + sum(_size(part.content) for part in content.parts)
+        case Items():
+            return 1 + sum(_size(item.content) for item in content.items)
+        case _:
+            return 1
+
+
+def _single(value: Value) -> Value:
+    """A value that may stand in a list or a split: no list or split itself."""
+    if isinstance(value.content, (Parts, Items)):
+        raise fail("NS307", f"{show(value.content)} is a list, and here one value is asked for", value.source, value.span)
+    return value
 
 
 def evaluate_arguments(arguments: tuple[syntax.Argument, ...], scope: Scope) -> tuple[Given, ...]:

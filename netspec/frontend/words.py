@@ -22,11 +22,18 @@ NOUNS: dict[type[Entry], str] = {
 }  # fmt: skip
 
 
+MOST_TRIED = 100
+"""Names that are compared letter by letter; a text may have thousands."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name most like `word`, if one is near: at most a third of its letters differ, and at most 3."""
     best, best_distance = None, min(3, max(1, len(word) // 3)) + 1
+    letters = set(word.lower())
+    tried = 0
     for name in known:
-        if abs(len(name) - len(word)) < best_distance:
+        if abs(len(name) - len(word)) < best_distance and len(letters ^ set(name.lower())) <= 2 * best_distance and tried < MOST_TRIED:
+            tried += 1
             distance = 0 if name.lower() == word.lower() else _distance(word, name)
             if distance < best_distance:
                 best, best_distance = name, distance
