@@ -339,25 +339,30 @@ BOMBS = {
         "relu-relu-relu-relu-relu-relu-relu-relu-relu-relu", "\nrelu-relu-relu-relu-relu-relu-relu-relu-relu-relu"
     ),
     "NS805": "def f = g def g = h def h = f net f",
-    "NS806": EMPTY_LISTS,
-    "NS806 lists": LISTS,
+    "NS808": EMPTY_LISTS,
+    "NS808 lists": LISTS,
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_nothing(name: str) -> None:
     chain("affine")  # what is loaded once is not the bomb's cost
+    assert min(_seconds_to_refuse(BOMBS[name]) for _ in range(3)) < 0.5
     tracemalloc.start()
-    begin = time.perf_counter()
     with pytest.raises(LimitError) as caught:
         chain(BOMBS[name])
-    seconds = time.perf_counter() - begin
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert caught.value.diagnostics[0].code == name.split()[0]
     assert caught.value.exit_code == 6
     assert peak_bytes < 50e6
-    assert seconds < 2.0  # under tracing and beside other tests; a tenth of it alone
+
+
+def _seconds_to_refuse(text: str) -> float:
+    begin = time.perf_counter()
+    with pytest.raises(SpecError):
+        chain(text)
+    return time.perf_counter() - begin
 
 
 def test_what_multiplies_nothing_is_allowed() -> None:
@@ -390,10 +395,7 @@ CROWDS = {
 @pytest.mark.parametrize("name", CROWDS)
 def test_a_crowded_text_takes_less_than_a_second(name: str) -> None:
     chain("affine")
-    begin = time.perf_counter()
-    with pytest.raises(SpecError):
-        chain(CROWDS[name] + "\nnet nothing")
-    assert time.perf_counter() - begin < 1.0
+    assert min(_seconds_to_refuse(CROWDS[name] + "\nnet nothing") for _ in range(3)) < 1.0
 
 
 @pytest.mark.parametrize("text", ["[" * 64 + "relu" + "]" * 64, "affine(" + "(" * 63 + "1" + ")" * 63 + ")", "relu-" * 800 + "relu"])

@@ -238,12 +238,13 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     unknown = None if accepts_words(annotation) else without_value(place)
     if unknown is not None:
         return unknown.diagnostics[0]
+    hint = None
     must = describe_field(model.model_fields[key])
     if in_range and not re.search(r"\b(at least|at most|above|below)\b", must):
-        must += "".join(f", {BOUNDS[bound]} {limit}" for bound, limit in detail.get("ctx", {}).items() if bound in BOUNDS)
+        hint = "".join(f"write {BOUNDS[bound]} {limit}" for bound, limit in detail.get("ctx", {}).items() if bound in BOUNDS)
     message = f"`{key}` of {owner} must be {must}; this is {show(place.content)}"
     near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
-    hint = f"did you mean `{near}`?" if near else None
+    hint = f"did you mean `{near}`?" if near else hint
     return Diagnostic("NS302" if in_range else "NS301", message, place.source, place.span, help=hint)
 
 

@@ -100,7 +100,7 @@ class Expander:
         self.steps += 1
         if self.steps > limits.EXPANSION_STEPS:
             message = f"the net takes more than {limits.EXPANSION_STEPS} steps to expand"
-            raise LimitError([Diagnostic("NS806", message, scope.source, item.span)])
+            raise LimitError([Diagnostic("NS808", message, scope.source, item.span)])
         if depth > limits.NESTING:
             message = f"defs and brackets are nested more than {limits.NESTING} deep when expanded"
             raise LimitError([Diagnostic("NS803", message, scope.source, item.span)])

@@ -156,12 +156,7 @@ def _content(node: syntax.Expression, scope: Scope) -> Content | Value:
         case syntax.SplitValue():
             return Parts(tuple(_single(evaluate(part, scope)) for part in node.parts))
         case syntax.ListValue():
-            return Items(
-                tuple(
-                    _single(evaluate(item, scope)) if not isinstance(item, syntax.SplitValue) else evaluate(item, scope)
-                    for item in node.items
-                )
-            )
+            return Items(tuple(_item(item, scope) for item in node.items))
         case syntax.CallValue():
             return _call(node, scope)
 
@@ -304,6 +299,11 @@ def _size(content: Content) -> int:
             return 1 + sum(_size(item.content) for item in content.items)
         case _:
             return 1
+
+
+def _item(node: syntax.Expression, scope: Scope) -> Value:
+    value = evaluate(node, scope)
+    return value if isinstance(node, syntax.SplitValue) else _single(value)
 
 
 def _single(value: Value) -> Value:

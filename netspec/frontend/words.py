@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -151,12 +152,11 @@ def written(value: Any) -> str:
             return str(value)
 
 
-def signature(model: type[BaseModel], without: Mapping[str, Any] | None = None) -> str:
+@cache
+def signature(model: type[BaseModel]) -> str:
     """Every key with its default and type: `width = 100 (a whole number of at least 1), bias = true (true or false)`."""
     parts = []
     for name, info in model.model_fields.items():
-        if without and name in without:
-            continue
         default = "" if info.is_required() or info.default is None else f" = {written(info.get_default(call_default_factory=True))}"
         parts.append(f"{name}{default} ({describe_field(info)})")
     return ", ".join(parts) if parts else "nothing"
