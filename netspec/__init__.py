@@ -1,1 +1,84 @@
-"""netspec: a compiler for declared neural networks."""
+"""netspec: a compiler for declared neural networks. Text in, a trained model out, fast on a plain CPU.
+
+Public names are resolved on first use, so that importing netspec imports neither numba nor the compiler.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netspec.base.diagnostic import Diagnostic as Diagnostic
+    from netspec.base.errors import DataError as DataError
+    from netspec.base.errors import DivergedError as DivergedError
+    from netspec.base.errors import Interrupted as Interrupted
+    from netspec.base.errors import LimitError as LimitError
+    from netspec.base.errors import NetspecError as NetspecError
+    from netspec.base.errors import SpecError as SpecError
+    from netspec.base.errors import UsageError as UsageError
+    from netspec.base.kinds import Contraction as Contraction
+    from netspec.base.kinds import Head as Head
+    from netspec.base.kinds import Normalization as Normalization
+    from netspec.base.kinds import Pointwise as Pointwise
+    from netspec.base.kinds import Rearrangement as Rearrangement
+    from netspec.base.kinds import Window as Window
+    from netspec.base.layer import BadSample as BadSample
+    from netspec.base.layer import Layer as Layer
+    from netspec.base.layer import OnnxForm as OnnxForm
+    from netspec.base.layer import OnnxNode as OnnxNode
+    from netspec.base.layer import ReferenceContext as ReferenceContext
+    from netspec.base.layer import Sample as Sample
+    from netspec.frontend.text import format as format
+    from netspec.frontend.text import load as load
+    from netspec.frontend.text import parse as parse
+    from netspec.graph.check import check as check
+    from netspec.model import Model as Model
+    from netspec.model import restore as restore
+    from netspec.pipeline import Run as Run
+    from netspec.pipeline import compile as compile
+    from netspec.pipeline import train as train
+    from netspec.train.history import History as History
+    from netspec.train.rule import optimizer as optimizer
+
+_NAMES = {
+    "netspec.base.diagnostic": "Diagnostic",
+    "netspec.base.errors": "DataError DivergedError Interrupted LimitError NetspecError SpecError UsageError",
+    "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement Window",
+    "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
+    "netspec.frontend.text": "format load parse",
+    "netspec.graph.check": "check",
+    "netspec.model": "Model restore",
+    "netspec.pipeline": "Run compile train",
+    "netspec.train.history": "History",
+    "netspec.train.rule": "optimizer",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = list(_HOMES)  # noqa: PLE0605  a list of names, made from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("netspec")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netspec' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+class _Package(ModuleType):
+    """This module; importing the folder netspec.train must not hide the function netspec.train."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

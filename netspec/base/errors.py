@@ -41,6 +41,15 @@ class DivergedError(NetspecError):
     exit_code = 5
 
 
+class Interrupted(NetspecError):
+    """Training was stopped by a signal; what there was has been saved."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
+
+
 class UsageError(NetspecError, ValueError):
     """A call or a command line that cannot be carried out as written."""
 

@@ -17,10 +17,12 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
 from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
-from netspec.frontend.values import Content, Given, Items, Named, Parts, Sides, Value, show, without_value
+from netspec.frontend.parse import parse_value
+from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+EntryT = TypeVar("EntryT", bound=Entry)
 
 
 @dataclass(frozen=True)
@@ -255,3 +257,14 @@ def _decimal_comma(content: Content) -> str | None:
     adjacent = one.span.end + 1 == other.span.start and one.source == other.source
     whole = type(one.content) is int and type(other.content) is int
     return f"{one.content}.{other.source.words(other.span)}" if adjacent and whole else None
+
+
+def entry_from_text(contract: type[EntryT], text: str) -> EntryT:
+    """The entry that a text like `adam(lr=1e-2)` stands for. Raises SpecError."""
+    source = Source(text)
+    value = evaluate(parse_value(source), Scope(source, {}, 0))
+    if not isinstance(value.content, Named):
+        raise fail("NS304", f"a name or a call is needed here, as in {next(iter(entries(contract)))}(...)", source, value.span)
+    entry = bind(contract, value.content, value).entry
+    assert isinstance(entry, contract), "the registry gives entries of its contract"
+    return entry

@@ -115,16 +115,20 @@ def unexpected(source: Source, tokens: Sequence[Token], at: int, expected: Colle
     if at >= len(tokens):
         end = tokens[-1].end_pos or 0
         if before is not None and before.type in DANGLING:
-            what = "a layer" if "LSQB" in expected else "a value" if "NUMBER" in expected else "a name"
+            what = _what(expected)
             return Diagnostic("NS114", f"{what} is missing after `{before.value}`", source, Span(end, end))
         return Diagnostic("NS101", f"the text ends where {_listed(expected)} should follow", source, Span(end, end))
     token = tokens[at]
     after = tokens[at + 1] if at + 1 < len(tokens) else None
-    for slip in (_stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_net, _missing_operand):
+    for slip in (_stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_sign, _missing_net, _missing_operand):
         found = slip(source, before, token, after, expected, entry_words)
         if found is not None:
             return found
     return Diagnostic("NS101", f"{_shown(token)} cannot stand here", source, span_of(token), help=f"here may stand {_listed(expected)}")
+
+
+def _what(expected: Collection[str]) -> str:
+    return "a layer" if "LSQB" in expected else "a value" if "NUMBER" in expected else "a name"
 
 
 def _shown(token: Token) -> str:
@@ -136,7 +140,7 @@ def _listed(expected: Collection[str]) -> str:
         expected = (set(expected) - OPERANDS) | {"VALUE"}
     elif {"NAME", "LSQB", "AT"} <= set(expected):
         expected = (set(expected) - {"NAME", "LSQB", "AT"}) | {"LAYER"}
-    words = sorted({SHOWN.get(kind, f"`{kind.lower()}`") for kind in expected}, key=lambda word: (word.startswith("`"), word))
+    words = sorted({SHOWN.get(kind, "another entry") for kind in expected}, key=lambda word: (word.startswith("`"), word))
     if not words:
         return "nothing more"
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
@@ -209,6 +213,19 @@ def _reserved(
     )
 
 
+def _missing_sign(
+    source: Source, before: Token | None, token: Token, after: Token | None, expected: Collection[str], _words: Collection[str]
+) -> Slip:
+    if before is None or before.type not in (*OPERANDS, "RPAR", "RSQB") or (after is not None and after.type == "EQUAL"):
+        return None
+    message = f"a sign is missing between `{before.value}` and `{token.value}`"
+    if token.type in ("LSQB", "NAME") and "ARROW" in expected:
+        return Diagnostic("NS114", message, source, span_of(token), help="write `-` inside a unit, or `->` between units")
+    if token.type in OPERANDS and token.type != "LPAR" and "COMMA" in expected and "RPAR" in expected:
+        return Diagnostic("NS114", message, source, span_of(token), help="write `,` between arguments")
+    return None
+
+
 def _missing_net(
     source: Source, before: Token | None, token: Token, after: Token | None, expected: Collection[str], words: Collection[str]
 ) -> Slip:
@@ -227,7 +244,7 @@ def _missing_operand(
     source: Source, before: Token | None, token: Token, _after: Token | None, expected: Collection[str], _words: Collection[str]
 ) -> Slip:
     if before is not None and before.type in DANGLING and "NAME" in expected:
-        what = "a layer" if "LSQB" in expected else "a value"
+        what = _what(expected)
         at = before.end_pos or 0
         message = f"{what} is missing after `{before.value}`"
         return Diagnostic("NS114", message, source, Span(at, max(at, token.start_pos or 0)), label=f"before `{token.value}`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, Problem, SpecError
@@ -14,39 +13,22 @@ from netspec.base.shape import Shape, is_image, size
 from netspec.base.text import Span
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.flatten import Flatten
-from netspec.catalog.layers.linear import Linear
 from netspec.catalog.registry import entries
 from netspec.frontend.program import Call, Program
+from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node, Value
 
 MOST_PARAMETERS = 200_000_000
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What is known about the ends of the net: the shape of an input row, and how many classes or outputs there are."""
-
-    input: Shape
-    classes: int | None = None
-    outputs: int | None = None
-
-
 def build(program: Program, counts: Counts, most_parameters: int = MOST_PARAMETERS) -> Graph:
     """The graph of a program. Raises SpecError with the place of the layer at fault, LimitError for too many parameters."""
-    calls, head, head_call = _split_head(program)
+    calls, head, head_call = split_head(program)
     target = counts.classes if head.target != "value" else counts.outputs
-    try:
-        if head_call is not None and head.target == "value" and counts.classes is not None and counts.outputs is None:
-            raise Problem("NS407", f"classes goes with softmax, svm and sigmoid; with {head.name} it is outputs", help="write outputs instead")
-        if head.target != "value" and counts.outputs is not None and counts.classes is None:
-            raise Problem("NS407", f"outputs goes with linear or no head; with {head.name} it is classes", help="write classes instead")
-    except Problem as found:
-        key = "classes" if counts.classes is not None else "outputs"
-        raise SpecError([_diagnostic(program, found, head_call, program.spans.get(key))]) from None
     nodes = _nodes(program, calls, head, head_call, counts, target)
     values = (Value(0, counts.input), *(node.output for node in nodes))
     classes = _classes(program, head, head_call, nodes, values[-1].shape, target)
-    loss = _loss(program, head, head_call)
+    loss = _loss(program, head)
     graph = Graph(tuple(nodes), values, head, loss, classes, head_call is not None)
     _check_size(program, graph, most_parameters)
     return graph
@@ -58,20 +40,6 @@ def _diagnostic(program: Program, found: Problem, call: Call | None, span: Span 
         span = call.arguments.get(found.argument, call.span) if found.argument else call.name_span
     notes = call.notes if call is not None else ()
     return Diagnostic(found.code, found.message, program.source, span or program.spans.get("net"), notes=notes, help=found.help)
-
-
-def _split_head(program: Program) -> tuple[list[Call], Head, Call | None]:
-    """The calls before the head, and the head; `linear` where the chain names none. A layer may have a form as a head (sigmoid)."""
-    calls = list(program.net)
-    if calls:
-        last = calls[-1].layer
-        if isinstance(last, Head):
-            return calls[:-1], last, calls[-1]
-        if last.head_form is not None:
-            form = last.head_form()
-            if isinstance(form, Head):
-                return calls[:-1], form, calls[-1]
-    return calls, Linear(), None
 
 
 def _last_affine(calls: list[Call]) -> int | None:
@@ -176,16 +144,9 @@ def _classes_of_scores(head: Head, scores: int) -> int:
     return 2 if head.scores(2) == scores else scores
 
 
-def _loss(program: Program, head: Head, head_call: Call | None) -> Loss:
-    """The loss that the train section names, if the head allows it; else the head's own."""
-    known = entries(Loss)
-    chosen = program.train.loss
-    if chosen is None:
-        return known[head.losses[0]]()
-    if chosen.name not in head.losses:
-        found = Problem("NS408", f"the head {head.name} takes the loss {' or '.join(head.losses)}, and not {chosen.name}")
-        raise SpecError([_diagnostic(program, found, head_call, program.spans.get("train.loss"))])
-    return chosen
+def _loss(program: Program, head: Head) -> Loss:
+    """The loss that the train section names; else the head's own."""
+    return program.train.loss or entries(Loss)[head.losses[0]]()
 
 
 def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:

@@ -114,5 +114,6 @@ class Graph:
             implied = "  (implied)" if node.call is None else ""
             ends = f"%{','.join(str(value.index) for value in node.inputs)} -> %{node.output.index}"
             lines.append(f"{node.name:<14} {ends:<12} {show(node.input.shape)} -> {show(node.output.shape)}{arrays}{implied}")
-        lines.append(f"head {self.head.name}, loss {self.loss.name}, {self.classes} {'classes' if self.head.target != 'value' else 'outputs'}")
+        counted = "outputs" if self.head.target == "value" else "classes"
+        lines.append(f"head {self.head.name}, loss {self.loss.name}, {self.classes} {counted}")
         return "\n".join(lines)

@@ -38,7 +38,7 @@ def _library_text(name: str) -> str:
 class Context:
     """One lowering: a grouping for batches of at most `batch` rows, in train or test form."""
 
-    def __init__(self, grouping: Grouping, batch: int, itemsize: int, train: bool, input_gradient: bool) -> None:
+    def __init__(self, grouping: Grouping, batch: int, itemsize: int, train: bool, input_gradient: bool, whole: Graph) -> None:
         self.graph: Graph = grouping.graph
         self.batch, self.itemsize, self.train, self.input_gradient = batch, itemsize, train, input_gradient
         self.launches: list[Launch] = []
@@ -53,7 +53,7 @@ class Context:
         self._gradients: dict[int, Buffer] = {}
         self._shared: dict[str, Buffer] = {}
         self.control = self.buffer("control", CONTROL_WORDS, 8, "control")
-        self._place_parameters()
+        self._place_parameters(whole)
 
     # buffers
 
@@ -64,11 +64,11 @@ class Context:
             self.named[name] = made
         return made
 
-    def _place_parameters(self) -> None:
+    def _place_parameters(self, whole: Graph) -> None:
         """Weights first, then the rest, so that l2 is one run of the flat buffer."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
-        every = self.graph.parameters
+        every = whole.parameters
         at = 0
         for weights in (True, False):
             for name, parameter in every.items():
@@ -79,7 +79,7 @@ class Context:
                 self.weight_elements = at
         self.parameter_elements = at
         at = 0
-        for name, state in self.graph.state.items():
+        for name, state in whole.state.items():
             self.states[name] = ParameterPlace(at, state.shape)
             at += -(-size(state.shape) // ALIGNMENT) * ALIGNMENT
         self.state_elements = at

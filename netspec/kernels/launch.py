@@ -93,3 +93,5 @@ class Lowered:
     slot_names: tuple[str, ...] = ()
     scalar_names: tuple[str, ...] = ()
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_is_flat: bool = False
+    """Whether input images are read as vectors in C order; else channels last."""

@@ -6,7 +6,7 @@ from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import size
-from netspec.graph.graph import Node
+from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
 from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
@@ -83,28 +83,32 @@ def _gather(context: Context, weighted: bool) -> None:
 
 def lower(
     grouping: Grouping, batch: int, itemsize: int, *, optimizer: Optimizer | None = None, l2: float = 0.0,
-    input_gradient: bool = False, weighted: bool = False, train: bool = True,
+    input_gradient: bool = False, weighted: bool = False, train: bool = True, whole: Graph | None = None,
 ) -> Lowered:  # fmt: skip
-    """All launches for batches of at most `batch` rows: the train form with backward and update, or the test form with the loss alone."""
+    """All launches for batches of at most `batch` rows: the train form with backward and update, or the test form with the loss alone.
+
+    With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
+    """
     for node in grouping.graph.nodes:
         if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
             raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
-    context = Context(grouping, batch, itemsize, train, input_gradient)
+    context = Context(grouping, batch, itemsize, train, input_gradient, whole or grouping.graph)
     for group in grouping.groups:
         _forward(context, group)
-    lower_loss(context, weighted)
     slots: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
-    if train:
-        for group in reversed(grouping.groups):
-            _backward(context, group)
-    lower_total(context, l2)
-    if train and optimizer is not None:
+    if whole is None:
+        lower_loss(context, weighted)
+        if train:
+            for group in reversed(grouping.groups):
+                _backward(context, group)
+        lower_total(context, l2)
+    if train and whole is None and optimizer is not None:
         slots, scalars = lower_update(context, optimizer)
     done = len(context.launches)
     _gather(context, weighted)
     launches = (*context.launches[done:], *context.launches[:done])
     return Lowered(
         launches, context.named, context.parameters, context.states, context.parameter_elements, context.weight_elements,
-        context.state_elements, slots, scalars, context.constant_words,
+        context.state_elements, slots, scalars, context.constant_words, context.input_is_flat,
     )  # fmt: skip

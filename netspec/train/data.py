@@ -153,31 +153,6 @@ def facts_of(dataset: Dataset, target: Target) -> Facts:
     return Facts(shape, count_classes(y, labels, target), None, rows, target)
 
 
-def check_facts(facts: Facts, *, input: Shape | None, classes: int | None, outputs: int | None, target: Target) -> None:  # noqa: A002  the word of the language
-    """Raises Problem NS601 (classes), NS602 (outputs) or NS603 (input) where what the spec gives contradicts what the data is."""
-    if input is not None and tuple(input) != facts.shape:
-        raise Problem(
-            "NS603",
-            f"input {show(input)} contradicts the data, whose rows are {show(facts.shape)}",
-            help=f"write input {show(facts.shape)}, or leave it out",
-            argument="input",
-        )
-    if target != "value" and classes is not None and facts.classes is not None and classes != facts.classes:
-        raise Problem(
-            "NS601",
-            f"classes {classes} contradicts the data, which has {facts.classes} classes",
-            help=f"write classes {facts.classes}, or leave it out",
-            argument="classes",
-        )
-    if target == "value" and outputs is not None and facts.outputs is not None and outputs != facts.outputs:
-        raise Problem(
-            "NS602",
-            f"outputs {outputs} contradicts the data, which has {facts.outputs} for each row",
-            help=f"write outputs {facts.outputs}, or leave it out",
-            argument="outputs",
-        )
-
-
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 of shapes, dtypes and bytes of all arrays and of the label words, in hexadecimal."""
     digest = hashlib.sha256(repr(dataset.labels).encode())

@@ -18,7 +18,7 @@ class BreastCancer(Builtin):
 
     name: ClassVar[str] = "breast_cancer"
     known: ClassVar[Facts] = Facts(shape=(30,), classes=2, outputs=None, rows=569, target="class")
-    labels: ClassVar[tuple[str, ...] | None] = ("malignant", "benign")
+    labels: ClassVar[tuple[str, ...] | None] = None  # 0 malignant, 1 benign: predictions stay the numbers that scikit-learn gives
     origin: ClassVar[str] = (
         "W. Wolberg, O. Mangasarian, N. Street, W. Street: Breast Cancer Wisconsin (Diagnostic), UCI Machine Learning Repository, 1995, "
         "doi:10.24432/C5DW2B, CC BY 4.0; scikit-learn's copy"

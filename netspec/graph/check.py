@@ -1,0 +1,63 @@
+"""From a text to its graph or to everything that is wrong with it: what `netspec check` does, without data and without kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import SpecError
+from netspec.base.shape import Shape
+from netspec.base.text import Source
+from netspec.frontend.program import Overrides, Program
+from netspec.frontend.text import source_of
+from netspec.frontend.validate import load
+from netspec.graph.build import build
+from netspec.graph.counts import Counts, counts_of
+from netspec.graph.graph import Graph
+
+NO_OVERRIDES = Overrides()
+
+
+def overrides_of(
+    *, input: Shape | None = None, classes: int | None = None, outputs: int | None = None, train: str | None = None,  # noqa: A002
+    dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None, **lets: Any,
+) -> Overrides:  # fmt: skip
+    """The keywords of `netspec.compile` as overrides of a text."""
+    keys: Mapping[str, Any] = {"train.dtype": dtype, "train.threads": threads, "train.fuse": fuse}
+    given = {key: value for key, value in keys.items() if value is not None}
+    return Overrides(None if input is None else tuple(input), classes, outputs, seed, train, given, lets)
+
+
+def check(spec: str | Path, **keywords: Any) -> list[Diagnostic]:
+    """Every finding about a text or a .net file, errors first; an empty list means that all is well. Takes the keywords of `compile`."""
+    return diagnose(source_of(spec), overrides_of(**keywords))
+
+
+def to_graph(program: Program, counts: Counts | None = None) -> Graph:
+    """Program to graph. Raises SpecError; also where no shape is known."""
+    counts = counts or counts_of(program)
+    if counts is None:
+        help_text = "write `input 3x32x32` in the text, --input 3x32x32 on the command line, or input=(3, 32, 32) in Python"
+        place = program.spans.get("net")
+        raise SpecError([Diagnostic("NS409", "nothing gives the shape of an input row", program.source, place, help=help_text)])
+    graph = build(program, counts)
+    graph.verify()
+    return graph
+
+
+def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:
+    """Every finding about a text: errors of syntax and meaning, of shapes where an input shape is known, and warnings."""
+    try:
+        program = load(source, overrides)
+    except SpecError as error:
+        return list(error.diagnostics)
+    found = list(program.warnings)
+    try:
+        counts = counts_of(program)
+        if counts is not None:
+            to_graph(program, counts)
+    except SpecError as error:
+        found = [*error.diagnostics, *found]
+    return found

@@ -1,0 +1,488 @@
+"""The Python face: a compiled model, with calls in the layout and the names of the interface."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Facts, Rows
+from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
+from netspec.base.shape import Shape
+from netspec.base.text import Source
+from netspec.frontend.program import Overrides, Program
+from netspec.frontend.validate import load
+from netspec.graph.check import to_graph
+from netspec.graph.counts import Counts, counts_of, key_error, split_head
+from netspec.graph.graph import Graph
+from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
+from netspec.plan.store import Arrays
+from netspec.save.run_folder import find
+from netspec.save.weights import load_weights, save_weights
+from netspec.train.data import Splits, check_x, prepare, prepare_arrays
+from netspec.train.evaluate import evaluate
+from netspec.train.gradcheck import Gradcheck, GradcheckReport
+from netspec.train.history import History
+from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
+from netspec.train.loop import Material, Monitor, Schedule, Training
+from netspec.train.normalize import Normalization, as_input
+from netspec.train.record import Record
+from netspec.train.source import counts_with_data, read_data
+from netspec.ui.summary import Summary, summarize
+
+FORMAT = 1
+Callback = Callable[["Model", dict[str, Any]], Any]
+
+
+def settings_of(program: Program, *, threads: int | None = None) -> Settings:
+    """The train section as the network takes it."""
+    train = program.train
+    return Settings(
+        optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
+        threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
+    )  # fmt: skip
+
+
+class Model:
+    """A network that was declared as text. Made by `netspec.compile`, `netspec.restore` or `netspec.train`.
+
+    Arrays: images (N, C, H, W), vectors (N, D), of any floating or integer dtype; computed in the model's dtype. Until the shape of the
+    input and the counts are known, by the text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
+    """
+
+    def __init__(self, program: Program, counts: Counts | None = None) -> None:
+        self.program = program
+        self.normalization: Normalization | None = None
+        self.labels: tuple[Any, ...] | None = None
+        self.epochs_done = 0
+        self.history = History()
+        self._network: Network | None = None
+        self.unloaded: list[str] = []
+        """Names that `compile(weights=..., strict=False)` found no array for."""
+        self._forward_rows = 0
+        counts = counts or counts_of(program)
+        if counts is not None:
+            self._build_if_sized(counts)
+
+    def _build_if_sized(self, counts: Counts) -> None:
+        """Builds the network, unless the number of classes is still to be learnt from labels."""
+        try:
+            self._build(counts)
+        except SpecError as error:
+            if [diagnostic.code for diagnostic in error.diagnostics] != ["NS405"]:
+                raise
+
+    def _build(self, counts: Counts) -> None:
+        self._network = Network(to_graph(self.program, counts), settings_of(self.program))
+
+    @property
+    def network(self) -> Network:
+        """The graph with its memory. Raises UsageError before the shapes are known."""
+        if self._network is None:
+            raise UsageError("the model has no shape yet: give input= (and classes= or outputs=) to compile, or call fit(X, y) first")
+        return self._network
+
+    @property
+    def graph(self) -> Graph:
+        return self.network.graph
+
+    # what it holds
+
+    @property
+    def params(self) -> Arrays:
+        """Trained arrays by name, each a view: `model.params["affine1.W"][...] = w` is seen by the next call."""
+        return self.network.store.parameters
+
+    @property
+    def state(self) -> Arrays:
+        """Running averages by name (`bn1.mean`, `bn1.var`), as views."""
+        return self.network.store.state
+
+    @property
+    def plan(self) -> TrainingPlan:
+        """What training does and allocates: prints; `peak_bytes`, `flops` (of a training step at `train.batch`)."""
+        return self.network.training
+
+    @property
+    def step_count(self) -> int:
+        """Updates done."""
+        return self.network.store.step
+
+    @property
+    def classes_(self) -> NDArray[Any] | None:
+        """The label of each class number; None for values."""
+        if self.graph.head.target == "value":
+            return None
+        return np.asarray(self.labels) if self.labels is not None else np.arange(self.graph.classes)
+
+    def summary(self) -> Summary:
+        """A table by layer that prints."""
+        return summarize(self.program, self.graph, self.network.settings.batch, self.network.dtype.itemsize)
+
+    # training
+
+    def fit(
+        self, X: Any = None, y: Any = None, *, validation: Any = None, epochs: int | None = None, callbacks: Sequence[Callback] = (),  # noqa: N803
+        sample_weight: Any = None, run_dir: str | Path | None = None, verbose: int = 0,
+    ) -> History:  # fmt: skip
+        """Trains on rows X with labels y, or on the file's data when both are left out; returns the model's History.
+
+        Continues from the current parameters, optimiser state, step and epoch. `validation` is (Xv, yv) or a fraction of the rows;
+        `epochs` counts the epochs of this call; each callback is called as `callback(model, row)` at an epoch's end. `sample_weight`
+        (N,) multiplies the rows' losses (the mean is still over rows). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a
+        run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
+        """
+        if (X is None) != (y is None):
+            raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
+        splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
+        record = None
+        if run_dir is not None:
+            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, Path(run_dir), "run")
+        return self.train_on(
+            splits, epochs if epochs is not None else self.program.train.epochs, monitor=Lines() if verbose else None,
+            record=record, callbacks=callbacks, sample_weight=sample_weight,
+        )  # fmt: skip
+
+    def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
+        """The splits of the file's own data; builds the network where only the data tells its shape."""
+        dataset = read_data(self.program, allow)
+        section = self.program.data
+        assert section is not None, "read_data has checked it"
+        if self._network is None:
+            self._build(counts_with_data(self.program, dataset))
+        graph = self.graph
+        value = graph.head.target == "value"
+        try:
+            splits = prepare(
+                dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
+                score_shape=graph.output.shape if value else None,
+            )  # fmt: skip
+        except Problem as found:
+            raise key_error(self.program, found) from None
+        self.labels, self.normalization = splits.labels, splits.normalization
+        return splits
+
+    def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
+        """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels and normalisation."""
+        head = split_head(self.program)[1]
+        section = self.program.data
+        kind = section.normalize if section is not None and self.normalization is None else "none"
+        built = self._network
+        try:
+            if built is None:
+                self._build(self._learned_counts(x, y))
+            graph = self.graph
+            splits = prepare_arrays(
+                x, y, head.target, validation=validation, normalize=kind, seed=self.network.store.seed, shape=graph.input.shape,
+                classes=None if head.target == "value" else graph.classes, labels=self.labels, score_shape=graph.output.shape,
+            )  # fmt: skip
+        except Problem as found:
+            self._network = built
+            raise key_error(self.program, found) from None
+        self.labels = splits.labels
+        if splits.normalization is not None:
+            self.normalization = splits.normalization
+        return splits
+
+    def _learned_counts(self, x: Any, y: Any) -> Counts:
+        """Counts of a model that was compiled without them."""
+        head = split_head(self.program)[1]
+        rows = check_x(x)
+        classes, outputs = None, None
+        if head.target == "value":
+            shape = np.shape(y)
+            outputs = self.program.outputs or (int(np.prod(shape[1:])) if len(shape) > 1 else 1)
+        else:
+            labels = np.asarray(y)
+            words = learn_labels(labels, head.target, self.program.classes)
+            classes = self.program.classes or count_classes(labels, words, head.target)
+        facts = Facts(tuple(rows.shape[1:]), classes, outputs, len(rows), head.target)
+        counts = counts_of(self.program, facts)
+        assert counts is not None, "facts give the input shape"
+        return counts
+
+    def train_on(
+        self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, record: Record | None = None,
+        callbacks: Sequence[Callback] = (), sample_weight: Any = None,
+    ) -> History:  # fmt: skip
+        """The loop on prepared splits. An interrupted or diverged run leaves its last parameters in `record`."""
+        train = self.program.train
+        schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
+        weights = self._weights(sample_weight, len(splits.train))
+
+        def at_epoch_end(row: dict[str, Any], best: bool) -> None:
+            self.epochs_done = row["epoch"]
+            if record:
+                record.epoch(row, best)
+            for callback in callbacks:
+                callback(self, row)
+
+        training = Training(
+            self.network, schedule, self._material(splits.train.x, splits.train.y, weights),
+            self._material(splits.validation.x, splits.validation.y) if splits.validation is not None else None,
+            epochs_done=self.epochs_done, monitor=monitor, on_epoch=at_epoch_end, history=self.history,
+        )  # fmt: skip
+        try:
+            return training.run()
+        except (Interrupted, DivergedError) as error:
+            if record:
+                record.save_last()
+                record.event(event="stopped", step=self.step_count, reason=str(error))
+            raise
+
+    def _weights(self, sample_weight: Any, rows: int) -> NDArray[Any] | None:
+        if sample_weight is None:
+            return None
+        weights = np.ascontiguousarray(sample_weight, self.network.dtype)
+        if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any():
+            raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
+        return weights
+
+    def _material(self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None = None) -> Material:
+        return Material(self.network.to_layout(as_input(x, self.normalization, self.network.dtype)), y, weights)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
+        self.network.initialize(self.program.seed if seed is None else seed)
+        self.epochs_done, self.history = 0, History()
+        self.normalization, self.labels = None, None
+
+    def step(self, X: Any, y: Any) -> float:  # noqa: N803
+        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
+        network = self.network
+        x, labels = self._rows(X), self._labels(y, len(X))
+        plan = network.plan(len(x))
+        plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
+        network.store.update_state(True)
+        train = self.program.train
+        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
+        losses = np.empty((1, 2))
+        ones = np.array([len(x)], np.int64)
+        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
+        # a negative epoch: the rows stay in their order
+        if not plan.train(-1, np.zeros(1, np.int64), ones, scalars, losses):
+            raise DivergedError(f"the loss of these rows is {losses[0, 0]}; no update was made")
+        return float(losses[0, 0])
+
+    # computing
+
+    def forward(self, X: Any, train: bool = False, at: str | None = None) -> NDArray[Any]:  # noqa: N803
+        """Scores before the head, (N, ...), for rows as they are; `at="relu1"` gives that layer's output instead.
+
+        `train=True` takes all rows as one batch, with its statistics and masks, and updates the running averages.
+        """
+        network = self.network
+        node = None
+        if at is not None:
+            named = {node.name: node for node in network.graph.nodes}
+            if at not in named:
+                raise UsageError(f"at={at!r}: no such layer; there are {', '.join(named)}")
+            node = named[at]
+        x = self._rows(X)
+        network.store.update_state(train)
+        values = network.values(x, node, train)
+        self._forward_rows = len(x) if train and node is None else 0
+        return values
+
+    def backward(self, dout: Any) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """(dx, gradients by parameter name) after `forward(X, train=True)`, for dout of the scores' shape; without l2."""
+        shape = (self._forward_rows, *self.graph.output.shape)
+        if not self._forward_rows:
+            raise UsageError("backward needs forward(X, train=True) right before it")
+        gradient = np.asarray(dout, self.network.dtype)
+        if gradient.shape != shape:
+            raise UsageError(f"dout has the shape {gradient.shape}, and the scores have {shape}")
+        dx = self.network.backward(gradient)
+        return dx, self.network.store.gradients.copy()
+
+    def loss(self, X: Any, y: Any) -> tuple[float, dict[str, NDArray[Any]]]:  # noqa: N803
+        """(loss, gradients by parameter name) of one batch in train form, data loss plus l2, with the mask of the current step.
+
+        Changes no state: no running averages, no update.
+        """
+        network = self.network
+        x, labels = self._rows(X), self._labels(y, len(X))
+        network.store.update_state(False)
+        value, _ = network.loss(x, labels)
+        self._forward_rows = 0
+        return value, network.store.gradients.copy()
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:  # noqa: N803
+        """`{"loss", "accuracy"}`, or for values `{"loss", "r2", "mae", "rmse"}`, on raw rows: test form, without l2."""
+        x = self._inputs(X)
+        return self.evaluate_rows(Rows(x, self._encoded(y, len(x))))
+
+    def evaluate_rows(self, rows: Rows) -> dict[str, float]:
+        """`evaluate` for rows with encoded labels, as splits hold them."""
+        material = self._material(rows.x, rows.y)
+        return evaluate(self.network, material.x, material.y)
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory."""
+        head = self.graph.head
+        predicted = head.predict(self._scores(X))
+        if head.target == "value":
+            return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
+        return decode(predicted, self.labels)
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Probabilities (N, classes) for raw rows. Raises UsageError where the head has none (svm, linear)."""
+        return self.graph.head.predict_proba(self._scores(X))
+
+    def _scores(self, x: Any) -> NDArray[Any]:
+        """Scores of raw rows, converted piece by piece."""
+        network, rows = self.network, self._inputs(x)
+        step = 16 * chunk_rows(network.graph, network.settings)
+        pieces = [rows[start : start + step] for start in range(0, len(rows), step)] or [rows]
+        scores = [network.test_scores(network.to_layout(as_input(piece, self.normalization, network.dtype)))[0] for piece in pieces]
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+    def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
+        """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
+        return Gradcheck(self._double(), self._rows(X, np.float64), self._double_labels(y, len(X))).run()
+
+    def _double(self) -> Network:
+        """The same network in float64, with the same parameters, averages and step."""
+        network = self.network
+        settings = Settings(**{**_fields(network.settings), "dtype": "float64"})
+        double = Network(network.graph, settings)
+        for name, array in network.store.parameters.items():
+            double.store.parameters[name] = array
+        for name, array in network.store.state.items():
+            double.store.state[name] = array
+        double.store.step, double.store.seed = network.store.step, network.store.seed
+        return double
+
+    def _double_labels(self, y: Any, rows: int) -> NDArray[Any]:
+        labels = self._encoded(y, rows)
+        if self.graph.loss.target == "class":
+            return np.ascontiguousarray(labels, np.int64)
+        last = labels.transpose(0, 2, 3, 1) if labels.ndim == 4 else labels
+        return np.ascontiguousarray(last.reshape(rows, -1), np.float64)
+
+    # rows and labels
+
+    def _inputs(self, x: Any) -> NDArray[Any]:
+        return check_x(x, self.graph.input.shape)
+
+    def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
+        """Rows as they are, in the plan's layout."""
+        network = self.network
+        rows = as_input(self._inputs(x), None, dtype or network.dtype)
+        if dtype is None:
+            return network.to_layout(rows)
+        laid = rows.reshape(len(rows), -1) if network.flat_input else rows.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(laid, dtype)
+
+    def _encoded(self, y: Any, rows: int) -> NDArray[Any]:
+        graph = self.graph
+        classes = None if graph.head.target == "value" else graph.classes
+        try:
+            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape)
+        except Problem as found:
+            raise key_error(self.program, found) from None
+        if len(encoded) != rows:
+            raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
+        return encoded
+
+    def _labels(self, y: Any, rows: int) -> NDArray[Any]:
+        return self.network.labels_to_layout(self._encoded(y, rows))
+
+    # files
+
+    def save(self, path: str | Path) -> None:
+        """One safetensors file with parameters, running averages, normalisation, and the spec; written whole or not at all."""
+        save_weights(Path(path), self.tensors(), self.metadata())
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """What a weights file holds."""
+        normalization = self.normalization.tensors() if self.normalization is not None else {}
+        return {**self.params.copy(), **self.state.copy(), **normalization}
+
+    def metadata(self) -> dict[str, Any]:
+        """What a weights file says beside its arrays: enough to build the model again."""
+        graph = self.graph
+        counted = "outputs" if graph.head.target == "value" else "classes"
+        return {
+            "format": FORMAT, "spec": self.program.resolved, "path": self.program.source.path, "input": list(graph.input.shape),
+            counted: graph.classes, "dtype": self.network.dtype.name, "seed": self.network.store.seed, "step": self.step_count,
+            "epoch": self.epochs_done, "labels": list(map(_plain, self.labels)) if self.labels is not None else None,
+            "normalization": self.normalization.kind if self.normalization is not None else None,
+        }  # fmt: skip
+
+    def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
+        """Takes over arrays of matching names and shapes; returns the names of the spec that got none.
+
+        Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
+        """
+        own = {**dict(self.params), **dict(self.state)}
+        foreign = sorted(name for name in tensors if name not in own and not name.startswith("normalization."))
+        missing = sorted(name for name in own if name not in tensors)
+        wrong = [
+            f"{name} is {'x'.join(map(str, tensors[name].shape))} {tensors[name].dtype}, and the spec needs {'x'.join(map(str, own[name].shape))}"
+            for name in own
+            if name in tensors and (tensors[name].shape != own[name].shape or tensors[name].dtype.kind != "f")
+        ]
+        if strict and (foreign or missing or wrong):
+            parts = wrong + [f"{name} is missing" for name in missing] + [f"{name} is not in the spec" for name in foreign]
+            raise DataError("the weights do not fit the spec: " + "; ".join(parts))
+        matching = [name for name in own if name in tensors and tensors[name].shape == own[name].shape and tensors[name].dtype.kind == "f"]
+        for name in matching:
+            own[name][...] = tensors[name]
+        if metadata.get("normalization"):
+            self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
+        if metadata.get("labels") is not None:
+            self.labels = tuple(metadata["labels"])
+        return [name for name in own if name not in matching]
+
+
+def _fields(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if hasattr(label, "item") else label
+
+
+def restore(path: str | Path) -> Model:
+    """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError."""
+    return restore_file(find(Path(path)).weights)
+
+
+def restore_file(path: Path) -> Model:
+    """The model of one weights file, built from the spec that it carries."""
+    tensors, metadata = load_weights(path)
+    try:
+        shape = tuple(int(side) for side in metadata["input"])
+        overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
+        program = load(Source(metadata["spec"], metadata["path"]), overrides)
+        model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
+        model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise DataError(f"{path}: its metadata is incomplete: {error}") from None
+    model.load_tensors(tensors, metadata)
+    model.network.store.step = step
+    return model
+
+
+class Lines:
+    """The monitor of `fit(verbose=1)`: a line on stderr for each epoch."""
+
+    def begin(self, *, first_epoch: int, epochs: int, steps_per_epoch: int, rows: int) -> None:
+        print(f"{rows:,} rows, {steps_per_epoch} steps an epoch", file=sys.stderr)
+
+    def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
+        """Says nothing between epochs."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        shown = ", ".join(f"{key} {row[key]:.4f}" for key in ("loss", "train_accuracy", "val_loss", "val_accuracy") if row[key] is not None)
+        print(f"epoch {row['epoch']}: {shown}, {row['seconds']:.1f} s", file=sys.stderr)
+
+    def end(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,134 @@
+"""The pipeline: each stage called once, in order. Text -> program -> graph -> groups -> launches -> plan -> training -> run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from netspec.base.dataset import Rows
+from netspec.base.shape import Shape
+from netspec.frontend.program import Overrides, Program
+from netspec.frontend.validate import load
+from netspec.frontend.text import source_of
+from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
+from netspec.graph.counts import Counts
+from netspec.graph.graph import Graph
+from netspec.groups.groups import Grouping, group
+from netspec.model import Model, settings_of
+from netspec.plan.network import TrainingPlan, training_plan
+from netspec.save.run_folder import find
+from netspec.save.weights import load_weights
+from netspec.train.data import Splits
+from netspec.train.history import History
+from netspec.train.loop import Monitor
+from netspec.train.record import Record
+
+
+def read(spec: str | Path, overrides: Overrides = NO_OVERRIDES) -> Program:
+    """A text, or the file that a Path or a str ending in .net names, to a validated program. Raises SpecError, UsageError."""
+    return load(source_of(spec), overrides)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Every noun on the way to a plan; nothing is allocated or compiled."""
+
+    program: Program
+    graph: Graph
+    groups: Grouping
+    plan: TrainingPlan
+
+
+def stages(program: Program, counts: Counts | None = None) -> Stages:
+    """Program to plan. Raises SpecError."""
+    graph = to_graph(program, counts)
+    return Stages(program, graph, group(graph, program.train.fuse), training_plan(graph, settings_of(program)))
+
+
+def compile(  # noqa: A001  the word of the interface
+    spec: str | Path, *, input: Shape | None = None, classes: int | None = None, outputs: int | None = None, train: str | None = None,  # noqa: A002
+    dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None,
+    weights: str | Path | None = None, strict: bool = True, **lets: Any,
+) -> Model:  # fmt: skip
+    """A model from a text, or from the file that a Path or a str ending in .net names.
+
+    `train` is what stands between the braces of a train section and overrides the file's keys; dtype ("float32" or "float64"), seed,
+    threads and fuse override the file's, whose own defaults are float32, 0, all cores, and true. Other keywords are let values by name.
+    `weights` is a weights file or run folder; with `strict=False` matching names are loaded and `model.unloaded` lists the rest.
+    `input` and counts may be left out until the first `fit(X, y)`. Raises SpecError, LimitError, DataError, UsageError.
+    """
+    given = overrides_of(
+        input=input, classes=classes, outputs=outputs, train=train, dtype=dtype, seed=seed, threads=threads, fuse=fuse, **lets
+    )  # fmt: skip
+    model = Model(read(spec, given))
+    if weights is not None:
+        load_into(model, Path(weights), strict)
+    return model
+
+
+def load_into(model: Model, path: Path, strict: bool) -> None:
+    """Weights of another run into a model of this spec."""
+    tensors, metadata = load_weights(find(path).weights)
+    model.unloaded = model.load_tensors(tensors, metadata, strict=strict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run: its folder, the model with its best parameters, the history, figures on held-out rows.
+
+    `metrics` are of the test split, of the validation split where there is no test split, else of the training rows; `split` says which.
+    """
+
+    path: Path
+    model: Model
+    history: History
+    metrics: dict[str, float]
+    split: str
+
+
+def train(
+    spec: str | Path, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
+    allow: Sequence[Path] = (), overfit: int | None = None, **keys: Any,
+) -> Run:  # fmt: skip
+    """Trains a file on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be new or empty).
+
+    Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
+    on that many rows alone, and measures on them. Raises SpecError, DataError, UsageError, DivergedError, Interrupted.
+    """
+    program = read(spec, with_keys(overrides, keys))
+    model = Model(program)
+    splits = model.splits_of_data(allow)
+    if overfit is not None:
+        splits = only(splits, overfit)
+    name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
+    record = Record.create(model, program, str(model.plan), splits.fingerprint, run_dir, name)
+    history = model.train_on(splits, program.train.epochs, monitor=monitor, record=record)
+    split, rows = held_out(splits)
+    metrics = model.evaluate_rows(rows)
+    record.event(event="end", split=split, **metrics)
+    return Run(record.folder.path, model, history, metrics, split)
+
+
+def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
+    """Overrides with more: dotted names are section keys, `seed` is the seed, all others let values."""
+    sections = {name: value for name, value in keys.items() if "." in name}
+    lets = {name: value for name, value in keys.items() if "." not in name and name != "seed"}
+    seed = keys.get("seed", overrides.seed)
+    return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets})
+
+
+def held_out(splits: Splits) -> tuple[str, Rows]:
+    """The rows that a run is measured on: test, else validation, else train."""
+    for name in ("test", "validation"):
+        rows: Rows | None = getattr(splits, name)
+        if rows is not None:
+            return name, rows
+    return "train", splits.train
+
+
+def only(splits: Splits, rows: int) -> Splits:
+    """The first training rows, to train on and to measure on."""
+    few = Rows(splits.train.x[:rows], splits.train.y[:rows])
+    return replace(splits, train=few, validation=few, test=None)

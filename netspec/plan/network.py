@@ -1,0 +1,281 @@
+"""A graph with its memory: parameters and the plans that compute with them, made when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError
+from netspec.base.initializer import Initializer
+from netspec.base.layer import Parameter
+from netspec.base.optimizer import Optimizer
+from netspec.base.shape import Shape, size
+from netspec.catalog.inits.he import He
+from netspec.catalog.inits.xavier import Xavier
+from netspec.graph.graph import Graph, Node
+from netspec.groups.groups import group
+from netspec.kernels.lower import lower
+from netspec.plan.memory import available_bytes
+from netspec.plan.plan import Layout, Plan, lay_out, thread_count
+from netspec.plan.store import Store
+
+MEMORY_SHARE = 0.6
+CHUNK_BYTES = 16 << 20
+MOST_CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a network needs beside its graph."""
+
+    optimizer: Optimizer
+    batch: int
+    l2: float = 0.0
+    dtype: str = "float32"
+    seed: int = 0
+    threads: int | None = None
+    fuse: bool = True
+    drop_last: bool = False
+
+
+def plan_layout(
+    graph: Graph, settings: Settings, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False,
+    until: Node | None = None,
+) -> Layout:  # fmt: skip
+    """The plan for batches of at most `rows`, without memory. `until` ends it at a layer, forward only."""
+    itemsize = np.dtype(settings.dtype).itemsize
+    part = graph if until is None else replace(graph, nodes=graph.nodes[: graph.nodes.index(until) + 1], values=graph.values[: until.output.index + 1])
+    lowered = lower(
+        group(part, settings.fuse), rows, itemsize, optimizer=settings.optimizer, l2=settings.l2, train=train,
+        input_gradient=input_gradient, weighted=weighted, whole=None if until is None else graph,
+    )  # fmt: skip
+    return lay_out(lowered, rows, itemsize)
+
+
+def train_rows(graph: Graph, settings: Settings) -> int:
+    """Rows of the largest batch: a last batch of one row joins the one before it where some bn sees vectors."""
+    return settings.batch + (1 if graph.normalizes_vectors and not settings.drop_last else 0)
+
+
+def chunk_rows(graph: Graph, settings: Settings) -> int:
+    """Rows that the test form takes at once, so that its memory is bounded."""
+    widest = sum(size(value.shape) for value in graph.values) * np.dtype(settings.dtype).itemsize
+    return max(1, min(MOST_CHUNK_ROWS, CHUNK_BYTES // max(widest, 1)))
+
+
+def store_bytes(graph: Graph, settings: Settings) -> int:
+    """Parameters, gradients and slots."""
+    return (2 + len(settings.optimizer.slots)) * graph.parameter_count * np.dtype(settings.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What training allocates, known before it does: the step's plan, the evaluation's, parameters with gradients and slots, and the
+    copy of the best parameters."""
+
+    train: Layout
+    test: Layout
+    store_bytes: int
+    best_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        return self.train.own_bytes + self.test.own_bytes + self.store_bytes + self.best_bytes
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of a training step on a full batch."""
+        return self.train.flops
+
+    def __str__(self) -> str:
+        return f"{self.train}\n{_mega(self.peak_bytes)} at most: step {_mega(self.train.own_bytes)}, evaluation {_mega(self.test.own_bytes)}, " + (
+            f"parameters, gradients and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}"
+        )
+
+
+def _mega(count: int) -> str:
+    return f"{count / 1e6:,.2f} MB"
+
+
+def training_plan(graph: Graph, settings: Settings) -> TrainingPlan:
+    """The layouts of training; allocates nothing."""
+    train = plan_layout(graph, settings, train_rows(graph, settings))
+    test = plan_layout(graph, settings, chunk_rows(graph, settings), train=False)
+    itemsize = np.dtype(settings.dtype).itemsize
+    return TrainingPlan(train, test, store_bytes(graph, settings), graph.parameter_count * itemsize)
+
+
+def check_memory(plan: TrainingPlan) -> None:
+    """Raises LimitError where the plan needs more than 60 % of the memory that is left for this process."""
+    available = available_bytes()
+    if plan.peak_bytes > MEMORY_SHARE * available:
+        message = (
+            f"the plan needs {_mega(plan.peak_bytes)}, and the limit is {MEMORY_SHARE:.0%} of the {_mega(available)} available to this process"
+        )
+        raise LimitError([Diagnostic("NS807", message, help="make the batch smaller (train.batch), or the layers narrower")])
+
+
+class Network:
+    """Parameters, state and plans of one graph. All calls take rows in the plan's layout; `to_layout` makes it."""
+
+    def __init__(self, graph: Graph, settings: Settings) -> None:
+        self.graph, self.settings = graph, settings
+        self.dtype = np.dtype(settings.dtype)
+        self.threads = thread_count(settings.threads)
+        self.training = training_plan(graph, settings)
+        check_memory(self.training)
+        self.store = Store(self.training.train.lowered, settings.dtype, settings.seed)
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self.initialize(settings.seed)
+        self.plan(train_rows(graph, settings))
+        self.plan(chunk_rows(graph, settings), train=False)
+
+    # parameters
+
+    def initialize(self, seed: int) -> None:
+        """Draws all parameters anew and forgets slots, running averages and steps. Each array has a stream of its own, so that adding a
+        layer behind it does not change it."""
+        store = self.store
+        for number, (name, parameter) in enumerate(self.graph.parameters.items()):
+            if parameter.role == "weight":
+                rule = parameter.init or self._default_init(name)
+                generator = np.random.default_rng([seed & 0xFFFFFFFFFFFFFFFF, number])
+                store.parameters[name] = rule.draw(generator, parameter.shape, parameter.fan_in, parameter.fan_out)
+            else:
+                store.parameters[name] = _constant(parameter)
+        for name, state in self.graph.state.items():
+            store.state[name] = state.initial
+        for slot in store.slots.values():
+            slot.flat[:] = 0
+        store.gradients.flat[:] = 0
+        store.step, store.seed = 0, seed
+
+    def _default_init(self, parameter: str) -> Initializer:
+        node = next(node for node in self.graph.nodes if parameter.startswith(f"{node.name}."))
+        return He() if node.next_relu_like else Xavier()
+
+    # plans
+
+    def plan(
+        self, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False, until: Node | None = None
+    ) -> Plan:
+        """A plan for at least `rows` rows; one of a kind is kept and made again only to grow."""
+        key = (train, input_gradient, weighted, until.name if until else None)
+        found = self._plans.get(key)
+        if found is None or found.batch < rows:
+            self._plans.pop(key, None)
+            layout = self._layout(rows, train, input_gradient, weighted, until)
+            found = self._plans[key] = Plan(layout, self.store, self.threads)
+        return found
+
+    def _layout(self, rows: int, train: bool, input_gradient: bool, weighted: bool, until: Node | None) -> Layout:
+        planned = self.training.train if train else self.training.test
+        if rows == planned.batch and not input_gradient and not weighted and until is None:
+            return planned
+        return plan_layout(
+            self.graph, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, until=until
+        )
+
+    # layouts
+
+    @property
+    def flat_input(self) -> bool:
+        return self.training.train.lowered.input_is_flat or len(self.graph.input.shape) == 1
+
+    def to_layout(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Rows (N, ...) of the input's shape as the plan reads them: vectors in C order, or images channels last; contiguous."""
+        rows = x.reshape(len(x), -1) if self.flat_input else channels_last(x)
+        return np.ascontiguousarray(rows, self.dtype)
+
+    def labels_to_layout(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Encoded labels as the loss reads them."""
+        if self.graph.loss.target == "class":
+            return np.ascontiguousarray(y, np.int64)
+        rows = channels_last(y) if y.ndim == 4 else y
+        return np.ascontiguousarray(rows.reshape(len(y), -1), self.dtype)
+
+    # computing
+
+    def chunks(self, count: int) -> Iterator[tuple[int, int]]:
+        """(start, rows) of the pieces that the test form takes."""
+        step = self.plan(1, train=False).batch
+        for start in range(0, count, step):
+            yield start, min(step, count - start)
+
+    def test_scores(self, x: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], float]:
+        """Scores (N, ...) in interface layout by the test form, and the sum of the rows' losses where labels are given. x in layout."""
+        plan = self.plan(1, train=False)
+        order = np.arange(len(x), dtype=np.int64)
+        plan.bind(x=x, order=order, y=y if y is not None else self._no_labels(len(x)))
+        shape = self.graph.output.shape
+        scores, total = np.empty((len(x), *shape), self.dtype), 0.0
+        for start, rows in self.chunks(len(x)):
+            plan.run(rows, start, "gather", "forward", *(("loss",) if y is not None else ()))
+            scores[start : start + rows] = from_layout(plan.array("scores"), rows, shape)
+            if y is not None:
+                total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
+        return scores, total
+
+    def _no_labels(self, rows: int) -> NDArray[Any]:
+        if self.graph.loss.target == "class":
+            return np.zeros(rows, np.int64)
+        return np.zeros((rows, size(self.graph.output.shape)), self.dtype)
+
+    def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:
+        """The output of a layer (None: the scores) for rows in layout, in interface layout. The train form takes all rows as one batch."""
+        rows = len(x) if train else min(len(x), chunk_rows(self.graph, self.settings))
+        plan = self.plan(rows, train=train, until=node, input_gradient=train and node is None)
+        plan.bind(x=x, order=np.arange(len(x), dtype=np.int64), y=self._no_labels(len(x)))
+        shape = (node.output if node else self.graph.output).shape
+        out = np.empty((len(x), *shape), self.dtype)
+        for start in range(0, len(x), rows):
+            count = min(rows, len(x) - start)
+            plan.run(count, start, "gather", "forward")
+            out[start : start + count] = from_layout(plan.array("scores"), count, shape)
+        return out
+
+    def backward(self, dout: NDArray[Any]) -> NDArray[Any]:
+        """dx in interface layout, after `values(x, None, True)` on as many rows; gradients are left in the store, without l2."""
+        plan, rows = self.plan(len(dout), input_gradient=True), len(dout)
+        target = plan.array("dscores")[: rows * size(self.graph.output.shape)]
+        target[:] = (channels_last(dout) if dout.ndim == 4 else dout).reshape(-1)
+        plan.run(rows, 0, "backward")
+        return self.input_gradient(plan, rows)
+
+    def input_gradient(self, plan: Plan, rows: int) -> NDArray[Any]:
+        shape = self.graph.input.shape
+        if self.flat_input:
+            return plan.array("dx")[: rows * size(shape)].reshape(rows, *shape).copy()
+        return from_layout(plan.array("dx"), rows, shape)
+
+    def loss(
+        self, x: NDArray[Any], y: NDArray[Any], *, gradients: bool = True, input_gradient: bool = False, weights: NDArray[Any] | None = None
+    ) -> tuple[float, Plan]:
+        """Data loss plus l2 of one batch in train form, mask of the current step; running averages stay. Gradients are in the store."""
+        plan = self.plan(len(x), input_gradient=input_gradient, weighted=weights is not None)
+        plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
+        plan.run(len(x), 0, "gather", "forward", "loss", *(("backward",) if gradients else ()), "regularize")
+        return float(plan.array("loss").view(np.float64)[0]), plan
+
+
+def _constant(parameter: Parameter) -> float:
+    return parameter.constant
+
+
+def channels_last(x: NDArray[Any]) -> NDArray[Any]:
+    """(N, C, H, W) seen as (N, H, W, C)."""
+    return x.transpose(0, 2, 3, 1)
+
+
+def from_layout(flat: NDArray[Any], rows: int, shape: Shape) -> NDArray[Any]:
+    """The first rows of a plan's array as (N, ...) in interface layout: a copy."""
+    values = flat[: rows * size(shape)]
+    if len(shape) == 3:
+        channels, height, width = shape
+        return np.ascontiguousarray(values.reshape(rows, height, width, channels).transpose(0, 3, 1, 2))
+    return values.reshape(rows, *shape).copy()

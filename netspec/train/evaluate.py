@@ -1,0 +1,44 @@
+"""Figures of a net on rows with labels, in test form, without l2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.kinds import Head
+from netspec.base.shape import size
+from netspec.plan.network import Network
+
+
+def accuracy(head: Head, scores: NDArray[Any], y: NDArray[Any]) -> float | None:
+    """Share of right predictions (of single answers where a row has several); None for values. y encoded."""
+    if head.target == "value":
+        return None
+    predicted = head.predict(scores)
+    return float(np.mean(predicted == y.reshape(predicted.shape)))
+
+
+def regression_figures(predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    """r2 (mean over outputs of 1 - residual sum of squares / total sum of squares; 0 for an output that is constant), mae, rmse."""
+    predicted = predicted.reshape(len(predicted), -1).astype(np.float64)
+    wanted = y.reshape(len(y), -1).astype(np.float64)
+    residual = ((wanted - predicted) ** 2).sum(axis=0)
+    total = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=0)
+    r2 = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), np.where(residual > 0, 0.0, 1.0))
+    return {
+        "r2": float(r2.mean()),
+        "mae": float(np.abs(wanted - predicted).mean()),
+        "rmse": float(np.sqrt(((wanted - predicted) ** 2).mean())),
+    }
+
+
+def evaluate(network: Network, x: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values. x in the plan's layout, y encoded (N, ...)."""
+    graph = network.graph
+    scores, total = network.test_scores(x, network.labels_to_layout(y))
+    factor = size(graph.output.shape) if graph.loss.per_element else 1
+    figures = {"loss": total / max(len(x), 1) / factor}
+    share = accuracy(graph.head, scores, y)
+    return {**figures, "accuracy": share} if share is not None else {**figures, **regression_figures(scores, y)}

@@ -1,0 +1,126 @@
+"""Numerical check of gradients: float64, masks fixed, kinks avoided, random directions and sampled elements.
+
+The numeric derivative along a direction is Richardson's extrapolation of central differences (order 6). A kink (relu, a maximum) between
+two evaluations shows as estimates of different step sizes that disagree; such a direction is drawn again, and a smaller step is tried.
+Only numeric estimates are compared for that, so a wrong gradient can never pass as a kink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.plan.network import Network
+
+Vector = NDArray[np.float64]
+SAMPLES = 20
+DIRECTIONS = 2
+DRAWS = 12
+STEPS = (1e-2, 1e-3, 1e-4)
+RESOLVED = 2e-7  # a larger error that rounding of the loss explains is no finding: the place is drawn again
+AGREE = 1e-7  # relative difference of two numeric estimates that counts as smooth
+
+
+@dataclass(frozen=True)
+class GradcheckReport:
+    """Largest relative error by parameter name, and of the input under `x`; `|a - n| / max(|a| + |n|, 1e-6 x largest gradient)`.
+
+    `kinks` counts the draws that were thrown away because the loss was not smooth there.
+    """
+
+    errors: dict[str, float]
+    kinks: int = 0
+    unchecked: dict[str, int] = field(default_factory=dict)
+    """Directions for which no smooth place was found, by name."""
+
+    @property
+    def max_error(self) -> float:
+        return max(self.errors.values(), default=0.0)
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.errors), default=1)
+        rows = [f"{name:<{width}}  {error:.1e}" for name, error in self.errors.items()]
+        return "\n".join([*rows, f"{'largest':<{width}}  {self.max_error:.1e}"])
+
+
+def _estimate(loss: Callable[[float], float], largest: float) -> tuple[float, float] | None:
+    """d loss / dt at 0 with the size of its rounding error, or None where no step size finds the loss smooth."""
+    for step in STEPS:
+        values = {k: loss(k * step) for k in (-3, -2, -1, 1, 2, 3)}
+        first, second, third = ((values[k] - values[-k]) / (2 * k * step) for k in (1, 2, 3))
+        fourth = (4 * first - second) / 3
+        sixth = 1.5 * first - 0.6 * second + 0.1 * third
+        noise = 1e-15 * max(1.0, abs(values[1])) / step
+        if abs(fourth - sixth) <= AGREE * max(abs(sixth), 1e-3 * largest) + noise:
+            return sixth, noise
+    return None
+
+
+class Gradcheck:
+    """The check of one network on one batch; x in the plan's layout, y as the loss reads it."""
+
+    def __init__(self, network: Network, x: Vector, y: NDArray[np.float64], seed: int = 0) -> None:
+        self.network, self.x, self.y = network, x.copy(), y
+        self.generator = np.random.default_rng([seed, 2])
+        self.kinks = 0
+
+    def _loss(self) -> float:
+        return self.network.loss(self.x, self.y, gradients=False, input_gradient=True)[0]
+
+    def run(self) -> GradcheckReport:
+        """Checks every parameter and the input."""
+        network = self.network
+        network.store.update_state(False)
+        _, plan = network.loss(self.x, self.y, input_gradient=True)
+        analytic = {name: array.reshape(-1).copy() for name, array in network.store.gradients.items()}
+        analytic["x"] = plan.array("dx")[: self.x.size].copy()
+        arrays = {name: network.store.parameters[name].reshape(-1) for name in analytic if name != "x"}
+        arrays["x"] = self.x.reshape(-1)
+        largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in analytic.values()), default=0.0)
+        unchecked: dict[str, int] = {}
+        errors = {}
+        for name, gradient in analytic.items():
+            errors[name], missed = self._array(arrays[name], gradient, largest)
+            if missed:
+                unchecked[name] = missed
+        return GradcheckReport(errors, self.kinks, unchecked)
+
+    def _array(self, values: Vector, gradient: Vector, largest: float) -> tuple[float, int]:
+        """Largest error over random directions and sampled elements of one array, and how many could not be checked."""
+        worst, missed = 0.0, 0
+        elements = min(SAMPLES, values.size)
+        fresh = self.generator.permutation(values.size)
+        for number in range(DIRECTIONS + elements):
+            for draw in range(DRAWS):
+                if number < DIRECTIONS:
+                    direction = self.generator.standard_normal(values.size)
+                    direction /= np.linalg.norm(direction)
+                    places: slice | NDArray[np.int64] = slice(None)
+                else:
+                    places, direction = fresh[[(number - DIRECTIONS + draw * elements) % values.size]], np.ones(1)
+                expected = float(gradient[places] @ direction)
+                found = self._along(values, places, direction, largest)
+                if found is not None:
+                    numeric, noise = found
+                    error = abs(expected - numeric) / max(abs(expected) + abs(numeric), 1e-6 * largest, 1e-300)
+                    if error <= RESOLVED or abs(expected - numeric) > noise:
+                        worst = max(worst, error)
+                        break
+                self.kinks += 1
+            else:
+                missed += 1
+        return worst, missed
+
+    def _along(self, values: Vector, places: slice | NDArray[np.int64], direction: Vector, largest: float) -> tuple[float, float] | None:
+        before = values[places].copy()
+
+        def loss(t: float) -> float:
+            values[places] = before + t * direction
+            return self._loss()
+
+        found = _estimate(loss, largest)
+        values[places] = before
+        return found

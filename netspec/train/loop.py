@@ -1,0 +1,245 @@
+"""The training loop: epochs of native steps, figures at each epoch's end, the best parameters kept, signals and progress ten times a second."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.errors import DivergedError, Interrupted
+from netspec.base.optimizer import Optimizer
+from netspec.plan.network import Network, train_rows
+from netspec.plan.plan import Plan
+from netspec.train.evaluate import evaluate
+from netspec.train.history import History
+
+NATIVE_SECONDS = 0.1
+MOST_STEPS = 8192
+
+
+class Monitor(Protocol):
+    """Hears how training goes on. All calls come from the training thread."""
+
+    def begin(self, *, first_epoch: int, epochs: int, steps_per_epoch: int, rows: int) -> None: ...
+
+    def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
+        """About ten times a second: `step` counts all updates, `done` the steps of this epoch."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """The epoch's row of the history."""
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Material:
+    """Rows in the plan's layout with encoded labels; weights by row where there are any."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weights: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how: epochs, batches, the factor on lr after each epoch, rows sampled for the training accuracy."""
+
+    optimizer: Optimizer
+    epochs: int
+    batch: int
+    lr_decay: float = 1.0
+    drop_last: bool = False
+    monitor_rows: int = 1000
+
+    def lr(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 1."""
+        return float(self.optimizer.lr * self.lr_decay ** (epoch - 1))
+
+    def scalars(self, first: int, count: int, epoch: int) -> NDArray[np.float64]:
+        """The optimiser's scalars of the updates `first`, ..., (count, names), lr first."""
+        updates = np.arange(first, first + count, dtype=np.float64)
+        table = self.optimizer.scalars(updates)  # type: ignore[arg-type]  # arithmetic, so arrays pass too
+        columns = [np.full(count, self.lr(epoch)), *(np.broadcast_to(column, count) for column in table.values())]
+        return np.ascontiguousarray(np.stack(columns, axis=1))
+
+
+def batches(rows: int, batch: int, drop_last: bool, join_single: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and sizes of an epoch's batches. `join_single` joins a last batch of one row to the one before it."""
+    starts = np.arange(0, rows, batch, dtype=np.int64)
+    counts = np.minimum(batch, rows - starts)
+    if counts[-1] < batch and drop_last and len(starts) > 1:
+        return starts[:-1].copy(), counts[:-1].copy()
+    if counts[-1] == 1 and join_single and len(starts) > 1:
+        starts, counts = starts[:-1].copy(), counts[:-1].copy()
+        counts[-1] += 1
+    return starts, counts
+
+
+class Signals:
+    """SIGINT and SIGTERM noted instead of raised, so that a step is never torn; a second SIGINT interrupts at once."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def note(number: int, _frame: Any) -> None:
+            if self.number is not None and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.number = number
+
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass
+class Best:
+    """The parameters of the best epoch so far: highest accuracy, or lowest loss for values; the earliest on a tie."""
+
+    score: float = -np.inf
+    epoch: int = 0
+    parameters: NDArray[Any] | None = None
+    state: NDArray[Any] | None = None
+
+    def offer(self, network: Network, epoch: int, figures: dict[str, float]) -> bool:
+        score = figures["accuracy"] if "accuracy" in figures else -figures["loss"]
+        if not score > self.score:
+            return False
+        if self.parameters is None or self.state is None:
+            self.parameters, self.state = network.store.parameters.flat.copy(), network.store.state.flat.copy()
+        else:
+            self.parameters[:], self.state[:] = network.store.parameters.flat, network.store.state.flat
+        self.score, self.epoch = score, epoch
+        return True
+
+    def restore(self, network: Network) -> None:
+        if self.parameters is not None and self.state is not None:
+            network.store.parameters.flat[:], network.store.state.flat[:] = self.parameters, self.state
+
+
+EpochHook = Callable[[dict[str, Any], bool], None]
+"""Called at an epoch's end with its row and whether it is the best so far."""
+
+
+class Training:
+    """One call of fit: continues from the network's parameters, slots, step and `epochs_done`."""
+
+    def __init__(
+        self, network: Network, schedule: Schedule, train: Material, validation: Material | None, *, epochs_done: int = 0,
+        monitor: Monitor | None = None, on_epoch: EpochHook | None = None, history: History | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.schedule, self.material, self.validation = network, schedule, train, validation
+        self.epochs_done, self.monitor, self.on_epoch = epochs_done, monitor, on_epoch
+        self.history = history if history is not None else History()
+        self.best = Best()
+        self.signals = Signals()
+        self._began = time.perf_counter()
+
+    def run(self) -> History:
+        """Trains; at the end the parameters are the best validation epoch's, or the last without validation.
+
+        Raises DivergedError when a loss is not finite, Interrupted after SIGINT or SIGTERM; parameters are then those of the last step.
+        """
+        network, schedule = self.network, self.schedule
+        plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
+        order = np.arange(len(self.material), dtype=np.int64)
+        extra = {} if self.material.weights is None else {"weights": self.material.weights}
+        plan.bind(x=self.material.x, y=network.labels_to_layout(self.material.y), order=order, **extra)
+        join = network.graph.normalizes_vectors
+        starts, counts = batches(len(self.material), schedule.batch, schedule.drop_last, join)
+        if self.monitor:
+            self.monitor.begin(
+                first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=len(starts), rows=len(self.material)
+            )
+        network.store.update_state(True)
+        with self.signals.noted():
+            for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
+                mean_loss = self._epoch(plan, epoch, starts, counts)
+                self._finish(epoch, mean_loss)
+        self.best.restore(network)
+        if self.monitor:
+            self.monitor.end()
+        return self.history
+
+    def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
+        """All steps of an epoch; returns the mean loss."""
+        store, done, total, chunk = self.network.store, 0, 0.0, 1
+        while done < len(starts):
+            some = slice(done, min(done + chunk, len(starts)))
+            losses = np.empty((some.stop - done, 2))
+            scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
+            began = time.perf_counter()
+            steps = plan.train(epoch, starts[some], counts[some], scalars, losses)
+            seconds = max(time.perf_counter() - began, 1e-9)
+            self.history.loss.extend(losses[:steps, 0].tolist())
+            if steps < len(losses):
+                self._diverged(epoch, store.step + 1, float(losses[steps, 0]))
+            total += float(losses[:, 0].sum())
+            done += steps
+            if self.monitor:
+                rate = float(counts[some].sum()) / seconds
+                self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=done)
+            self._stop_if_signalled(epoch)
+            chunk = int(min(MOST_STEPS, max(1, steps * NATIVE_SECONDS / seconds)))
+        return total / len(starts)
+
+    def _finish(self, epoch: int, mean_loss: float) -> None:
+        """The epoch's figures, its row, the best parameters."""
+        row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self.schedule.lr(epoch), "loss": mean_loss}
+        row["train_accuracy"] = self._train_accuracy(epoch)
+        figures = evaluate(self.network, self.validation.x, self.validation.y) if self.validation is not None else {}
+        row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
+        row["seconds"] = time.perf_counter() - self._began
+        self.history.epochs.append(row)
+        best = self.best.offer(self.network, epoch, figures) if figures else True
+        self.epochs_done = epoch
+        if self.on_epoch:
+            self.on_epoch(row, best)
+        if self.monitor:
+            self.monitor.epoch(row)
+        self._stop_if_signalled(epoch)
+
+    def _train_accuracy(self, epoch: int) -> float | None:
+        """Accuracy on training rows sampled for this epoch (all of them where there are few)."""
+        count = min(self.schedule.monitor_rows, len(self.material))
+        if count == 0 or self.network.graph.head.target == "value":
+            return None
+        rows = slice(None)
+        if count < len(self.material):
+            rows = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1]).choice(len(self.material), count, replace=False)  # type: ignore[assignment]
+        return evaluate(self.network, np.ascontiguousarray(self.material.x[rows]), self.material.y[rows]).get("accuracy")
+
+    def _diverged(self, epoch: int, step: int, loss: float) -> None:
+        if self.monitor:
+            self.monitor.end()
+        raise DivergedError(
+            f"the loss became {loss} at step {step} (epoch {epoch}); training stopped before that update. "
+            "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn"
+        )
+
+    def _stop_if_signalled(self, epoch: int) -> None:
+        if self.signals.number is None:
+            return
+        if self.monitor:
+            self.monitor.end()
+        raise Interrupted(self.signals.number, f"stopped by {signal.Signals(self.signals.number).name} in epoch {epoch}")

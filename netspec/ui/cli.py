@@ -1,0 +1,193 @@
+"""The command line: verbs and their options. What a verb does stands in verbs/, and is imported when the verb is called."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from netspec.ui.guard import guarded
+
+app = typer.Typer(
+    help="A compiler for declared neural networks: a .net file in, a trained model out.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .net file.", show_default=False)]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a weights file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A let name, or a section's key such as train.batch. Repeatable.")
+]
+Input = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Shape of a row: 3x32x32, or 30.")]
+Classes = Annotated[int | None, typer.Option("--classes", min=2, metavar="N", help="Number of classes.")]
+Outputs = Annotated[int | None, typer.Option("--outputs", min=1, metavar="N", help="Number of outputs.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of everything random.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Threads to use.")]
+Dtype = Annotated[Literal["float32", "float64"] | None, typer.Option("--dtype", help="Element type.")]
+AllowPath = Annotated[
+    list[Path] | None, typer.Option("--allow-path", metavar="PATH", help="Folder outside the usual ones where data may lie. Repeatable.")
+]
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="netspec")
+
+
+def _verb(name: str) -> Any:
+    return importlib.import_module(f"netspec.ui.verbs.{name}")
+
+
+def _overrides(pairs: list[str] | None, **given: Any) -> Any:
+    return importlib.import_module("netspec.ui.given").overrides_of(pairs or [], **given)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"netspec {installed_version('netspec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None: ...
+
+
+@app.command()
+@guarded
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files.", show_default=False)],
+    pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
+) -> int:  # fmt: skip
+    """Find everything that is wrong with .net files."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs)
+    return int(_verb("check").run(files, overrides, json=json))
+
+
+@app.command()
+@guarded
+def summary(
+    file: File,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="Rows of a batch; train.batch if not given.")] = None,
+    pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
+) -> int:  # fmt: skip
+    """Show the net by layer: shapes, parameters, FLOPs, memory."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, batch=batch)
+    return int(_verb("summary").run(file, overrides, json=json))
+
+
+@app.command(name="compile")
+@guarded
+def compile_(
+    file: File,
+    emit: Annotated[
+        Literal["ast", "program", "graph", "groups", "kernels", "plan"] | None, typer.Option("--emit", help="Print one stage instead.")
+    ] = None,
+    pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None,  # noqa: A002
+    threads: Threads = None, dtype: Dtype = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Build the plan and its kernels, and show each launch."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, threads=threads, dtype=dtype)
+    return int(_verb("compile").run(file, overrides, emit=emit, json=json))
+
+
+@app.command()
+@guarded
+def train(
+    file: File,
+    pairs: Set = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training rows.")] = None,
+    seed: Seed = None, threads: Threads = None, dtype: Dtype = None,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", metavar="PATH", help="The run folder itself, new or empty; runs/<name> if not given.")
+    ] = None,
+    overfit: Annotated[
+        int | None, typer.Option("--overfit", min=1, metavar="N", help="Train on the first N training rows alone, as a check.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the data and make the plan; train and write nothing.")] = False,
+    input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
+) -> int:  # fmt: skip
+    """Train a net on its data, into a run folder."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
+    verb = _verb("train")
+    if dry_run:
+        return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
+    return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))
+
+
+@app.command(name="eval")
+@guarded
+def eval_(
+    run: RunPath,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option("--split", help="Which rows of the run's data; test if not given, or validation where there is no test part."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Other rows: an npz with x and y.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
+    threads: Threads = None, allow_path: AllowPath = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Loss and metrics of a trained net."""
+    return int(_verb("evaluate").run(run, split=split, data=data, last=last, threads=threads, allow=allow_path or [], json=json))
+
+
+@app.command()
+@guarded
+def predict(
+    run: RunPath,
+    rows: Annotated[Path, typer.Argument(metavar="INPUT", help="Rows or images: .npy, .npz (array x), or .csv of numbers.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .npz or .jsonl; CSV on stdout if not given.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
+    threads: Threads = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Labels and probabilities of new rows."""
+    return int(_verb("predict").run(run, rows, output=output, last=last, threads=threads, json=json))
+
+
+@app.command()
+@guarded
+def gradcheck(
+    file: File,
+    pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None, seed: Seed = None,  # noqa: A002
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Compare gradients with numeric ones, in float64."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed)
+    return int(_verb("gradcheck").run(file, overrides, json=json))
+
+
+@app.command()
+@guarded
+def layers(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", show_default=False)] = None,
+    json: Json = False,
+) -> int:
+    """The catalogue: arguments, defaults, shapes, formulas, examples."""
+    return int(_verb("layers").run(name, json=json))
+
+
+@app.command()
+@guarded
+def explain(
+    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Such as NS402.", show_default=False)] = None, json: Json = False
+) -> int:
+    """The page of a diagnostic."""
+    return int(_verb("explain").run(code, json=json))
+
+
+@app.command()
+@guarded
+def doctor(
+    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Delete all compiled kernels.")] = False, json: Json = False
+) -> int:
+    """Versions, processor, threads, kernel cache, extras."""
+    return int(_verb("doctor").run(clear_cache=clear_cache, json=json))

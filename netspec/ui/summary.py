@@ -1,0 +1,222 @@
+"""A net as a table: by layer, grouped by unit and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from netspec.base.kinds import Rearrangement
+from netspec.base.shape import Shape, show, size
+from netspec.frontend.program import Call, Program, UnitMark
+from netspec.frontend.words import written
+from netspec.graph.graph import Graph, Node
+from netspec.groups.groups import group
+from netspec.ui.screen import bytes_in_words, flops_in_words, short_count
+from netspec.ui.tables import Justify, as_text, table
+
+DEFAULT, SECTION, COUNTED = "*", "~", "+"
+MARKS = {DEFAULT: "a default of the layer", SECTION: "from the defaults section", COUNTED: "follows from the classes or outputs"}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A value that a layer has, and where it comes from: "" the text, or one of MARKS."""
+
+    name: str
+    value: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer: `memory_bytes` are those of its output for a batch, `flops` of the forward pass on one row."""
+
+    name: str
+    kind: str
+    arguments: tuple[Argument, ...]
+    output: Shape
+    parameters: int
+    flops: int
+    memory_bytes: int
+    group: int
+    implied: bool
+    units: tuple[UnitMark, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `summary --json` prints."""
+        return {
+            "name": self.name, "layer": self.kind, "output": list(self.output), "parameters": self.parameters, "flops": self.flops,
+            "memory_bytes": self.memory_bytes, "group": self.group, "implied": self.implied,
+            "arguments": {argument.name: argument.value for argument in self.arguments},
+            "defaulted": [argument.name for argument in self.arguments if argument.mark in (DEFAULT, SECTION)],
+            "units": [{"unit": unit.text, "copy": unit.copy, "copies": unit.copies} for unit in self.units],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All layers with totals; prints as a table of 80 columns. FLOPs are of the forward pass on one row, memory of a batch."""
+
+    rows: tuple[LayerRow, ...]
+    input: Shape
+    head: str
+    loss: str
+    classes: int
+    batch: int
+    dtype: str
+    peak_bytes: int | None = None
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        return sum(row.flops for row in self.rows)
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(row.memory_bytes for row in self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `summary --json` prints."""
+        return {
+            "input": list(self.input), "head": self.head, "loss": self.loss, "classes": self.classes, "batch": self.batch,
+            "dtype": self.dtype, "layers": [row.as_json() for row in self.rows], "parameters": self.parameters, "flops": self.flops,
+            "memory_bytes": self.memory_bytes, "peak_bytes": self.peak_bytes,
+        }  # fmt: skip
+
+    def table(self) -> Table:
+        """The table of layers, units and copies as lines of their own."""
+        lines: list[Sequence[str | Text]] = [("input", show(self.input), "", "", "", "")]
+        before: tuple[UnitMark, ...] = ()
+        for row in self.rows:
+            lines += [(Text(line, style="dim"), "", "", "", "", "") for line in _unit_lines(before, row.units)]
+            before = row.units
+            lines.append(
+                (
+                    Text("  " * _depth(row.units) + _shown(row)),
+                    show(row.output),
+                    f"{row.parameters:,}" if row.parameters else "",
+                    short_count(row.flops) if row.flops else "",
+                    bytes_in_words(row.memory_bytes),
+                    str(row.group),
+                )
+            )
+        numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("parameters", "FLOPs", "memory", "group")]
+        return table([("layer", "left"), ("output", "left"), *numbers], lines, wrap="layer")
+
+    def footer(self) -> str:
+        """Totals, and what the marks mean."""
+        noun = "classes" if self.head != "linear" else "outputs" if self.classes > 1 else "output"
+        lines = [
+            f"head {self.head}, loss {self.loss}, {self.classes} {noun}",
+            f"{self.parameters:,} parameters, {bytes_in_words(self.parameters * _itemsize(self.dtype))} in {self.dtype}",
+            f"{flops_in_words(self.flops)} a row forward (a multiply-add is 2)",
+            f"outputs of all layers {bytes_in_words(self.memory_bytes)} at batch {self.batch}",
+        ]
+        if self.peak_bytes is not None:
+            lines.append(f"training needs {bytes_in_words(self.peak_bytes)} at batch {self.batch}, parameters and optimiser included")
+        lines.append("layers of one group are computed together")
+        return "\n".join([*lines, *self._defaults()])
+
+    def _defaults(self) -> list[str]:
+        """The marks in use, and the defaulted arguments that the table has no room for."""
+        used = {argument.mark for row in self.rows for argument in row.arguments[:1]}
+        lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+        others: dict[str, list[str]] = {}
+        for row in self.rows:
+            rest = [f"{argument.name}={argument.value}{argument.mark if argument.mark != DEFAULT else ''}" for argument in row.arguments[1:] if argument.mark]
+            if rest:
+                others.setdefault(f"{row.kind}: {', '.join(rest)}", []).append(row.name)
+        if others:
+            lines += ["further defaults", *(f"  {text}" for text in others)]
+        return lines
+
+    def __str__(self) -> str:
+        return f"{as_text(self.table())}\n\n{self.footer()}"
+
+    __repr__ = __str__
+
+
+def summarize(program: Program, graph: Graph, batch: int, itemsize: int, peak_bytes: int | None = None) -> Summary:
+    """The table of a graph, for batches of `batch` rows of numbers of `itemsize` bytes. `peak_bytes` is the plan's, where there is one."""
+    numbers = {node.name: number for number, one in enumerate(group(graph, program.train.fuse).groups) for node in one.nodes}
+    rows = [
+        LayerRow(
+            node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.parameters.values()),
+            node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, numbers[node.name], node.call is None,
+            node.call.units if node.call else (),
+        )
+        for node in graph.nodes
+    ]  # fmt: skip
+    # the implied flatten stands in the unit of the layer that it is for
+    for place in range(len(rows) - 1):
+        if rows[place].implied:
+            rows[place] = LayerRow(**{**vars(rows[place]), "units": rows[place + 1].units})
+    dtype = "float32" if itemsize == 4 else "float64"
+    return Summary(tuple(rows), graph.input.shape, graph.head.name, graph.loss.name, graph.classes, batch, dtype, peak_bytes)
+
+
+def _moves_nothing(node: Node) -> bool:
+    """Whether the output is the input under another shape."""
+    return isinstance(node.layer, Rearrangement)
+
+
+def _itemsize(dtype: str) -> int:
+    return 4 if dtype == "float32" else 8
+
+
+def _arguments(node: Node) -> tuple[Argument, ...]:
+    """Every argument that has a value, the positional one first."""
+    if node.call is None:
+        return ()
+    found = []
+    for name in type(node.layer).model_fields:
+        value = getattr(node.layer, name)
+        if value is not None:
+            found.append(Argument(name, written(value), _mark(node, node.call, name)))
+    return tuple(found)
+
+
+def _mark(node: Node, call: Call, name: str) -> str:
+    if name in call.explicit:
+        return ""
+    if name == "width" and node.layer is not call.layer:  # a copy that has been given its width
+        return COUNTED
+    return SECTION if name in call.from_defaults else DEFAULT
+
+
+def _shown(row: LayerRow) -> str:
+    """`affine1 (100*)`: the name with its first argument."""
+    if row.implied:
+        return f"{row.name} (implied)"
+    if not row.arguments:
+        return row.name
+    first = row.arguments[0]
+    return f"{row.name} ({first.value}{first.mark})"
+
+
+def _depth(units: Sequence[UnitMark]) -> int:
+    return sum(1 + (unit.copies > 1) for unit in units)
+
+
+def _unit_lines(before: Sequence[UnitMark], now: Sequence[UnitMark]) -> list[str]:
+    """The lines that open the units and copies in which a layer stands and the layer before did not."""
+    lines = []
+    for level, unit in enumerate(now):
+        old = before[level] if level < len(before) else None
+        if old == unit and list(before[:level]) == list(now[:level]):
+            continue
+        indent = "  " * _depth(now[:level])
+        # copies of one repeat differ in their keys alone
+        same_repeat = old is not None and unit.copy > 1 and old.text == unit.text and list(before[:level]) == list(now[:level])
+        if not same_repeat:
+            lines.append(f"{indent}{unit.text}")
+        if unit.copies > 1:
+            lines.append(f"{indent}  copy {unit.copy} of {unit.copies}")
+    return lines

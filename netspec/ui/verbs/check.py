@@ -1,0 +1,52 @@
+"""`netspec check FILE...`: every finding about the files, without data and without kernels."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError, SpecError, UsageError
+from netspec.frontend.program import Overrides
+from netspec.graph.check import diagnose, source_of
+from netspec.ui.given import spec_file
+from netspec.ui.guard import tell
+from netspec.ui.screen import print_diagnostic, print_json
+
+
+def run(files: Sequence[Path], overrides: Overrides, *, json: bool) -> int:
+    """Prints the findings; the exit code is that of the first file that has errors."""
+    codes: list[int] = []
+    listed: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            found = diagnose(source_of(spec_file(file)), overrides)
+        except UsageError as error:
+            tell(f"error: {error}")
+            codes.append(error.exit_code)
+            continue
+        codes.append(exit_code(found))
+        listed += [diagnostic.as_json() for diagnostic in found]
+        if not json:
+            for diagnostic in found:
+                print_diagnostic(diagnostic, sys.stdout)
+            print(f"{file}: {in_words(found)}")
+    if json:
+        print_json(listed)
+    return next((code for code in codes if code), 0)
+
+
+def exit_code(found: Sequence[Diagnostic]) -> int:
+    """Of a file with these findings: 0 where all are warnings."""
+    errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    if not errors:
+        return 0
+    return LimitError.exit_code if any(error.code.startswith("NS8") for error in errors) else SpecError.exit_code
+
+
+def in_words(found: Sequence[Diagnostic]) -> str:
+    """`2 errors, 1 warning`, or `fine`."""
+    counts = {word: sum(diagnostic.severity == word for diagnostic in found) for word in ("error", "warning")}
+    return ", ".join(f"{count} {word}{'s' * (count > 1)}" for word, count in counts.items() if count) or "fine"

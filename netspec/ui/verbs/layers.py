@@ -1,0 +1,170 @@
+"""`netspec layers [NAME]`: what a .net file may name, with arguments, types, defaults, shapes, formula and example."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from netspec.base.dataset import DataSource
+from netspec.base.entry import Entry
+from netspec.base.errors import UsageError
+from netspec.base.initializer import Initializer
+from netspec.base.kinds import Head
+from netspec.base.layer import Layer
+from netspec.base.loss import Loss
+from netspec.base.optimizer import Optimizer
+from netspec.base.shape import Shape, show
+from netspec.base.text import Source
+from netspec.catalog.registry import entries
+from netspec.frontend.validate import load
+from netspec.frontend.words import describe_field, nearest, written
+from netspec.ui.screen import print_json
+
+WIDTH = 78
+CONTRACTS: dict[str, type[Entry]] = {
+    "layers": Layer, "losses": Loss, "optimizers": Optimizer, "initial weights": Initializer, "data sources": DataSource,
+}  # fmt: skip
+
+
+def run(name: str | None, *, json: bool) -> int:
+    """Prints the list, or the page of one name. Raises UsageError for a name that is not there."""
+    if name is None:
+        if json:
+            print_json([facts_of(entry, title) for title, entry in every()])
+        else:
+            print(overview())
+        return 0
+    known = {entry.name: (entry, title) for title, entry in every()}
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"did you mean {near}? " if near else ""
+        raise UsageError(f"there is nothing named {name} in the catalogue; {hint}`netspec layers` lists all")
+    entry, title = known[name]
+    if json:
+        print_json(facts_of(entry, title))
+    else:
+        print(page(entry))
+    return 0
+
+
+def every() -> Iterator[tuple[str, type[Entry]]]:
+    """(kind, entry), layers first and heads apart."""
+    layers = list(entries(Layer).values())  # type: ignore[type-abstract]  # the contract itself is never made
+    yield from (("layers", entry) for entry in layers if not issubclass(entry, Head))
+    yield from (("heads", entry) for entry in layers if issubclass(entry, Head))
+    for title, contract in list(CONTRACTS.items())[1:]:
+        yield from ((title, entry) for entry in entries(contract).values())
+
+
+def overview() -> str:
+    """Every entry in a line: its call with defaults, what it does."""
+    lines: list[str] = []
+    shown = ""
+    for title, entry in every():
+        if title != shown:
+            lines += ["", title] if lines else [title]
+            shown = title
+        call = signature(entry)
+        first = f"  {call:<28} "
+        if len(call) > 28:
+            lines += textwrap.wrap(call, WIDTH, initial_indent="  ", subsequent_indent="      ")
+            first = " " * 31
+        lines += textwrap.wrap(one_line(entry), WIDTH, initial_indent=first, subsequent_indent=" " * 31)
+    lines += ["", "`netspec layers NAME` shows one of them: arguments, shapes, formula, example."]
+    return "\n".join(lines)
+
+
+def one_line(entry: type[Entry]) -> str:
+    """The first words of the file that declares the entry, or else of its own docstring."""
+    module = inspect.getmodule(entry)
+    text = (module.__doc__ if module else None) or entry.__doc__ or ""
+    return " ".join(text.strip().split("\n\n")[0].split())
+
+
+def signature(entry: type[Entry]) -> str:
+    """`conv(filters=32, kernel=3, ...)`; arguments whose default is none are left out."""
+    parts = [f"{name}={_default(info)}" for name, info in entry.model_fields.items() if not _has_no_default(info)]
+    return f"{entry.name}({', '.join(parts)})" if parts else entry.name
+
+
+def page(entry: type[Entry]) -> str:
+    """All that the declaration says."""
+    parts = [signature(entry), _docstring(entry)]
+    if entry.model_fields:
+        parts.append("arguments\n" + "\n".join(_argument(name, info) for name, info in entry.model_fields.items()))
+    form = getattr(entry, "head_form", None)
+    if form is not None:
+        parts.append(f"as the last layer\n{textwrap.indent(_docstring(form), '  ')}")
+    head = form or entry
+    if issubclass(head, Head):
+        parts.append(f"losses\n  {', '.join(head.losses)} (the first where none is named)")
+    if issubclass(entry, Layer):
+        parts.append("examples\n" + "\n".join(f"  {call:<44} {before} -> {after}" for call, before, after in examples(entry)))
+    return "\n\n".join(parts)
+
+
+def _docstring(entry: type[Entry]) -> str:
+    paragraphs = inspect.cleandoc(entry.__doc__ or "").split("\n\n")
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for part in paragraphs for line in _sentences(part))
+
+
+def _sentences(part: str) -> list[str]:
+    """The lines of a docstring, with `Shapes:` and `Source:` beginning lines of their own."""
+    text = " ".join(part.split())
+    for word in ("Shapes:", "Source:"):
+        text = text.replace(f" {word}", f"\n{word}")
+    return text.split("\n")
+
+
+def _has_no_default(info: FieldInfo) -> bool:
+    return info.is_required() or info.default is None
+
+
+def _default(info: FieldInfo) -> str:
+    return written(info.get_default(call_default_factory=True))
+
+
+def _argument(name: str, info: FieldInfo) -> str:
+    head = f"  {name}" if _has_no_default(info) else f"  {name} = {_default(info)}"
+    text = f"{info.description} ({describe_field(info)})" if info.description else describe_field(info)
+    gap = f"{head:<20} "
+    return textwrap.fill(text, WIDTH, initial_indent=gap, subsequent_indent=" " * 21)
+
+
+def examples(entry: type[Layer]) -> list[tuple[str, str, str]]:
+    """(call, shape of an input row, shape of an output row) of the samples that the layer declares."""
+    # a layer behind it, for a last `sigmoid` is read as the head
+    behind = "" if issubclass(entry, Head) else "-id"
+    return [(sample.call, show(sample.shape), show(_after(f"{sample.call}{behind}", sample.shape))) for sample in entry.samples]
+
+
+def _after(chain: str, shape: Shape) -> Shape:
+    return load(Source(chain)).net[0].layer.output_shape(shape)
+
+
+def facts_of(entry: type[Entry], title: str) -> dict[str, Any]:
+    """What `--json` prints of one entry."""
+    facts: dict[str, Any] = {
+        "name": entry.name,
+        "kind": title,
+        "summary": one_line(entry),
+        "text": inspect.cleandoc(entry.__doc__ or ""),
+        "arguments": [
+            {
+                "name": name,
+                "type": describe_field(info),
+                "default": None if _has_no_default(info) else _default(info),
+                "description": info.description,
+            }
+            for name, info in entry.model_fields.items()
+        ],
+    }
+    if issubclass(entry, Layer):
+        facts["examples"] = [{"call": call, "input": before, "output": after} for call, before, after in examples(entry)]
+    if issubclass(entry, Head):
+        facts["losses"] = list(entry.losses)
+    return facts

@@ -1,0 +1,27 @@
+"""`netspec summary FILE`: the net by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from netspec.frontend.program import Overrides
+from netspec.pipeline import read, stages
+from netspec.ui.given import spec_file
+from netspec.ui.screen import print_json
+from netspec.ui.summary import summarize
+from netspec.ui.tables import console
+
+
+def run(file: Path, overrides: Overrides, *, json: bool) -> int:
+    """Prints the table and the totals. Raises SpecError."""
+    made = stages(read(spec_file(file), overrides))
+    train = made.program.train
+    summary = summarize(made.program, made.graph, train.batch, np.dtype(train.dtype).itemsize, made.plan.peak_bytes)
+    if json:
+        print_json(summary.as_json())
+    else:
+        console().print(summary.table())
+        print(f"\n{summary.footer()}")
+    return 0

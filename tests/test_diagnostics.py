@@ -1,0 +1,169 @@
+"""Every diagnostic of the language against its expected text, part by part; every code has a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError, SpecError
+from netspec.base.text import Source, Span
+from netspec.frontend.explain import codes, page
+from netspec.frontend.program import Overrides
+from netspec.frontend.validate import load
+
+HERE = Path(__file__).parent
+ERRORS = HERE / "errors"
+FRONTEND = HERE.parent / "netspec"
+FILES = sorted(ERRORS.glob("*.net"))
+TOO_LONG_FOR_A_FILE = {"NS801"}
+CODE = re.compile(r'"((?:NS|W)\d{3})"')
+
+
+def findings(path: Path) -> tuple[Diagnostic, ...]:
+    """What is found in a file. A first line `# with let a = 3` or `# with key train.batch = 3` is what a caller gives."""
+    text = path.read_text(encoding="utf-8")
+    given = re.match(r"# with (let|key) (\S+) = (.+)\n", text)
+    overrides = Overrides()
+    if given:
+        named = {given[2]: given[3]}
+        overrides = Overrides(lets=named) if given[1] == "let" else Overrides(keys=named)
+    try:
+        return load(Source(text, path.name), overrides).warnings
+    except SpecError as error:
+        assert str(error) == "\n\n".join(map(str, error.diagnostics))
+        assert isinstance(error, LimitError) == any(found.code.startswith("NS8") for found in error.diagnostics)
+        return error.diagnostics
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one printed diagnostic."""
+
+    headline: str
+    place: str
+    line: str
+    caret: str
+    rest: tuple[str, ...]
+
+
+def parts(text: str) -> Parts:
+    headline, place, line, caret, *rest = text.split("\n")
+    return Parts(headline, place, line, caret, tuple(rest))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_message_is_the_expected_one(path: Path) -> None:
+    expected_path = path.with_suffix(".txt")
+    assert expected_path.is_file(), f"write the expected text to {expected_path.name}"
+    expected = [parts(text) for text in expected_path.read_text(encoding="utf-8").rstrip("\n").split("\n\n")]
+    found = findings(path)
+    printed = [parts(str(one)) for one in found]
+    assert [one.headline for one in printed] == [one.headline for one in expected]
+    assert [one.place for one in printed] == [one.place for one in expected]
+    assert [(one.line, one.caret) for one in printed] == [(one.line, one.caret) for one in expected]
+    assert [one.rest for one in printed] == [one.rest for one in expected]
+    assert path.stem.split("_")[0] in {one.code for one in found}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_message_has_a_place_and_says_something(path: Path) -> None:
+    for found in findings(path):
+        assert found.span is not None
+        assert found.line >= 1
+        assert found.end_column >= found.column >= 1
+        assert found.message
+        assert not re.search(r"\b[A-Z]{3,}_?[A-Z]*\b", found.message.replace(path.name, "")), "a parser's own name"
+        assert str(found).count("^") >= 1
+        as_json = json.loads(json.dumps(found.as_json()))
+        assert set(as_json) == {"code", "severity", "message", "path", "line", "column", "end_column", "notes", "help"}
+        assert as_json["severity"] == ("warning" if found.code.startswith("W") else "error")
+
+
+def test_every_code_of_the_frontend_has_an_example() -> None:
+    used = {code for path in (FRONTEND / "frontend").glob("*.py") for code in CODE.findall(path.read_text())}
+    shown = {path.stem.split("_")[0] for path in FILES}
+    assert used - TOO_LONG_FOR_A_FILE == shown
+    assert {path.stem for path in ERRORS.glob("*.txt")} == {path.stem for path in FILES}
+
+
+def test_every_code_has_a_page_and_every_page_a_code() -> None:
+    used = {code for path in FRONTEND.rglob("*.py") for code in CODE.findall(path.read_text())}
+    assert used == set(codes())
+    assert page("NS000") is None
+    assert page("../program") is None
+
+
+@pytest.mark.parametrize("code", codes())
+def test_a_page_has_its_parts(code: str) -> None:
+    text = page(code)
+    assert text is not None
+    assert text.startswith(f"# {code}: ")
+    assert text.count("```") % 2 == 0
+    assert "```" in text
+    assert page(code.lower()) == text
+
+
+def test_all_independent_errors_in_one_run() -> None:
+    text = "netspec 1\nlet a = 1 // 0\nnet afine(a)-affine(0)\ntrain { bacth = 3; optimizer = sdg }\ndata { source = digitz }\nclasses 1\n"
+    with pytest.raises(SpecError) as caught:
+        load(Source(text))
+    found = [one.code for one in caught.value.diagnostics]
+    assert found == ["NS308", "NS302", "NS204", "NS208", "NS208", "NS302"]
+
+
+def test_a_value_that_is_wrong_is_told_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source("let a = 1 // 0 let b = a * 2 net affine(b)-affine(a) -> [affine(b)]x(b)"))
+    assert [one.code for one in caught.value.diagnostics] == ["NS308"]
+
+
+def test_columns_count_code_points_and_tabs_keep_the_caret_in_place() -> None:
+    source = Source('let a = "\U0001f40d é"\t\tlet b = afine', "a.net")
+    found = Diagnostic("NS201", "unknown", source, Span(23, 28), label="this")
+    assert (found.line, found.column, found.end_column) == (1, 24, 29)
+    line, caret = str(found).split("\n")[2:4]
+    assert line.index("afine") == caret.index("^")
+    assert caret.endswith("^^^^^ this")
+    assert caret.count("\t") == 2
+
+
+def test_a_span_of_several_lines_marks_the_first() -> None:
+    found = Diagnostic("NS101", "odd", Source("ab\ncd"), Span(1, 4))
+    assert (found.line, found.column, found.end_column) == (1, 2, 3)
+
+
+def test_a_long_line_is_cut_around_the_words() -> None:
+    text = "relu-" * 200 + "afine" + "-relu" * 200
+    with pytest.raises(SpecError) as caught:
+        load(Source(text))
+    line, caret = str(caught.value).split("\n")[2:4]
+    assert len(line) < 250
+    assert line[caret.index("^") : caret.rindex("^") + 1] == "afine"
+    assert caught.value.diagnostics[0].column == 1001
+
+
+def test_without_a_file_the_text_is_called_string() -> None:
+    with pytest.raises(SpecError, match=r"--> <string>:1:1\n"):
+        load(Source("afine"))
+
+
+def test_errors_inside_a_def_name_the_def_and_the_copy() -> None:
+    text = "netspec 1\ndef f(w) = affine(w)\nnet [f(c)-relu]x(c: 3, 0)\n"
+    with pytest.raises(SpecError) as caught:
+        load(Source(text))
+    (found,) = caught.value.diagnostics
+    assert found.notes == ("inside def f(w=0) (line 2), in copy 2 of 2 of [...]x(c: 3, 0) (line 3)",)
+
+
+def test_texts_from_outside_have_their_own_place() -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source("net affine"), Overrides(train="bacth = 3; l2 = -1", keys={"train.epochs": "0"}))
+    places = [(one.code, one.path, one.column) for one in caught.value.diagnostics]
+    assert ("NS204", "<train>", 1) in places
+    assert ("NS302", "<train>", 17) in places
+    assert ("NS302", "<train.epochs>", 1) in places
