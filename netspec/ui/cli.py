@@ -132,10 +132,10 @@ def eval_(
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Other rows: an npz with x and y.")] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
-    threads: Threads = None, allow_path: AllowPath = None, json: Json = False,
+    allow_path: AllowPath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Loss and metrics of a trained net."""
-    return int(_verb("evaluate").run(run, split=split, data=data, last=last, threads=threads, allow=allow_path or [], json=json))
+    return int(_verb("evaluate").run(run, split=split, data=data, last=last, allow=allow_path or [], json=json))
 
 
 @app.command()
@@ -147,10 +147,10 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .npz or .jsonl; CSV on stdout if not given.")
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
-    threads: Threads = None, json: Json = False,
+    json: Json = False,
 ) -> int:  # fmt: skip
     """Labels and probabilities of new rows."""
-    return int(_verb("predict").run(run, rows, output=output, last=last, threads=threads, json=json))
+    return int(_verb("predict").run(run, rows, output=output, last=last, json=json))
 
 
 @app.command()

@@ -130,7 +130,7 @@ class Summary:
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
         others: dict[str, list[str]] = {}
         for row in self.rows:
-            rest = [f"{argument.name}={argument.value}{argument.mark if argument.mark != DEFAULT else ''}" for argument in row.arguments[1:] if argument.mark]
+            rest = [f"{one.name}={one.value}{one.mark.replace(DEFAULT, '')}" for one in row.arguments[1:] if one.mark]
             if rest:
                 others.setdefault(f"{row.kind}: {', '.join(rest)}", []).append(row.name)
         if others:

@@ -10,7 +10,8 @@ from typing import Any
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError, UsageError
 from netspec.frontend.program import Overrides
-from netspec.graph.check import diagnose, source_of
+from netspec.frontend.text import source_of
+from netspec.graph.check import diagnose
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell
 from netspec.ui.screen import print_diagnostic, print_json

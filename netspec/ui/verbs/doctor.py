@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import Any
 
-import numba
+from numba import config, get_num_threads
 
 from netspec.kernels import store
 from netspec.kernels.simd import current, host_features, supported
@@ -37,7 +37,7 @@ def run(*, clear_cache: bool, json: bool) -> int:
 
 def gather() -> dict[str, Any]:
     """The report as data."""
-    threads = int(numba.config.NUMBA_NUM_THREADS)
+    threads = int(get_num_threads())
     environment = describe_environment(0, threads, None)
     present = host_features()
     return {
@@ -59,8 +59,9 @@ def gather() -> dict[str, Any]:
 
 def threading_layer() -> str | None:
     """The first layer of numba's order that can be loaded here."""
-    chosen = str(numba.config.THREADING_LAYER)
-    for name in [chosen] if chosen in POOLS else list(numba.config.THREADING_LAYER_PRIORITY):
+    settings = vars(config)  # the module fills itself when it is imported
+    chosen = str(settings["THREADING_LAYER"])
+    for name in [chosen] if chosen in POOLS else list(settings["THREADING_LAYER_PRIORITY"]):
         try:
             importlib.import_module(f"numba.np.ufunc.{POOLS[name]}")
         except ImportError:

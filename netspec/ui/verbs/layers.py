@@ -99,7 +99,7 @@ def page(entry: type[Entry]) -> str:
     form = getattr(entry, "head_form", None)
     if form is not None:
         parts.append(f"as the last layer\n{textwrap.indent(_docstring(form), '  ')}")
-    head = form or entry
+    head: type[Entry] = form or entry
     if issubclass(head, Head):
         parts.append(f"losses\n  {', '.join(head.losses)} (the first where none is named)")
     if issubclass(entry, Layer):

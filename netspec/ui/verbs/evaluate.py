@@ -1,0 +1,68 @@
+"""`netspec eval RUN`: loss and metrics of a trained net."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Sequence
+from pathlib import Path
+
+from netspec.base.dataset import Rows
+from netspec.base.errors import DataError, UsageError
+from netspec.catalog.arrays import as_rows, load_npz
+from netspec.model import Model, restore_file
+from netspec.save.run_folder import RunFolder, find
+from netspec.ui.guard import tell
+from netspec.ui.screen import print_json
+from netspec.ui.verbs.train import figures
+
+
+def run(run: Path, *, split: str | None, data: Path | None, last: bool, allow: Sequence[Path], json: bool) -> int:
+    """Prints the figures. Raises UsageError for a split that the run has not, DataError."""
+    if data is not None and split is not None:
+        raise UsageError("--split and --data exclude each other: --data gives the rows")
+    found = find(run, last)
+    model = restore_file(found.weights)
+    if data is not None:
+        name, rows = "data", read_rows(model, data)
+        metrics = model.evaluate(rows.x, rows.y)
+    else:
+        name, rows = own_rows(model, found.folder, split, allow)
+        metrics = model.evaluate_rows(rows)
+    if json:
+        print_json({"split": name, "rows": len(rows), **metrics})
+    else:
+        print(f"{name}: {len(rows):,} rows\n{figures(metrics)}")
+    return 0
+
+
+def read_rows(model: Model, path: Path) -> Rows:
+    """Inputs and labels of an npz file, under the names that the spec's data section gives."""
+    section = model.program.data
+    names = (section.x or "x", section.y or "y") if section is not None else ("x", "y")
+    if path.suffix != ".npz":
+        raise DataError(f"{path}: --data takes an .npz file with the arrays {names[0]} and {names[1]}")
+    x, y = load_npz(path, names)
+    return as_rows(x, y, f"{path}: array {names[0]}", f"{path}: array {names[1]}")
+
+
+def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Rows]:
+    """(name, rows) of a split of the data that the net was trained on."""
+    learnt = model.labels, model.normalization
+    splits = model.splits_of_data(allow)
+    model.labels, model.normalization = learnt  # what it was trained with, should the data have changed since
+    if folder is not None and _fingerprint(folder) not in (None, splits.fingerprint):
+        tell("warning: the data is not the same as when this net was trained")
+    names = [split] if split is not None else ["test", "validation"]
+    for name in names:
+        rows: Rows | None = getattr(splits, name)
+        if rows is not None:
+            return name, rows
+    raise UsageError(f"the run has no {' and no '.join(names)} part; its rows are --split train")
+
+
+def _fingerprint(folder: RunFolder) -> str | None:
+    try:
+        found = json_format.loads((folder.path / "env.json").read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(found) if found is not None else None

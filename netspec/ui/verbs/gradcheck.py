@@ -1,0 +1,69 @@
+"""`netspec gradcheck FILE`: gradients against numeric ones, in float64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.errors import DataError
+from netspec.frontend.program import Overrides
+from netspec.graph.graph import Graph
+from netspec.model import Model
+from netspec.pipeline import read
+from netspec.train.gradcheck import GradcheckReport
+from netspec.train.normalize import as_input
+from netspec.ui.given import spec_file
+from netspec.ui.screen import print_json
+
+LIMIT = 1e-6
+ROWS = 10
+
+
+def run(file: Path, overrides: Overrides, *, json: bool) -> int:
+    """Prints the largest error of each parameter and of the input; 1 where one is above the limit."""
+    model = Model(read(spec_file(file), overrides))
+    x, y, origin = batch(model)
+    report = model.gradcheck(x, y)
+    passed = report.max_error <= LIMIT and not report.unchecked
+    if json:
+        print_json({"max_error": report.max_error, "limit": LIMIT, "passed": passed, "rows": origin, "errors": report.errors})
+    else:
+        print(in_words(report, origin, passed))
+    return 0 if passed else 1
+
+
+def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Rows, labels, and where they come from: the first training rows, or drawn ones where the data is absent."""
+    section = model.program.data
+    if section is not None and section.source is not None:
+        try:
+            rows = model.splits_of_data().train
+        except DataError:
+            pass  # the file is not here: shapes are all that is needed
+        else:
+            x = as_input(rows.x[:ROWS], model.normalization, np.float64)
+            model.labels = None  # the labels of the splits are encoded already
+            return x, rows.y[:ROWS], f"the first {len(x)} training rows"
+    return *synthetic(model.graph, model.program.seed), f"{ROWS} drawn rows"
+
+
+def synthetic(graph: Graph, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Normal inputs and labels that fit the head."""
+    generator = np.random.default_rng([seed, 3])
+    x = generator.standard_normal((ROWS, *graph.input.shape))
+    shape = (ROWS, *graph.output.shape)
+    if graph.loss.target == "class":
+        return x, generator.integers(0, graph.classes, ROWS)
+    if graph.head.target == "binary":
+        return x, generator.integers(0, 2, shape)
+    return x, generator.standard_normal(shape)
+
+
+def in_words(report: GradcheckReport, origin: str, passed: bool) -> str:
+    """The report as it is read."""
+    lines = [str(report), "", f"{origin}, float64; the limit is {LIMIT:.0e}: {'passed' if passed else 'FAILED'}"]
+    lines += [f"{name}: no smooth place found for {count} directions" for name, count in report.unchecked.items()]
+    return "\n".join(lines)

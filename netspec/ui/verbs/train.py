@@ -1,0 +1,104 @@
+"""`netspec train FILE`: trains into a run folder, with a bar on a terminal and the results on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netspec.base.shape import show
+from netspec.frontend.program import Overrides
+from netspec.model import Model
+from netspec.pipeline import Run, read, train
+from netspec.train.history import History
+from netspec.train.loop import Monitor, batches
+from netspec.ui.given import spec_file
+from netspec.ui.progress import Bar, JsonLines
+from netspec.ui.screen import bytes_in_words, print_diagnostic, print_json
+
+
+def run(
+    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, quiet: bool, json: bool
+) -> int:
+    """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
+    spec_file(file)
+    monitor: Monitor | None = JsonLines() if json else None
+    if not json and not quiet:
+        for warning in read(file, overrides).warnings:
+            print_diagnostic(warning, sys.stderr)
+        if sys.stderr.isatty():
+            monitor = Bar(sys.stderr)
+    done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
+    if json:
+        print_json(as_json(done), one_line=True)
+    else:
+        print(done.path if quiet else in_words(done))
+    return 0
+
+
+def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit: int | None, json: bool) -> int:
+    """Reads the data and makes the plan, and says what training would do."""
+    model = Model(read(spec_file(file), overrides))
+    splits = model.splits_of_data(allow)
+    section = model.program.train
+    rows = {name: len(getattr(splits, name)) if getattr(splits, name) else 0 for name in ("train", "validation", "test")}
+    if overfit is not None:
+        rows = {"train": min(overfit, rows["train"]), "validation": min(overfit, rows["train"]), "test": 0}
+    steps = len(batches(rows["train"], section.batch, section.drop_last, model.graph.normalizes_vectors)[0])
+    facts = {
+        "rows": rows, "input": list(model.graph.input.shape), "epochs": section.epochs, "steps_per_epoch": steps, "batch": section.batch,
+        "parameters": model.graph.parameter_count, "peak_bytes": model.plan.peak_bytes, "flops": model.plan.flops,
+    }  # fmt: skip
+    if json:
+        print_json(facts)
+        return 0
+    print(
+        _lines(
+            ("data", ", ".join(f"{name} {count:,}" for name, count in rows.items() if count) + f" rows of {show(model.graph.input.shape)}"),
+            ("training", f"{section.epochs} epochs of {steps} steps, {section.batch} rows each"),
+            ("net", f"{model.graph.parameter_count:,} parameters"),
+            ("memory", f"{bytes_in_words(model.plan.peak_bytes)} at most"),
+            ("", "a dry run: nothing was trained, nothing was written"),
+        )
+    )
+    return 0
+
+
+def best_row(history: History) -> Mapping[str, Any]:
+    """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
+    rows = history.epochs
+    if rows[-1]["val_accuracy"] is not None:
+        return max(rows, key=lambda row: (row["val_accuracy"], -row["epoch"]))
+    if rows[-1]["val_loss"] is not None:
+        return min(rows, key=lambda row: (row["val_loss"], row["epoch"]))
+    return rows[-1]
+
+
+def as_json(done: Run) -> dict[str, Any]:
+    """The last JSON line of a run."""
+    return {
+        "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history)["epoch"],
+        "seconds": done.history.epochs[-1]["seconds"], "split": done.split, "metrics": done.metrics,
+    }  # fmt: skip
+
+
+def in_words(done: Run) -> str:
+    """The results as a table of two columns."""
+    best, last = best_row(done.history), done.history.epochs[-1]
+    lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
+    kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
+    if best["val_loss"] is not None and done.split != "validation":
+        lines.append(("validation", figures(kept)))
+    lines.append((done.split, figures(done.metrics)))
+    lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
+    return _lines(*lines)
+
+
+def figures(metrics: Mapping[str, float | None]) -> str:
+    """`loss 0.0712  accuracy 0.9833`."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+
+
+def _lines(*pairs: tuple[str, str]) -> str:
+    return "\n".join(f"{name:<12} {text}".rstrip() for name, text in pairs)
