@@ -57,7 +57,7 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = list(_HOMES)  # noqa: PLE0605  a list of names, made from the table above
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

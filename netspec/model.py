@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
-from netspec.base.shape import Shape
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
@@ -422,22 +421,26 @@ class Model:
         own = {**dict(self.params), **dict(self.state)}
         foreign = sorted(name for name in tensors if name not in own and not name.startswith("normalization."))
         missing = sorted(name for name in own if name not in tensors)
+        fitting = [name for name in own if name in tensors and _fits(tensors[name], own[name])]
         wrong = [
-            f"{name} is {'x'.join(map(str, tensors[name].shape))} {tensors[name].dtype}, and the spec needs {'x'.join(map(str, own[name].shape))}"
+            f"{name} is {show(tensors[name].shape)} {tensors[name].dtype}, and the spec needs {show(own[name].shape)}"
             for name in own
-            if name in tensors and (tensors[name].shape != own[name].shape or tensors[name].dtype.kind != "f")
+            if name in tensors and name not in fitting
         ]
         if strict and (foreign or missing or wrong):
             parts = wrong + [f"{name} is missing" for name in missing] + [f"{name} is not in the spec" for name in foreign]
             raise DataError("the weights do not fit the spec: " + "; ".join(parts))
-        matching = [name for name in own if name in tensors and tensors[name].shape == own[name].shape and tensors[name].dtype.kind == "f"]
-        for name in matching:
+        for name in fitting:
             own[name][...] = tensors[name]
         if metadata.get("normalization"):
             self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
         if metadata.get("labels") is not None:
             self.labels = tuple(metadata["labels"])
-        return [name for name in own if name not in matching]
+        return [name for name in own if name not in fitting]
+
+
+def _fits(tensor: NDArray[Any], own: NDArray[Any]) -> bool:
+    return tensor.shape == own.shape and tensor.dtype.kind == "f"
 
 
 def _fields(settings: Settings) -> dict[str, Any]:

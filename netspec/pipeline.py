@@ -10,8 +10,8 @@ from typing import Any
 from netspec.base.dataset import Rows
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
-from netspec.frontend.validate import load
 from netspec.frontend.text import source_of
+from netspec.frontend.validate import load
 from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
 from netspec.graph.counts import Counts
 from netspec.graph.graph import Graph

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.entry import Entry
@@ -49,7 +48,7 @@ class Facts:
 
 
 class DataSource(Entry):
-    """A file in catalog/sources: `facts()` without touching the data where that is possible, `read()` the rows. Keys are those of `data`."""
+    """A file in catalog/sources: `facts()` without touching the data where that is possible, `read()` the rows. Keys are `data`'s."""
 
     builtin: ClassVar[bool] = False
     keys: ClassVar[tuple[str, ...]] = ()

@@ -41,7 +41,7 @@ class DivergedError(NetspecError):
     exit_code = 5
 
 
-class Interrupted(NetspecError):
+class Interrupted(NetspecError):  # noqa: N818  a wish of the user's, no error
     """Training was stopped by a signal; what there was has been saved."""
 
     def __init__(self, signal_number: int, message: str) -> None:

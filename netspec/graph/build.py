@@ -81,9 +81,7 @@ def _next_relu_like(calls: list[Call], place: int) -> bool:
     return False
 
 
-def _nodes(
-    program: Program, calls: list[Call], head: Head, head_call: Call | None, counts: Counts, target: int | None
-) -> list[Node]:
+def _nodes(program: Program, calls: list[Call], head: Head, head_call: Call | None, counts: Counts, target: int | None) -> list[Node]:
     last_affine = _last_affine(calls)
     numbers: Counter[str] = Counter()
     nodes: list[Node] = []
@@ -116,15 +114,13 @@ def _with_origin(found: Problem, nodes: list[Node]) -> Problem:
     return Problem(found.code, f"{found.message}, from {nodes[-1].name}", help=found.help, argument=found.argument)
 
 
-def _classes(
-    program: Program, head: Head, head_call: Call | None, nodes: list[Node], shape: Shape, target: int | None
-) -> int:
+def _classes(program: Program, head: Head, head_call: Call | None, nodes: list[Node], shape: Shape, target: int | None) -> int:
     """The number of classes or outputs, checked against the scores that the net gives."""
     last = next((node.call for node in reversed(nodes) if isinstance(node.layer, Contraction)), None) or head_call
     try:
         head.output_shape(shape)
-    except Problem as found:
-        raise SpecError([_diagnostic(program, _with_origin(found, nodes), head_call)]) from None
+    except Problem as refused:
+        raise SpecError([_diagnostic(program, _with_origin(refused, nodes), head_call)]) from None
     if head.target == "value" and target is None:
         return size(shape)
     classes = target if target is not None else _classes_of_scores(head, shape[0])
@@ -146,7 +142,7 @@ def _classes_of_scores(head: Head, scores: int) -> int:
 
 def _loss(program: Program, head: Head) -> Loss:
     """The loss that the train section names; else the head's own."""
-    return program.train.loss or entries(Loss)[head.losses[0]]()
+    return program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
 
 
 def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:

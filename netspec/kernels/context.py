@@ -13,7 +13,7 @@ from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Entry, Launch, ParameterPlace, Section, Word
 from netspec.kernels.simd import current
-from netspec.kernels.source import MODULES, module_text
+from netspec.kernels.source import module_text
 from netspec.kernels.templates import Template
 
 MOST_TASKS = 16
@@ -193,5 +193,3 @@ class Context:
 def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:
     """(columns, rows a batch row) of a value seen as a matrix: features, or channels by pixels."""
     return shape[0], prod(shape[1:])
-
-

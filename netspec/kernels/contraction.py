@@ -166,10 +166,8 @@ class _Finish:
         self.keeps = bool(chain_nodes) and context.train and self.chain.needs_input
         self.z = pre_activation(context, node) if self.keeps else self.y
         self.bias = "b" in node.parameters
-        self.words.add(At(context.control))
-        bias = context.parameter(node, "b") if self.bias else 0
-        for word in (At(self.z), bias, At(self.y), self.columns):
-            self.words.add(word)
+        bias: Word = context.parameter(node, "b") if self.bias else 0
+        self.words.extend(At(context.control), At(self.z), bias, At(self.y), self.columns)
         self.needed = self.bias or bool(chain_nodes)
 
     def source(self, parts: bool) -> str:
@@ -214,9 +212,10 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
         a, b = Side(At(x), depth, 1), Side(weights, columns, 1)
-        product(context, f"{node.layer.name}", a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts)
-        for word in (At(parts), cuts[2], batch * columns):
-            finish.words.add(word)
+        product(
+            context, f"{node.layer.name}", a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts
+        )
+        finish.words.extend(At(parts), cuts[2], batch * columns)
         source = context.emitted(finish.chain.templates, finish.source(True) + "\n\n" + COMBINE)
         tasks = tasks_for(batch * columns * cuts[2], ELEMENT_GRAIN)
         context.launch(
@@ -227,8 +226,7 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     tasks = cuts[0] * cuts[1]
     work = _work_bytes(context, -(-columns // cuts[1]) + context.panel, depth)
     scratch = context.work("product", tasks * work // context.itemsize)
-    for word in (context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work):
-        finish.words.add(word)
+    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work)
     call = "    finish(p, control, i0, i1, j0, j1 - j0, 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + PRODUCT_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
@@ -281,8 +279,7 @@ def _images_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...],
         (weights, At(packed), At(images.constants)), images.pack_tasks, reads=[context.flat_parameters], writes=[packed], layers=names,
     )  # fmt: skip
     run = context.library("convolve", "image_forward")
-    for word in (run, At(x), At(packed), At(images.constants), At(scratch), images.scratch, images.input_size, images.pixels):
-        finish.words.add(word)
+    finish.words.extend(run, At(x), At(packed), At(images.constants), At(scratch), images.scratch, images.input_size, images.pixels)
     call = "        finish(p, control, n * p[12], (n + 1) * p[12], 0, p[4], 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + IMAGES_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
@@ -299,7 +296,9 @@ def column_sums(context: Context, node: Node, dz: Buffer, target: At) -> None:
     label = f"{node.layer.name} bias gradient"
     sums = context.library("rows", "column_sums")
     if tasks == 1:
-        context.launch(label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name])
+        context.launch(
+            label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name]
+        )
         return
     parts = context.buffer("parts", tasks * columns)
     context.launch(label, "backward", sums, (At(dz), columns, pixels, At(parts)), tasks, reads=[dz], writes=[parts], layers=[node.name])
@@ -360,9 +359,10 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
     if not context.wants_gradient(node.input):
         return
     dx, flipped = context.value_gradient(node.input), context.buffer("flipped", images.flipped)
+    pack, weights = context.library("convolve", "pack_flipped"), context.parameter(node, "W")
     context.launch(
-        f"{name} filters flipped", "backward", context.library("convolve", "pack_flipped"),
-        (context.parameter(node, "W"), At(flipped), At(constants)), 1, reads=[context.flat_parameters], writes=[flipped], layers=[node.name],
+        f"{name} filters flipped", "backward", pack, (weights, At(flipped), At(constants)), 1,
+        reads=[context.flat_parameters], writes=[flipped], layers=[node.name],
     )  # fmt: skip
     scratch = context.work("image", images.tasks * images.grad_scratch)
     words = [context.library("convolve", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]

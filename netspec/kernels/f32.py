@@ -30,29 +30,35 @@ pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 
 
 @njit(**INLINE)
-def floats(address, count):  # type: ignore[no-untyped-def]
+def floats(address, count):
     """`count` elements at an address, as an array."""
     return carray(pointer_f32(address), (count,))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _bits(_context: Any, x: Any) -> Any:
     return types.int32(types.float32), lambda context, b, signature, a: b.bitcast(a[0], ir.IntType(32))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _from_bits(_context: Any, x: Any) -> Any:
     return types.float32(types.int32), lambda context, b, signature, a: b.bitcast(a[0], ir.FloatType())
 
 
 _HIGHEST, _LOWEST, _LOG2E, _MAGIC = F(88.7), F(-87.3), F(1.44269504), F(12582912.0 + 127)
 _LN2_HIGH, _LN2_LOW = F(0.693145751953125), F(1.42860677e-06)
-_C0, _C1, _C2, _C3, _C4 = F(0.4999999403953552), F(0.1666652113199234), F(0.04166838899254799), F(0.008368746377527714), F(0.0013814539415761828)
+_C0, _C1, _C2, _C3, _C4 = (
+    F(0.4999999403953552),
+    F(0.1666652113199234),
+    F(0.04166838899254799),
+    F(0.008368746377527714),
+    F(0.0013814539415761828),
+)
 _ONE = F(1)
 
 
 @njit(**INLINE)
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """e**x by 2**n (1 + r + r*r*p(r)), |r| <= ln2/2, p a degree-4 minimax fit; inputs are clamped to [-87.3, 88.7], NaN stays NaN."""
     inside = x if x < _HIGHEST else _HIGHEST
     inside = inside if inside > _LOWEST else _LOWEST

@@ -23,12 +23,12 @@ pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 
 
 @njit(**INLINE)
-def floats(address, count):  # type: ignore[no-untyped-def]
+def floats(address, count):
     """`count` elements at an address, as an array."""
     return carray(pointer_f64(address), (count,))
 
 
 @njit(**INLINE)
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """e**x, the library's."""
     return np.exp(x)

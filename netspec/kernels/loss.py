@@ -41,9 +41,7 @@ def lower_loss(context: Context, weighted: bool) -> None:
     row = template(type(loss).row, f"{loss.name}_row", integers=False)
     words, values = Words(), {"scores": "scores", "label": "label", "gradient": "gradient", "scale": "scale"}
     factor = 1.0 / columns if loss.per_element else 1.0
-    words.add(At(context.control))
-    for word in (At(scores), At(labels), At(gradient), columns, At(losses), factor, At(weights) if weights else 0):
-        words.add(word)
+    words.extend(At(context.control), At(scores), At(labels), At(gradient), columns, At(losses), factor, At(weights) if weights else 0)
     setup = []
     for name, constant in loss.constants().items():
         setup.append(f"{name} = {words.add_float(float(constant))}")

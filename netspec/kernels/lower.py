@@ -65,7 +65,9 @@ def _gather(context: Context, weighted: bool) -> None:
     def rows(name: str, per_row: int, target: Buffer) -> None:
         data = context.buffer(name, 1, kind="data")
         tasks = tasks_for(context.batch * per_row, 2 * ELEMENT_GRAIN)
-        context.launch(f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target])
+        context.launch(
+            f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target]
+        )
 
     rows("data.x", size(context.graph.input.shape), context.value(context.graph.input))
     if "y" not in context.named:

@@ -29,7 +29,7 @@ _HALF = ir.IntType(32)
 
 
 def _pointer_to(element: Any) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def at(_context: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -46,24 +46,24 @@ pointer_f64 = _pointer_to(types.float64)
 
 
 @njit(**INLINE)
-def words(address, count):  # type: ignore[no-untyped-def]
+def words(address, count):
     """`count` int64 words at an address, as an array."""
     return carray(pointer_i64(address), (count,))
 
 
 @njit(**INLINE)
-def halves(address, count):  # type: ignore[no-untyped-def]
+def halves(address, count):
     """`count` int32 words at an address, as an array."""
     return carray(pointer_i32(address), (count,))
 
 
 @njit(**INLINE)
-def doubles(address, count):  # type: ignore[no-untyped-def]
+def doubles(address, count):
     """`count` float64 at an address, as an array."""
     return carray(pointer_f64(address), (count,))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def as_double(_context: Any, word: Any) -> Any:
     """The float64 whose bits a word holds."""
 
@@ -73,7 +73,7 @@ def as_double(_context: Any, word: Any) -> Any:
     return types.float64(types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any) -> Any:
     """Calls the kernel at an address."""
 
@@ -86,7 +86,7 @@ def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks:
     return types.void(types.int64, types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call_at(_context: Any, function: Any, arguments: Any) -> Any:
     """Calls the C function at an address with a tuple of int64: LLVM does not compile the callee again inside every caller."""
 
@@ -100,7 +100,7 @@ def call_at(_context: Any, function: Any, arguments: Any) -> Any:
     return types.void(types.int64, types.UniTuple(types.int64, arguments.count)), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def random_bits(_context: Any, key: Any, counter: Any) -> Any:
     """The uniform 32-bit word of (key, counter), as netspec.base.random.bits defines it; plain 32-bit lane arithmetic, so it vectorises."""
 
@@ -117,7 +117,7 @@ def random_bits(_context: Any, key: Any, counter: Any) -> Any:
 
 
 @njit(**INLINE)
-def mix64(value):  # type: ignore[no-untyped-def]
+def mix64(value):
     """SplitMix64's output function, as netspec.base.random.mix64."""
     value = np.uint64(value) + np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -126,18 +126,18 @@ def mix64(value):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def stream_key(seed, place, step):  # type: ignore[no-untyped-def]
+def stream_key(seed, place, step):
     """Key of one random layer in one step, as netspec.base.random.stream_key."""
     return mix64(mix64(mix64(seed) ^ place) ^ step)
 
 
 @njit(**INLINE)
-def share_start(count, task, tasks, unit):  # type: ignore[no-untyped-def]
+def share_start(count, task, tasks, unit):
     """First index of a task's share when `count` is cut into `tasks` equal parts whose borders are multiples of `unit`."""
     return min(count, (count * task // tasks + unit - 1) // unit * unit) if task > 0 else 0
 
 
 @njit(**INLINE)
-def share_end(count, task, tasks, unit):  # type: ignore[no-untyped-def]
+def share_end(count, task, tasks, unit):
     """One past the last index of a task's share."""
     return share_start(count, task + 1, tasks, unit) if task + 1 < tasks else count

@@ -256,15 +256,17 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([layer.name, *(other.layer.name for other in chain_nodes)])
     parts = context.work("parts", 1 if context.train and shape.by_strips else shape.tasks * 4 * shape.columns)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
-    words.add(At(context.control))
-    for word in (
-        shape.pixels, shape.columns, At(x), At(y), At(mean), At(inverse if context.train else parts),
+    words.extend(
+        At(context.control), shape.pixels, shape.columns, At(x), At(y), At(mean), At(inverse if context.train else parts),
         context.parameter(node, "gamma"), context.parameter(node, "beta"), context.state(node, "mean"), context.state(node, "var"),
         float(layer.eps), float(layer.momentum), At(parts), BLOCK_ROWS, shape.tasks,
-    ):  # fmt: skip
-        words.add(word)
+    )  # fmt: skip
     setup = indent(chain.declare(words), 1)
-    fill = {"setup": setup, "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3), "last": chain.last}
+    fill = {
+        "setup": setup,
+        "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3),
+        "last": chain.last,
+    }
     fill["normalize"] = normalize.call(IN_COLUMN)
     templates = [normalize, *chain.templates]
     values = words.values[1:]
@@ -298,15 +300,17 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     wanted = context.wants_gradient(node.input)
     dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
-    names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([node.layer.name, *(other.layer.name for other in chain_nodes)])
+    names, label = (
+        [node.name, *(other.name for other in chain_nodes)],
+        "-".join([node.layer.name, *(other.layer.name for other in chain_nodes)]),
+    )
     parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
-    words.add(At(context.control))
-    for word in (
-        shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
-        context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted), At(parts), shape.tasks,
-    ):  # fmt: skip
-        words.add(word)
+    words.extend(
+        At(context.control), shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
+        context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted),
+        At(parts), shape.tasks,
+    )  # fmt: skip
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
     fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
     fill["chain"] = indent(chain.backward(), 3)

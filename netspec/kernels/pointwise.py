@@ -43,9 +43,7 @@ def forward(context: Context, nodes: tuple[Node, ...]) -> None:
     chain, words = Chain(nodes), Words()
     per_row = size(nodes[0].input.shape)
     x, y = context.value(nodes[0].input), context.value(nodes[-1].output)
-    words.add(At(context.control))
-    for word in (per_row, At(x), At(y)):
-        words.add(word)
+    words.extend(At(context.control), per_row, At(x), At(y))
     setup = indent(chain.declare(words), 1)
     body = FORWARD.format(setup=setup, chain=indent(chain.forward("first + i"), 2), last=chain.last)
     source = context.emitted([part for part in chain.templates if part.name.endswith("_forward")], body)
@@ -60,9 +58,7 @@ def backward_chain(context: Context, nodes: tuple[Node, ...], seen: Buffer, dy: 
     """dx from dy through the chain. `seen` is the chain's input, or its output where that is enough (Chain.needs_input)."""
     chain, words = Chain(nodes), Words()
     per_row = size(nodes[0].input.shape)
-    words.add(At(context.control))
-    for word in (per_row, At(seen), At(dy), At(dx)):
-        words.add(word)
+    words.extend(At(context.control), per_row, At(seen), At(dy), At(dx))
     setup = indent(chain.declare(words), 1)
     if chain.needs_input:
         values = "v0 = seen[i]\n" + chain.forward("first + i")

@@ -30,6 +30,10 @@ class Words:
         self.values.append(value)
         return f"p[{len(self.values) - 1}]"
 
+    def extend(self, *values: Word) -> None:
+        """Appends words that are read by their number."""
+        self.values += values
+
     def add_float(self, value: float) -> str:
         """Appends the bits of a float64 and returns the expression that gives it in the element type."""
         self.values.append(float(value))

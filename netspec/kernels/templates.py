@@ -35,13 +35,13 @@ class _Typed(ast.NodeTransformer):
     def __init__(self, integers: bool) -> None:
         self.integers = integers
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         kinds = (int, float) if self.integers else (float,)
         if isinstance(node.value, kinds) and not isinstance(node.value, bool):
             return ast.Call(ast.Name("F", ast.Load()), [node], [])
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "np":
             if node.attr in FAST:
                 return ast.Name(node.attr, ast.Load())

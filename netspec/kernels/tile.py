@@ -202,7 +202,7 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
     v = Vectors(simd, itemsize)
     sizes = [(m, n) for m in range(1, simd.rows + 1) for n in range(1, simd.vectors + 1)]
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(_context: Any, rows: Any, vectors: Any, arguments: Any) -> Any:
         def codegen(context: Any, b: Any, signature: Any, values: Any) -> Any:
             members = [b.extract_value(values[2], place) for place in range(len(TILE_ARGUMENTS))]
@@ -226,7 +226,7 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
 def _intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
     """An intrinsic that takes a tuple of int64 and calls the outlined function that `build` emits."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def call(_context: Any, values: Any) -> Any:
         def codegen(context: Any, b: Any, signature: Any, given: Any) -> Any:
             b.call(build(b.module), [b.extract_value(given[0], place) for place in range(arguments)])

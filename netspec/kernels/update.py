@@ -27,10 +27,8 @@ def lower_update(context: Context, optimizer: Optimizer) -> tuple[tuple[str, ...
     part = template(kind.update, f"{kind.name}_update")
     scalars = ("lr", *optimizer.scalars(1))
     words = Words()
-    words.add(At(context.control))
     slots = {name: context.buffer(f"slot.{name}", context.parameter_elements, kind="slots") for name in kind.slots}
-    for word in (context.parameter_elements, At(context.flat_parameters), At(context.flat_gradients)):
-        words.add(word)
+    words.extend(At(context.control), context.parameter_elements, At(context.flat_parameters), At(context.flat_gradients))
     setup, values = [], {"w": "w[i]", "g": "g[i]"}
     for name, slot in slots.items():
         setup.append(f"{name}_slot = floats({words.add(At(slot))} + first * ITEMSIZE, count)")

@@ -49,7 +49,11 @@ def plan_layout(
 ) -> Layout:  # fmt: skip
     """The plan for batches of at most `rows`, without memory. `until` ends it at a layer, forward only."""
     itemsize = np.dtype(settings.dtype).itemsize
-    part = graph if until is None else replace(graph, nodes=graph.nodes[: graph.nodes.index(until) + 1], values=graph.values[: until.output.index + 1])
+    part = (
+        graph
+        if until is None
+        else replace(graph, nodes=graph.nodes[: graph.nodes.index(until) + 1], values=graph.values[: until.output.index + 1])
+    )
     lowered = lower(
         group(part, settings.fuse), rows, itemsize, optimizer=settings.optimizer, l2=settings.l2, train=train,
         input_gradient=input_gradient, weighted=weighted, whole=None if until is None else graph,
@@ -93,8 +97,9 @@ class TrainingPlan:
         return self.train.flops
 
     def __str__(self) -> str:
-        return f"{self.train}\n{_mega(self.peak_bytes)} at most: step {_mega(self.train.own_bytes)}, evaluation {_mega(self.test.own_bytes)}, " + (
-            f"parameters, gradients and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}"
+        return (
+            f"{self.train}\n{_mega(self.peak_bytes)} at most: step {_mega(self.train.own_bytes)}, evaluation {_mega(self.test.own_bytes)}, "
+            + (f"parameters, gradients and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}")
         )
 
 
@@ -114,9 +119,8 @@ def check_memory(plan: TrainingPlan) -> None:
     """Raises LimitError where the plan needs more than 60 % of the memory that is left for this process."""
     available = available_bytes()
     if plan.peak_bytes > MEMORY_SHARE * available:
-        message = (
-            f"the plan needs {_mega(plan.peak_bytes)}, and the limit is {MEMORY_SHARE:.0%} of the {_mega(available)} available to this process"
-        )
+        limit = f"{MEMORY_SHARE:.0%} of the {_mega(available)} available to this process"
+        message = f"the plan needs {_mega(plan.peak_bytes)}, and the limit is {limit}"
         raise LimitError([Diagnostic("NS807", message, help="make the batch smaller (train.batch), or the layers narrower")])
 
 
@@ -177,9 +181,7 @@ class Network:
         planned = self.training.train if train else self.training.test
         if rows == planned.batch and not input_gradient and not weighted and until is None:
             return planned
-        return plan_layout(
-            self.graph, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, until=until
-        )
+        return plan_layout(self.graph, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, until=until)
 
     # layouts
 

@@ -86,6 +86,29 @@ class Layout:
             found.update((word.source, None) for word in launch.words if isinstance(word, Entry))
         return list(found)
 
+    def __str__(self) -> str:
+        """A line a launch: what, over which layers, tasks, FLOPs, bytes read and written once, buffers. Then each buffer's place."""
+        lines = [f"batches of at most {self.batch} rows, float{8 * self.itemsize}"]
+        lines.append(f"{'':>3}  {'section':<10} {'launch':<36} {'tasks':>5} {'MFLOP':>9} {'MB':>9}  buffers")
+        for number, launch in enumerate(self.lowered.launches):
+            reads = ", ".join(dict.fromkeys(buffer.name for buffer in launch.reads))
+            writes = ", ".join(dict.fromkeys(buffer.name for buffer in launch.writes))
+            flops = f"{launch.flops / 1e6:,.3f}" if launch.flops else ""
+            what = f"{number:>3}  {launch.section:<10} {launch.label:<36} {launch.tasks:>5} {flops:>9} {launch.bytes / 1e6:>9.3f}"
+            lines.append(f"{what}  {reads} -> {writes}")
+            if launch.layers:
+                lines.append(f"{'':>16}{' '.join(launch.layers)}")
+        lines.append("")
+        lines.append(f"{'buffer':<24} {'elements':>12} {'bytes':>14}  place")
+        for life in sorted(self.arena.lives, key=lambda one: (self.arena.offsets[one.buffer], one.first)):
+            place = f"arena +{self.arena.offsets[life.buffer]:,}, launches {life.first} to {life.last}"
+            lines.append(f"{life.buffer.name:<24} {life.buffer.count:>12,} {life.buffer.bytes:>14,}  {place}")
+        for buffer in self.own:
+            lines.append(f"{buffer.name:<24} {buffer.count:>12,} {buffer.bytes:>14,}  own")
+        separate = sum(life.buffer.bytes for life in self.arena.lives)
+        lines.append(f"arena {self.arena.bytes:,} bytes for {len(self.arena.lives)} buffers of {separate:,} bytes together")
+        return "\n".join(lines)
+
 
 def lay_out(lowered: Lowered, batch: int, itemsize: int) -> Layout:
     """Places the buffers; allocates nothing."""
@@ -124,7 +147,9 @@ class Plan:
                     self._words[at] = self._resolve(word, modules)
             function = getattr(modules[launch.kernel.source], launch.kernel.name)
             self.table[number] = (function.address, self._words.ctypes.data + 8 * int(starts[number]), launch.tasks)
-        self._sections = {section: self._range(launches, section) for section in ("gather", "forward", "loss", "backward", "regularize", "update")}
+        self._sections = {
+            section: self._range(launches, section) for section in ("gather", "forward", "loss", "backward", "regularize", "update")
+        }
 
     @staticmethod
     def _range(launches: tuple[Launch, ...], section: str) -> tuple[int, int]:

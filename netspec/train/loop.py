@@ -1,4 +1,4 @@
-"""The training loop: epochs of native steps, figures at each epoch's end, the best parameters kept, signals and progress ten times a second."""
+"""The training loop: epochs of native steps, figures at each epoch's end, the best parameters kept, signals and progress heard."""
 
 from __future__ import annotations
 

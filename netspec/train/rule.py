@@ -45,4 +45,4 @@ class OptimizerRule:
 
 def optimizer(text: str) -> OptimizerRule:
     """The rule that a text like `adam(lr=1e-2)` stands for. Raises SpecError."""
-    return OptimizerRule(entry_from_text(Optimizer, text))  # type: ignore[type-abstract]
+    return OptimizerRule(entry_from_text(Optimizer, text))

@@ -19,7 +19,8 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
     section = program.data
     if section is None or section.source is None:
         raise DataError(
-            f"{program.source.path}: there is no data: the text has no data section with a source. Add one, or in Python give arrays to model.fit(X, y)"
+            f"{program.source.path}: there is no data: the text has no data section with a source. "
+            "Add one, or in Python give arrays to model.fit(X, y)"
         )
     spec = None if program.source.path == "<string>" else Path(program.source.path)
     folders = (*data_folders(spec), *allow)

@@ -1,1 +1,1 @@
-"""Kernels that are the same for every net: their files are the source that the store compiles, for float32 as they stand and for float64."""
+"""Kernels that are the same for every net. Their files are the source that the store compiles, for float32 as they stand."""

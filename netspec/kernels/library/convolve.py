@@ -11,7 +11,7 @@ there are margins, 15 OHP, 16 OWP (sides of the padded gradient).
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import F, ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, pack_rows, pack_transposed, tile_k, tile_m
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_k, tile_m
 from netspec.kernels.native import INLINE, KERNEL, OPTIONS, share_end, share_start, words
 
 WORD = types.int64
@@ -72,7 +72,9 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
     channels, height, width, out = g[0], g[1], g[2], g[3]
     kernel_height, kernel_width, row_stride, column_stride, top, left, padded_width = g[6], g[7], g[8], g[9], g[10], g[11], g[16]
     margin_rows, margin_columns = kernel_height - 1, kernel_width - 1
-    copy_rows(dy, g[5] * out, scratch + (margin_rows * padded_width + margin_columns) * out * ITEMSIZE, padded_width * out, g[4], g[5] * out)
+    copy_rows(
+        dy, g[5] * out, scratch + (margin_rows * padded_width + margin_columns) * out * ITEMSIZE, padded_width * out, g[4], g[5] * out
+    )
     panels = (channels + PANEL - 1) // PANEL
     offset = 0
     for a in range(row_stride):
@@ -102,7 +104,9 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
                         source = scratch + (row * padded_width + column) * out * ITEMSIZE
                         target = line + ((x_padded - left) * channels + f) * ITEMSIZE
                         outer, panel_outer, ldc = padded_width * out, run * PANEL, column_stride * channels
-                        tile_k(pixels, vectors, (source, out, outer, panel, PANEL, panel_outer, target, ldc, run, taps_down, tail, np.int64(0)))
+                        tile_k(
+                            pixels, vectors, (source, out, outer, panel, PANEL, panel_outer, target, ldc, run, taps_down, tail, np.int64(0))
+                        )
             offset += panels * taps_down * run * PANEL
 
 
@@ -130,7 +134,11 @@ def image_grad_weights(x, dy, gradient, geometry, scratch, panels, accumulate):
                 a = image + (h * g[13] * channels + r0) * ITEMSIZE
                 c = gradient + ((f // PANEL * kernel_height + h) * run + r0) * PANEL * ITEMSIZE
                 outer = g[8] * g[13] * channels
-                tile_m(rows, vectors, (a, channels * g[9], outer, columns, step, out_width * step, c, PANEL, out_width, out_height, tail, accumulate))
+                tile_m(
+                    rows,
+                    vectors,
+                    (a, channels * g[9], outer, columns, step, out_width * step, c, PANEL, out_width, out_height, tail, accumulate),
+                )
 
 
 @cfunc(KERNEL, **OPTIONS)

@@ -7,7 +7,7 @@ Edges are masks. Measured on AVX-512: 0.93-1.05 of MKL with both sides packed; B
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import F, ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, floats, pack_rows, pack_transposed, tile_m
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_m
 from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, call_at, share_end, share_start, words
 
 BLOCK_DEPTH = 256
@@ -27,7 +27,9 @@ def pack_b(b, b_step, b_column, depth, first, last, to):
             for n in range(0, width, LANES):
                 for k in range(0, depth, LANES):
                     block = b + ((j + n) * b_column + k * b_step) * ITEMSIZE
-                    pack_transposed((block, b_column, min(LANES, width - n), min(LANES, depth - k), panel + (k * PANEL + n) * ITEMSIZE, PANEL))
+                    pack_transposed(
+                        (block, b_column, min(LANES, width - n), min(LANES, depth - k), panel + (k * PANEL + n) * ITEMSIZE, PANEL)
+                    )
 
 
 @njit(**INLINE)

@@ -2,7 +2,7 @@
 
 from numba import cfunc, njit
 
-from netspec.kernels.f32 import F, ITEMSIZE, floats
+from netspec.kernels.f32 import ITEMSIZE, F, floats
 from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, doubles, share_end, share_start, words
 
 
