@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
+from netspec.base.shape import show
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load

@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 SAMPLES = 20
 DIRECTIONS = 2
 DRAWS = 12
-STEPS = (1e-2, 1e-3, 1e-4)
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 RESOLVED = 2e-7  # a larger error that rounding of the loss explains is no finding: the place is drawn again
 AGREE = 1e-7  # relative difference of two numeric estimates that counts as smooth
 
