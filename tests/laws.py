@@ -14,13 +14,14 @@ from runners import Arrays, Runner
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem, SpecError, UsageError
-from netspec.base.kinds import Contraction, Head, Pointwise, Product, Window
+from netspec.base.kinds import Contraction, Head, Normalization, Pointwise, Product, Window
 from netspec.base.layer import Array, BadSample, Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.random import bits, stream_key
 from netspec.base.shape import Shape, size
 
-ROWS = (1, 5)
+ROWS = (1, 7)
 FORMS = (False, True)
 STEP = 1e-5  # truncation and rounding of a central difference are then both near 1e-11
 
@@ -35,8 +36,12 @@ def arrays(layer: Layer, shape: Shape, seed: int = 0) -> tuple[dict[str, Array],
 
 def batch(shape: Shape, rows: int, seed: int = 1) -> tuple[Array, NDArray[np.uint32]]:
     """Input rows, and the random words that belong to them."""
-    draw = np.random.default_rng(seed)
-    return draw.normal(0, 1.5, (rows, *shape)), draw.integers(0, 2**32, (rows, *shape), dtype=np.uint32)
+    x = np.random.default_rng(seed).normal(0, 1.5, (rows, *shape))
+    words = bits(stream_key(0, 0, 0), np.arange(x.size, dtype=np.uint32))  # of the first layer in the first step, seed 0
+    if len(shape) == 1:
+        return x, words.reshape(x.shape)
+    channels, height, width = shape  # elements are numbered with the channels last
+    return x, np.ascontiguousarray(words.reshape(rows, height, width, channels).transpose(0, 3, 1, 2))
 
 
 def close(found: Any, wanted: Any, tolerance: float) -> None:
@@ -50,18 +55,18 @@ def close(found: Any, wanted: Any, tolerance: float) -> None:
 def forward_equals_reference(run: Runner, layer: Layer, shape: Shape, tolerance: float = 1e-12) -> None:
     parameters, state = arrays(layer, shape)
     for rows in ROWS:
-        x, bits = batch(shape, rows)
+        x, words = batch(shape, rows)
         for train in FORMS:
-            context = ReferenceContext(train, bits)
+            context = ReferenceContext(train, words)
             close(run.forward(layer, x, parameters, state, context), layer.reference(x, parameters, state, context), tolerance)
 
 
 def shape_rule_equals_arrays(layer: Layer, shape: Shape) -> None:
     parameters, state = arrays(layer, shape)
     for rows in ROWS:
-        x, bits = batch(shape, rows)
+        x, words = batch(shape, rows)
         for train in FORMS:
-            y = layer.reference(x, parameters, state, ReferenceContext(train, bits))
+            y = layer.reference(x, parameters, state, ReferenceContext(train, words))
             assert y.shape == (rows, *layer.output_shape(shape)), f"{y.shape} from the reference, {layer.output_shape(shape)} by the rule"
             assert y.dtype == np.float64
 
@@ -90,9 +95,9 @@ def projections_agree(value: Callable[[Array], float], at: Array, gradient: Arra
 def backward_equals_numeric(run: Runner, layer: Layer, shape: Shape, tolerance: float = 1e-6) -> None:
     parameters, state = arrays(layer, shape)
     for rows in ROWS:
-        x, bits = batch(shape, rows)
-        for train in FORMS:
-            context = ReferenceContext(train, bits)
+        x, words = batch(shape, rows)
+        for train in run.backward_forms:
+            context = ReferenceContext(train, words)
             dy = np.random.default_rng(3).normal(size=(rows, *layer.output_shape(shape)))
             dx, grads = run.backward(layer, dy, x, parameters, state, context)
             assert set(grads) == set(parameters), f"gradients of {sorted(grads)}, parameters {sorted(parameters)}"
@@ -111,6 +116,41 @@ def projected_output(
         return float(np.sum(dy * layer.reference(at if name == "x" else x, changed, state, context)))
 
     return value
+
+
+def single_equals_double(single: Runner, double: Runner, layer: Layer, shape: Shape) -> None:
+    """Outputs and gradients in float32 are those in float64 to 1e-5 times the root of the terms of a sum."""
+    parameters, state = (single_precision(named) for named in arrays(layer, shape))
+    for rows in ROWS:
+        x, words = batch(shape, rows)
+        x = x.astype(np.float32).astype(float)
+        terms = rows * size(shape) + max((size(array.shape) for array in parameters.values()), default=0)
+        context, tolerance = ReferenceContext(True, words), 1e-5 * terms**0.5
+        close(single.forward(layer, x, parameters, state, context), double.forward(layer, x, parameters, state, context), tolerance)
+        dy = np.random.default_rng(3).normal(size=(rows, *layer.output_shape(shape))).astype(np.float32).astype(float)
+        if rows == 1 and layer.state(shape):
+            continue  # without a spread in the batch the gradient is a difference of rounding errors
+        (dx, grads), (wanted, wanted_grads) = (run.backward(layer, dy, x, parameters, state, context) for run in (single, double))
+        close(dx, wanted, tolerance)
+        for name, gradient in grads.items():
+            close(gradient, wanted_grads[name], tolerance)
+
+
+def single_precision(named: Arrays) -> dict[str, Array]:
+    """Arrays of float64 that float32 holds exactly."""
+    return {name: array.astype(np.float32).astype(float) for name, array in named.items()}
+
+
+def averages_follow_the_batch(run: Any, layer: Layer, shape: Shape) -> None:
+    """A train form moves the running averages by their share towards the mean and the biased variance of the batch."""
+    assert isinstance(layer, Normalization)
+    state = arrays(layer, shape)[1]
+    for rows in ROWS:
+        x, _ = batch(shape, rows)
+        over = (0, *range(2, x.ndim))
+        moved = run.averages(layer, x, state)
+        for name, seen in (("mean", x.mean(over)), ("var", x.var(over))):
+            close(moved[name], layer.momentum * state[name] + (1 - layer.momentum) * seen, 1e-12)
 
 
 def first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: Shape) -> None:
@@ -132,18 +172,20 @@ def first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: Shape) -
 
 
 def nan_goes_through(run: Runner, layer: Layer, shape: Shape) -> None:
-    """A NaN in stays a NaN, so that the loss shows it; all random words are those of a kept element."""
+    """A NaN in stays a NaN, so that the loss shows it, wherever a 1 leaves a trace: a random layer may drop it."""
     assert isinstance(layer, Pointwise)
-    bits = np.full((1, *shape), 2**32 - 1, np.uint32)
-    y = run.forward(layer, np.full((1, *shape), np.nan), {}, {}, ReferenceContext(True, bits))
-    assert np.isnan(y).all(), "a NaN got lost"
+    ones, words = np.ones((7, *shape)), batch(shape, 7)[1]
+    traces = layer.reference(ones, {}, {}, ReferenceContext(True, words)) != 0
+    assert traces.any()
+    y = run.forward(layer, np.nan * ones, {}, {}, ReferenceContext(True, words))
+    assert np.isnan(y[traces]).all(), "a NaN got lost"
 
 
 def extremes_are_finite(run: Runner, layer: Layer) -> None:
     """Huge inputs give finite outputs and gradients, and NumPy has nothing to warn about."""
     assert isinstance(layer, Pointwise)
     x = np.array([[-1e30, -1e4, -100.0, -0.0, 0.0, 100.0, 1e4, 1e30]])
-    context = ReferenceContext(True, np.full(x.shape, 2**32 - 1, np.uint32))
+    context = ReferenceContext(True, batch(x.shape[1:], 1)[1])
     y = run.forward(layer, x, {}, {}, context)
     dx, _ = run.backward(layer, np.ones_like(x), x, {}, {}, context)
     assert np.isfinite(y).all(), "an output overflowed"

@@ -19,6 +19,9 @@ Arrays = Mapping[str, Array]
 class Runner(Protocol):
     """What a law needs: a forward and a backward pass of one layer on (N, ...) arrays, and the loss of scores with its gradient."""
 
+    backward_forms: tuple[bool, ...]
+    """Forms that have a backward pass: False the test form, True the train form."""
+
     def forward(self, layer: Layer, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext) -> Array: ...
 
     def backward(
@@ -39,6 +42,8 @@ def each(template: Callable[..., Any], **named: Any) -> Array:
 
 class Templates:
     """A Runner by the templates and the geometry that a layer declares."""
+
+    backward_forms = (False, True)
 
     def forward(self, layer: Layer, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext) -> Array:
         if isinstance(layer, Pointwise) and (context.train or not layer.identity_in_test):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,16 +12,18 @@ import numpy as np
 import onnx_runs
 import pytest
 from calls import as_kind, layer_of
+from compiled import Compiled, Forgetful, everything, graph_of, neighbours, network_of
 from runners import Runner, Templates
 
 from netspec.base.entry import Entry
-from netspec.base.kinds import Head, Pointwise, Window
+from netspec.base.kinds import Head, Normalization, Pointwise, Window
 from netspec.base.layer import BadSample, Layer, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
+from netspec.plan.network import Network
 
-RUNNERS: dict[str, Runner] = {"templates": Templates()}
+RUNNERS: dict[str, Runner] = {"templates": Templates(), "compiled": Compiled()}
 LAYERS = [*entries(Layer).values(), *(layer.head_form for layer in entries(Layer).values() if layer.head_form)]
 LOSSES = list(entries(Loss).values())
 OPTIMIZERS = list(entries(Optimizer).values())
@@ -59,6 +62,51 @@ def test_forward_equals_reference(run: Runner, layer: Layer, shape: tuple[int, .
 @over_samples
 def test_backward_equals_numeric(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
     laws.backward_equals_numeric(run, layer, shape)
+
+
+@over_samples
+def test_single_equals_double(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.single_equals_double(Compiled("float32"), Compiled(), layer, shape)
+
+
+@pytest.mark.parametrize(("layer", "shape"), samples(Normalization))
+def test_averages_follow_the_batch(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.averages_follow_the_batch(Compiled(), layer, shape)
+
+
+def fused_equals_unfused(layer: Layer, shape: tuple[int, ...], other: Layer | None = None) -> None:
+    """Between neighbours that it is fused with, a layer gives what it gives alone; `other` stands in its place in the unfused net."""
+    for normalized in (False, True):
+        fused, unfused = (
+            everything(neighbours(one, shape, normalized), shape, 7, fuse) for one, fuse in ((layer, True), (other or layer, False))
+        )
+        for name, array in fused.items():
+            laws.close(array, unfused[name], 1e-9)
+
+
+@over_samples
+def test_fused_equals_unfused(layer: Layer, shape: tuple[int, ...]) -> None:
+    fused_equals_unfused(layer, shape)
+
+
+def cost_equals_buffers(layer: Layer, shape: tuple[int, ...], declared: Layer | None = None) -> None:
+    """Shapes and bytes that the layer (or `declared`) declares are those of the buffers that its kernels use."""
+    declared = declared or layer
+    network = network_of(graph_of([layer_of("id"), layer], shape, tested=1))
+    for name, parameter in declared.parameters(shape).items():
+        array = network.store.parameters[f"n1.{name}"]
+        assert array.shape == parameter.shape
+        assert np.shares_memory(array, network.store.parameters.flat)
+    elements = sum(math.prod(parameter.shape) for parameter in declared.parameters(shape).values())
+    assert network.graph.parameter_count == elements == sum(array.size for array in network.store.parameters.values())
+    plan = network.plan(7)
+    assert plan.array("x").nbytes == plan.batch * math.prod(shape) * 8
+    assert plan.array("scores").nbytes == plan.batch * math.prod(declared.output_shape(shape)) * 8
+
+
+@pytest.mark.parametrize(("layer", "shape"), [one for one in samples() if not isinstance(one.values[0], Head)])
+def test_cost_equals_buffers(layer: Layer, shape: tuple[int, ...]) -> None:
+    cost_equals_buffers(layer, shape)
 
 
 @over_samples
@@ -140,6 +188,17 @@ def test_optimizer_laws(optimizer: Optimizer) -> None:
     laws.keeps_float32(optimizer)
 
 
+class Replacing(Compiled):
+    """It computes another layer than it is asked for."""
+
+    def __init__(self, layer: Layer, dtype: str) -> None:
+        super().__init__(dtype)
+        self.layer = layer
+
+    def network(self, layer: Layer, shape: tuple[int, ...], rows: int) -> Network:
+        return super().network(self.layer, shape, rows)
+
+
 def on_sample(law: Callable[..., None], layer: type[Layer], *more: Any, number: int = 0) -> Callable[[Runner], None]:
     sample: Sample = layer.samples[number]
 
@@ -160,6 +219,16 @@ CONTROLS: dict[str, tuple[Callable[[Runner], None], str]] = {
     "backward: scale forgotten": (on_sample(laws.backward_equals_numeric, broken.UnscaledDropout), r"numerically"),
     "backward: mean forgotten": (on_sample(laws.backward_equals_numeric, broken.MeanlessNorm), r"numerically"),
     "backward: whole share": (on_sample(laws.backward_equals_numeric, broken.GreedyAverage), r"numerically"),
+    "single: other function": (
+        lambda run: laws.single_equals_double(Replacing(broken.AbsoluteRelu(), "float32"), Compiled(), layer_of("relu"), (7,)),
+        r"off by",
+    ),
+    "averages: never moved": (lambda run: laws.averages_follow_the_batch(Forgetful(), layer_of("bn"), (7,)), r"off by"),
+    "fused: other derivative": (lambda run: fused_equals_unfused(layer_of("tanh"), (7,), broken.LinearTanh()), r"off by"),
+    "cost: a bias forgotten": (
+        lambda run: cost_equals_buffers(layer_of("affine(3)"), (5,), layer_of("affine(3, bias=false)")),
+        r"assert 18 == 15",
+    ),
     "shape rule": (on_sample(laws.shape_rule_equals_arrays, broken.TallConv), r"by the rule"),
     "onnx: attribute forgotten": (on_sample(laws.onnx_equals_reference, broken.SlopelessOnnx, onnx_runs.evaluate, number=1), r"off by"),
     "flops: adds forgotten": (on_sample(laws.flops_are_counted, broken.CheapConv), r"counted"),
