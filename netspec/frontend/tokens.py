@@ -19,7 +19,7 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 ENTRY_WORDS = frozenset(
     {"netspec", "let", "def", "use", "data", "input", "classes", "outputs", "net", "train", "defaults", "search", "seed"}
 )
-_REPEAT = re.compile(r"[x\u00d7](?=\s*[\d(])")
+_REPEAT = re.compile(r"[x\u00d7](?=\s*[0-9(])")
 
 
 @dataclass(frozen=True)
