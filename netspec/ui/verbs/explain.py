@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict
 
 from netspec.base.errors import UsageError
+from netspec.frontend.explain import codes, page
 from netspec.frontend.words import nearest
-from netspec.ui.pages import Page, pages
 from netspec.ui.screen import print_json
 
 WIDTH = 78
 
 
 def run(code: str | None, *, json: bool) -> int:
-    """Prints one page, or without a code the list of all."""
+    """Prints one page, or without a code the title of each. Raises UsageError for a code that is none."""
     if code is None:
+        titles = {known: title_of(page(known) or "") for known in codes()}
         if json:
-            print_json([{"code": page.code, "title": page.title} for page in pages().values()])
+            print_json([{"code": known, "title": title} for known, title in titles.items()])
         else:
-            print("\n".join(f"{page.code:<6} {page.title}" for page in pages().values()))
+            print("\n".join(f"{known:<6} {title}" for known, title in titles.items()))
         return 0
-    page = pages().get(code.upper())
-    if page is None:
-        near = nearest(code.upper(), pages())
+    text = page(code)
+    if text is None:
+        near = nearest(code.upper(), codes())
         hint = f"did you mean {near}? " if near else ""
         raise UsageError(f"there is no diagnostic {code}; {hint}`netspec explain` lists all")
     if json:
-        print_json(asdict(page))
+        print_json({"code": code.strip().upper(), "title": title_of(text), "text": text})
     else:
-        print(page_text(page))
+        print(as_read(text))
     return 0
 
 
-def page_text(page: Page) -> str:
-    """The page as it is read."""
-    parts = [f"{page.code}: {page.title}", textwrap.fill(page.text, WIDTH)]
-    if page.wrong:
-        parts += [f"wrong:\n{textwrap.indent(page.wrong, '    ')}", f"right:\n{textwrap.indent(page.right, '    ')}"]
-    return "\n\n".join(parts)
+def title_of(text: str) -> str:
+    """The first line, without its mark and code."""
+    return text.split("\n", 1)[0].partition(": ")[2]
+
+
+def as_read(text: str) -> str:
+    """Markdown as plain text of 78 columns: no marks, examples indented."""
+    lines: list[str] = []
+    quoted = False
+    for line in text.removeprefix("# ").rstrip().split("\n"):
+        if line.startswith("```"):
+            quoted = not quoted
+        elif quoted:
+            lines.append(f"    {line}".rstrip())
+        else:
+            lines += textwrap.wrap(line, WIDTH) or [""]
+    return "\n".join(line for at, line in enumerate(lines) if line or lines[at - 1])
