@@ -16,8 +16,8 @@ from netspec.frontend import syntax
 from netspec.frontend.build import build
 from netspec.frontend.comments import attach_comments
 from netspec.frontend.grammar import grammar
-from netspec.frontend.slips import unexpected
 from netspec.frontend.tokens import ENTRY_WORDS, tokenize
+from netspec.frontend.unexpected import unexpected
 
 KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -46,17 +47,7 @@ def text_value(text: str, label: str, scope: Scope) -> Value:
 def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
     """A Python value, or a text of the language, as a value. With `words` a text that is no value stands for itself."""
     if isinstance(value, str):
-        try:
-            found = text_value(value, label, scope)
-        except SpecError:
-            if not words:
-                raise
-            found = None
-        if found is not None and not (words and not isinstance(found.content, (str, Named))):
-            bare_word = isinstance(found.content, Named) and found.content.arguments is None
-            if not words or isinstance(found.content, str) or bare_word:
-                return found
-        return Value(value, Source(value, label), Span(0, len(value)))
+        return _words_value(value, label, scope) if words else text_value(value, label, scope)
     content: Content
     if isinstance(value, bool):
         content = value
@@ -71,6 +62,17 @@ def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
         raise fail("NS301", f"{value!r} is no value of the language", source, Span(0, len(source.text)))
     shown = Source(show(content), label)
     return Value(content, shown, Span(0, len(shown.text)))
+
+
+def _words_value(text: str, label: str, scope: Scope) -> Value:
+    """A text for a place that takes words: a string or a name of the language, else the text itself (a path, say)."""
+    plain = Value(text, Source(text, label), Span(0, len(text)))
+    try:
+        content = text_value(text, label, scope).content
+    except SpecError:
+        return plain
+    is_name = isinstance(content, Named) and content.arguments is None
+    return replace(plain, content=content) if isinstance(content, str) or is_name else plain
 
 
 def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: Report) -> Keys:

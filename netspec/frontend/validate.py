@@ -67,6 +67,7 @@ class _Validation:
     spans: dict[str, Span] = field(default_factory=dict)
     first: dict[str, syntax.Entry] = field(default_factory=dict)
     indices: dict[str, int] = field(default_factory=dict)
+    loss_place: Place | None = None
 
     def run(self) -> Program:
         self._entries_once()
