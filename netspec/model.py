@@ -28,7 +28,7 @@ from netspec.train.evaluate import evaluate
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Material, Monitor, Schedule, Training
+from netspec.train.loop import Best, Material, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -214,7 +214,7 @@ class Model:
         schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
         weights = self._weights(sample_weight, len(splits.train))
 
-        def at_epoch_end(row: dict[str, Any], best: bool) -> None:
+        def at_epoch_end(row: dict[str, Any], best: Best) -> None:
             self.epochs_done = row["epoch"]
             if record:
                 record.epoch(row, best)
@@ -227,12 +227,16 @@ class Model:
             epochs_done=self.epochs_done, monitor=monitor, on_epoch=at_epoch_end, history=self.history,
         )  # fmt: skip
         try:
-            return training.run()
+            history = training.run()
         except (Interrupted, DivergedError) as error:
             if record:
-                record.save_last()
+                record.save(training.best)
                 record.event(event="stopped", step=self.step_count, reason=str(error))
             raise
+        if record:
+            record.save(training.best)
+        training.best.restore(self.network)
+        return history
 
     def _weights(self, sample_weight: Any, rows: int) -> NDArray[Any] | None:
         if sample_weight is None:
@@ -398,19 +402,22 @@ class Model:
         """One safetensors file with parameters, running averages, normalisation, and the spec; written whole or not at all."""
         save_weights(Path(path), self.tensors(), self.metadata())
 
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """What a weights file holds."""
+    def tensors(self, best: Best | None = None) -> dict[str, NDArray[Any]]:
+        """What a weights file holds: the parameters and averages of this moment, or those of `best`; and the normalisation."""
+        params, state = self.params, self.state
+        if best is not None and best.parameters is not None and best.state is not None:
+            params, state = params.over(best.parameters), state.over(best.state)
         normalization = self.normalization.tensors() if self.normalization is not None else {}
-        return {**self.params.copy(), **self.state.copy(), **normalization}
+        return {**params.copy(), **state.copy(), **normalization}
 
-    def metadata(self) -> dict[str, Any]:
-        """What a weights file says beside its arrays: enough to build the model again."""
+    def metadata(self, epoch: int | None = None) -> dict[str, Any]:
+        """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
         graph = self.graph
         counted = "outputs" if graph.head.target == "value" else "classes"
         return {
             "format": FORMAT, "spec": self.program.resolved, "path": self.program.source.path, "input": list(graph.input.shape),
             counted: graph.classes, "dtype": self.network.dtype.name, "seed": self.network.store.seed, "step": self.step_count,
-            "epoch": self.epochs_done, "labels": list(map(_plain, self.labels)) if self.labels is not None else None,
+            "epoch": self.epochs_done if epoch is None else epoch, "labels": list(map(_plain, self.labels)) if self.labels is not None else None,
             "normalization": self.normalization.kind if self.normalization is not None else None,
         }  # fmt: skip
 

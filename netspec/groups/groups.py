@@ -47,7 +47,9 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[type, ...]) -> i
         last = place == len(kinds) - 1
         taken = 0
         while count < len(nodes) and isinstance(nodes[count].layer, kind) and (last or taken == 0):
-            if count and not (nodes[count].inputs == (nodes[count - 1].output,) and graph.consumers(nodes[count - 1].output) == [nodes[count]]):
+            if count and not (
+                nodes[count].inputs == (nodes[count - 1].output,) and graph.consumers(nodes[count - 1].output) == [nodes[count]]
+            ):
                 return count
             count, taken = count + 1, taken + 1
         if taken == 0:
@@ -81,5 +83,3 @@ def group(graph: Graph, fuse: bool = True) -> Grouping:
     grouping = Grouping(graph, tuple(groups))
     grouping.verify()
     return grouping
-
-

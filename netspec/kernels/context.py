@@ -27,7 +27,7 @@ def tasks_for(work: float, grain: float) -> int:
 
 
 ELEMENT_GRAIN = 32_768
-FLOP_GRAIN = 1_000_000
+FLOP_GRAIN = 2_000_000
 
 
 @cache

@@ -59,7 +59,8 @@ _ONE = F(1)
 
 @njit(**INLINE)
 def exp(x):
-    """e**x by 2**n (1 + r + r*r*p(r)), |r| <= ln2/2, p a degree-4 minimax fit; inputs are clamped to [-87.3, 88.7], NaN stays NaN."""
+    """e**x by 2**n (1 + r + r*r*p(r)), |r| <= ln2/2, p a degree-4 minimax fit. Infinite above 127.5 ln2 = 88.37; below -87.3 the value
+    there, 1.2e-38; NaN stays NaN."""
     inside = x if x < _HIGHEST else _HIGHEST
     inside = inside if inside > _LOWEST else _LOWEST
     shifted = inside * _LOG2E + _MAGIC  # its low mantissa bits hold n + 127

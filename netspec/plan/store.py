@@ -33,6 +33,10 @@ class Arrays(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def over(self, flat: NDArray[Any]) -> Arrays:
+        """The same names over another flat buffer."""
+        return Arrays(flat, self._places)
+
     def copy(self) -> dict[str, NDArray[Any]]:
         """Every array, apart from the buffer."""
         return {name: self[name].copy() for name in self}

@@ -19,9 +19,8 @@ from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.evaluate import evaluate
 from netspec.train.history import History
+from netspec.train.pace import Pace
 
-NATIVE_SECONDS = 0.1
-MOST_STEPS = 8192
 
 
 class Monitor(Protocol):
@@ -137,8 +136,8 @@ class Best:
             network.store.parameters.flat[:], network.store.state.flat[:] = self.parameters, self.state
 
 
-EpochHook = Callable[[dict[str, Any], bool], None]
-"""Called at an epoch's end with its row and whether it is the best so far."""
+EpochHook = Callable[[dict[str, Any], Best], None]
+"""Called at an epoch's end with its row and the best parameters so far (those of this epoch where `best.epoch` is its number)."""
 
 
 class Training:
@@ -153,15 +152,17 @@ class Training:
         self.history = history if history is not None else History()
         self.best = Best()
         self.signals = Signals()
+        self.pace = Pace(network.threads)
         self._began = time.perf_counter()
 
     def run(self) -> History:
-        """Trains; at the end the parameters are the best validation epoch's, or the last without validation.
+        """Trains; the parameters are then those of the last step, and those of the best validation epoch are in `best`.
 
         Raises DivergedError when a loss is not finite, Interrupted after SIGINT or SIGTERM; parameters are then those of the last step.
         """
         network, schedule = self.network, self.schedule
         plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
+        evaluation = network.plan(1, train=False)
         order = np.arange(len(self.material), dtype=np.int64)
         extra = {} if self.material.weights is None else {"weights": self.material.weights}
         plan.bind(x=self.material.x, y=network.labels_to_layout(self.material.y), order=order, **extra)
@@ -175,22 +176,26 @@ class Training:
         with self.signals.noted():
             for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                 mean_loss = self._epoch(plan, epoch, starts, counts)
+                evaluation.threads = self.pace.threads
                 self._finish(epoch, mean_loss)
-        self.best.restore(network)
+        plan.threads = evaluation.threads = network.threads
         if self.monitor:
             self.monitor.end()
         return self.history
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
-        store, done, total, chunk = self.network.store, 0, 0.0, 1
+        store, done, total = self.network.store, 0, 0.0
         while done < len(starts):
+            threads, chunk = self.pace.next_piece()
             some = slice(done, min(done + chunk, len(starts)))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
+            plan.threads = threads
             began = time.perf_counter()
             steps = plan.train(epoch, starts[some], counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
+            self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
             if steps < len(losses):
                 self._diverged(epoch, store.step + 1, float(losses[steps, 0]))
@@ -200,7 +205,6 @@ class Training:
                 rate = float(counts[some].sum()) / seconds
                 self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=done)
             self._stop_if_signalled(epoch)
-            chunk = int(min(MOST_STEPS, max(1, steps * NATIVE_SECONDS / seconds)))
         return total / len(starts)
 
     def _finish(self, epoch: int, mean_loss: float) -> None:
@@ -211,10 +215,11 @@ class Training:
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self._began
         self.history.epochs.append(row)
-        best = self.best.offer(self.network, epoch, figures) if figures else True
+        if figures:
+            self.best.offer(self.network, epoch, figures)
         self.epochs_done = epoch
         if self.on_epoch:
-            self.on_epoch(row, best)
+            self.on_epoch(row, self.best)
         if self.monitor:
             self.monitor.epoch(row)
         self._stop_if_signalled(epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from netspec.plan.network import Network
 from netspec.save.environment import describe_environment
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import save_weights
+from netspec.train.loop import Best
+
+
+SAVE_SECONDS = 1.0
+"""Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
 
 
 class Saved(Protocol):
@@ -22,9 +28,9 @@ class Saved(Protocol):
     @property
     def network(self) -> Network: ...
 
-    def tensors(self) -> dict[str, NDArray[Any]]: ...
+    def tensors(self, best: Best | None = None) -> dict[str, NDArray[Any]]: ...
 
-    def metadata(self) -> dict[str, Any]: ...
+    def metadata(self, epoch: int | None = None) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -33,11 +39,11 @@ class Record:
 
     folder: RunFolder
     model: Saved
+    _saved_at: float = -SAVE_SECONDS
+    _best_epoch: int = -1
 
     @classmethod
-    def create(
-        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, run_dir: Path | None, name: str
-    ) -> Record:
+    def create(cls, model: Saved, program: Program, plan: str, fingerprint: str | None, run_dir: Path | None, name: str) -> Record:
         """A new folder with spec, plan and environment in it."""
         folder = create_run_folder(name, run_dir)
         folder.write_spec(program.source.text, program.resolved)
@@ -45,20 +51,25 @@ class Record:
         folder.write_environment(describe_environment(model.network.store.seed, model.network.threads, fingerprint))
         return cls(folder, model)
 
-    def epoch(self, row: Mapping[str, Any], best: bool) -> None:
-        """The epoch's row, the last weights, and the best where they are that."""
-        self.save_last()
-        if best:
-            save_weights(self.folder.best, self.model.tensors(), self.model.metadata())
+    def epoch(self, row: Mapping[str, Any], best: Best) -> None:
+        """The epoch's row; the weights too, where the last save is long enough ago."""
         self.folder.add_epoch(row)
         self.folder.add_event({"event": "epoch", **row})
+        if time.monotonic() - self._saved_at >= SAVE_SECONDS:
+            self.save(best)
 
-    def save_last(self) -> None:
-        """Weights and optimiser state of this moment."""
-        save_weights(self.folder.last, self.model.tensors(), self.model.metadata())
-        store = self.model.network.store
+    def save(self, best: Best) -> None:
+        """The last weights with the optimiser's state, and the best ones if they are newer than those saved. Without validation the last
+        are the best."""
+        model, store = self.model, self.model.network.store
+        save_weights(self.folder.last, model.tensors(), model.metadata())
         slots = {f"{slot}.{name}": array for slot, arrays in store.slots.items() for name, array in arrays.items()}
-        save_weights(self.folder.state, slots, self.model.metadata())
+        save_weights(self.folder.state, slots, model.metadata())
+        if best.parameters is None or best.epoch != self._best_epoch:
+            chosen = best if best.parameters is not None else None
+            save_weights(self.folder.best, model.tensors(chosen), model.metadata(chosen.epoch if chosen else None))
+            self._best_epoch = best.epoch
+        self._saved_at = time.monotonic()
 
     def event(self, **event: Any) -> None:
         """A line of events.jsonl."""
