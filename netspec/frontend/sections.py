@@ -139,8 +139,13 @@ def data_section(keys: Keys, place: Value | None) -> DataSection:
     """The checked section, with the keys that its source takes."""
     section = check(DataSection, keys, "data", place)
     errors: list[Diagnostic] = []
-    if section.source is not None:
-        always = ("source", "split", "normalize")
+    always = ("source", "split", "normalize")
+    if section.source is None:
+        for key, given in keys.items():
+            if key not in always:
+                message = f"`{key}` of data says where a source is read, and there is no `source`"
+                errors.append(Diagnostic("NS306", message, given.source, given.span, help="write source = npz, for example"))
+    else:
         takes = section.source.keys
         for key, given in keys.items():
             if key not in always and key not in takes:

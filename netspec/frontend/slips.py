@@ -51,6 +51,7 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
         return Diagnostic("NS103", message, source, Span(at, at + len(word)))
     shown = f"`{letter}`" if letter.isprintable() else f"the character U+{ord(letter):04X}"
     hints = {
+        "\ufeff": "save the file as UTF-8 without a byte order mark",
         "'": 'strings stand in double quotes: "..."', "%": "a percentage is written without a space: 25%", "&": "branches are add(a | b)",
         ">": "write `->`", "<": "write `->`", "!": "a comment begins with #", ":": "write `key = value`",
     }  # fmt: skip

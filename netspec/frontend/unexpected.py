@@ -177,7 +177,8 @@ def _missing_operand(place: Place) -> Slip:
         at = before.end_pos or 0
         span = Span(at, max(at, token.start_pos or 0))
         message = f"{_what(place.expected)} is missing after `{before.value}`"
-        return Diagnostic("NS114", message, place.source, span, label=f"before `{token.value}`")
+        hint = "a chain has its name from `def`, not from `let`" if token.type == "LSQB" else None
+        return Diagnostic("NS114", message, place.source, span, label=f"before `{token.value}`", help=hint)
     if token.type == "DOT" and place.after.type == "NUMBER":
         return place.found("NS111", "a decimal begins with a digit", f"write 0.{place.after.value}")
     return None
