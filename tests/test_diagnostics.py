@@ -75,7 +75,7 @@ def test_every_message_has_a_place_and_says_something(path: Path) -> None:
         assert found.line >= 1
         assert found.end_column >= found.column >= 1
         assert found.message
-        assert not re.search(r"\b[A-Z]{3,}_?[A-Z]*\b", found.message.replace(path.name, "")), "a parser's own name"
+        assert not re.search(r"(?<!U\+)\b[A-Z]{3,}_?[A-Z]*\b", found.message.replace(path.name, "")), "a parser's own name"
         assert str(found).count("^") >= 1
         as_json = json.loads(json.dumps(found.as_json()))
         assert set(as_json) == {"code", "severity", "message", "path", "line", "column", "end_column", "notes", "help"}
