@@ -12,7 +12,7 @@ from typing import ParamSpec
 
 import typer
 
-from netspec.base.errors import NetspecError, SpecError
+from netspec.base.errors import Interrupted, NetspecError, SpecError
 
 P = ParamSpec("P")
 DEBUG = "NETSPEC_DEBUG"
@@ -49,6 +49,8 @@ def report(error: BaseException) -> int:
             return 1
         case SpecError():
             tell(str(error))
+        case Interrupted():
+            tell(f"{error}; the last weights are saved")
         case NetspecError():
             tell(f"error: {error}")
         case KeyboardInterrupt():

@@ -108,7 +108,7 @@ class Summary:
                 )
             )
         numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("parameters", "FLOPs", "memory", "group")]
-        return table([("layer", "left"), ("output", "left"), *numbers], lines, wrap="layer")
+        return table([("layer", "left"), ("output", "left"), *numbers], lines, wrap=("layer",))
 
     def footer(self) -> str:
         """Totals, and what the marks mean."""

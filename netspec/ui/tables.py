@@ -27,14 +27,24 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(file=stream, force_terminal=terminal, no_color=not has_colour(stream), highlight=False, width=width, soft_wrap=False)
 
 
-def table(columns: Sequence[tuple[str, Justify]], rows: Iterable[Sequence[str | Text]], title: str | None = None, wrap: str = "") -> Table:
-    """A table without lines; the column named `wrap` gives way where the width is short."""
+def table(
+    columns: Sequence[tuple[str, Justify]], rows: Iterable[Sequence[str | Text]], title: str | None = None, wrap: Sequence[str] = ()
+) -> Table:
+    """A table without lines; the columns named in `wrap` give way where the width is short."""
     made = Table(box=None, title=title, title_justify="left", title_style="bold", header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     for name, justify in columns:
-        made.add_column(name, justify=justify, no_wrap=name != wrap, overflow="fold")
+        made.add_column(name, justify=justify, no_wrap=name not in wrap, overflow="fold")
     for row in rows:
         made.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
     return made
+
+
+def print_table(made: Table) -> None:
+    """The table on stdout, as wide as the terminal; without colour and without spaces at line ends where there is none."""
+    if sys.stdout.isatty():
+        console().print(made)
+    else:
+        print(as_text(made, width=int(os.environ.get("COLUMNS") or WIDTH)))
 
 
 def as_text(*parts: RenderableType, width: int = WIDTH) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from rich.table import Table
 
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
 from netspec.kernels import store
+from netspec.kernels.launch import Buffer
 from netspec.model import settings_of
 from netspec.pipeline import Stages, read, stages
-from netspec.plan.network import Network
+from netspec.plan.network import Network, TrainingPlan
+from netspec.plan.plan import Layout
 from netspec.ui.given import spec_file
-from netspec.ui.screen import print_json
+from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
+from netspec.ui.tables import Justify, print_table, table
 from netspec.ui.tree import tree
 
 
@@ -33,11 +39,47 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     if json:
         print_json(as_json(made, seconds, compiled))
     else:
-        print(made.plan)
+        print_table(launch_table(made.plan.train))
+        print(f"\n{memory_in_words(made.plan)}")
         total = len({*made.plan.train.sources, *made.plan.test.sources})
         how = f"{compiled} of {total} kernels compiled" if compiled else f"all {total} kernels were in the cache"
         print(f"{how}; {seconds:.2f} s")
     return 0
+
+
+def launch_table(layout: Layout) -> Table:
+    """Each launch of a training step: its layers, the buffers that it reads and writes with their shapes, FLOPs and bytes."""
+
+    def shapes(buffers: Sequence[Buffer]) -> str:
+        return ", ".join(_shape(buffer, layout.batch) for buffer in buffers if not buffer.name.startswith("work"))
+
+    rows = []
+    for number, launch in enumerate(layout.lowered.launches):
+        name = f"{launch.label}\n  {' '.join(launch.layers)}" if launch.layers else launch.label
+        work = short_count(launch.flops) if launch.flops else ""
+        ends = f"{shapes(launch.reads)}\n-> {shapes(launch.writes)}"
+        rows.append((str(number), name, str(launch.tasks), work, bytes_in_words(launch.bytes), ends))
+    numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("tasks", "FLOPs", "bytes")]
+    title = f"a training step of at most {layout.batch} rows"
+    return table([("", "right"), ("launch", "left"), *numbers, ("buffers", "left")], rows, title, wrap=("launch", "buffers"))
+
+
+def _shape(buffer: Buffer, batch: int) -> str:
+    """`v2 65x128`: a batch's rows by the elements of one; of what outlasts a step the name alone."""
+    if buffer.kind not in ("value", "result"):
+        return buffer.name
+    rows = f"{batch}x{buffer.count // batch}" if buffer.count % batch == 0 else f"{buffer.count:,}"
+    return f"{buffer.name} {rows}"
+
+
+def memory_in_words(plan: TrainingPlan) -> str:
+    """What training allocates, and for what."""
+    parts = {
+        "a step": plan.train.own_bytes, "evaluation": plan.test.own_bytes, "parameters, gradients, optimiser": plan.store_bytes,
+        "best parameters": plan.best_bytes,
+    }  # fmt: skip
+    lines = [f"{flops_in_words(plan.flops)} a step; peak memory {bytes_in_words(plan.peak_bytes)}, of which"]
+    return "\n".join([*lines, *(f"  {bytes_in_words(count):>8}  {name}" for name, count in parts.items())])
 
 
 def stage_text(file: Path, overrides: Overrides, emit: str) -> str:

@@ -11,7 +11,7 @@ from netspec.pipeline import read, stages
 from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
 from netspec.ui.summary import summarize
-from netspec.ui.tables import console
+from netspec.ui.tables import print_table
 
 
 def run(file: Path, overrides: Overrides, *, json: bool) -> int:
@@ -22,6 +22,6 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
     if json:
         print_json(summary.as_json())
     else:
-        console().print(summary.table())
+        print_table(summary.table())
         print(f"\n{summary.footer()}")
     return 0

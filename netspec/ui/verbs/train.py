@@ -33,7 +33,7 @@ def run(
     if json:
         print_json(as_json(done), one_line=True)
     else:
-        print(done.path if quiet else in_words(done))
+        print(done.path if quiet else in_words(done, overfit))
     return 0
 
 
@@ -83,14 +83,15 @@ def as_json(done: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def in_words(done: Run) -> str:
+def in_words(done: Run, overfit: int | None) -> str:
     """The results as a table of two columns."""
+    measured = done.split if overfit is None else "same rows"
     best, last = best_row(done.history), done.history.epochs[-1]
     lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
     kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
     if best["val_loss"] is not None and done.split != "validation":
         lines.append(("validation", figures(kept)))
-    lines.append((done.split, figures(done.metrics)))
+    lines.append((measured, figures(done.metrics)))
     lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
     return _lines(*lines)
 
