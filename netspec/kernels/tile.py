@@ -289,8 +289,9 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
 
 def make_pack_rows(simd: Simd, itemsize: int) -> Any:
     """The intrinsic `pack_rows((source, ld, rows, width, target, target_ld))`: target[r, :] = source[r, :width], zero filled to
-    target_ld, which is one or two vectors."""
+    target_ld, which is one vector or as many as a panel or a strip has."""
     v = Vectors(simd, itemsize)
+    most = max(simd.vectors, -(-simd.rows // v.lanes))
 
     def build(module: ir.Module) -> ir.Function:
         name = f"pack_rows_{v.suffix}"
@@ -300,12 +301,12 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         source, ld, rows, width, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer)
-        masks = [v.first_lanes(b, width), v.first_lanes(b, b.sub(width, I64(v.lanes)))]
-        blocks = [function.append_basic_block(name) for name in ("one", "two")]
-        end = function.append_basic_block("end")
-        entry = b.block
-        b.cbranch(b.icmp_signed(">", target_ld, I64(v.lanes)), blocks[1], blocks[0])
-        for block, vectors in zip(blocks, (1, 2), strict=True):
+        masks = [v.first_lanes(b, b.sub(width, I64(n * v.lanes))) for n in range(most)]
+        entry, end = b.block, function.append_basic_block("end")
+        switch = b.switch(target_ld, end)
+        for vectors in range(1, most + 1):
+            block = function.append_basic_block(f"vectors_{vectors}")
+            switch.add_case(I64(vectors * v.lanes), block)
             b.position_at_end(block)
             r = b.phi(I64)
             read, write = b.gep(start, [b.mul(r, ld)]), b.gep(to, [b.mul(r, target_ld)])
