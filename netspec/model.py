@@ -23,7 +23,7 @@ from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
 from netspec.plan.store import Arrays
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
-from netspec.train.data import Splits, check_x, prepare, prepare_arrays
+from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
@@ -212,7 +212,7 @@ class Model:
         """The loop on prepared splits. An interrupted or diverged run leaves its last parameters in `record`."""
         train = self.program.train
         schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
-        weights = self._weights(sample_weight, len(splits.train))
+        weights = self._weights(sample_weight, len(splits.train.rows))
 
         def at_epoch_end(row: dict[str, Any], best: Best) -> None:
             self.epochs_done = row["epoch"]
@@ -221,10 +221,10 @@ class Model:
             for callback in callbacks:
                 callback(self, row)
 
+        material = self._material(splits.train, weights)
         training = Training(
-            self.network, schedule, self._material(splits.train.x, splits.train.y, weights),
-            self._material(splits.validation.x, splits.validation.y) if splits.validation is not None else None,
-            epochs_done=self.epochs_done, monitor=monitor, on_epoch=at_epoch_end, history=self.history,
+            self.network, schedule, material, self._held_out(splits, material), epochs_done=self.epochs_done, monitor=monitor,
+            on_epoch=at_epoch_end, history=self.history,
         )  # fmt: skip
         try:
             history = training.run()
@@ -246,8 +246,19 @@ class Model:
             raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
         return weights
 
-    def _material(self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None = None) -> Material:
-        return Material(self.network.to_layout(as_input(x, self.normalization, self.network.dtype)), y, weights)
+    def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
+        x = as_input(part.rows.x, self.normalization, self.network.dtype)
+        index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
+        return Material(x, part.rows.y, index, weights)
+
+    def _held_out(self, splits: Splits, train: Material) -> Material | None:
+        """The validation rows; where they are rows of the training arrays those arrays serve for both."""
+        part = splits.validation
+        if part is None:
+            return None
+        if part.rows is splits.train.rows and part.index is not None:
+            return Material(train.x, train.y, part.index)
+        return self._material(part)
 
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
@@ -268,7 +279,7 @@ class Model:
         ones = np.array([len(x)], np.int64)
         scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
         # a negative epoch: the rows stay in their order
-        if not plan.train(-1, np.zeros(1, np.int64), ones, scalars, losses):
+        if not plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses):
             raise DivergedError(f"the loss of these rows is {losses[0, 0]}; no update was made")
         return float(losses[0, 0])
 
@@ -318,12 +329,12 @@ class Model:
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:  # noqa: N803
         """`{"loss", "accuracy"}`, or for values `{"loss", "r2", "mae", "rmse"}`, on raw rows: test form, without l2."""
         x = self._inputs(X)
-        return self.evaluate_rows(Rows(x, self._encoded(y, len(x))))
+        return self.evaluate_rows(Part(Rows(x, self._encoded(y, len(x)))))
 
-    def evaluate_rows(self, rows: Rows) -> dict[str, float]:
+    def evaluate_rows(self, part: Part) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
-        material = self._material(rows.x, rows.y)
-        return evaluate(self.network, material.x, material.y)
+        material = self._material(part)
+        return evaluate(self.network, material.x, material.y, material.index)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory."""
@@ -342,7 +353,7 @@ class Model:
         network, rows = self.network, self._inputs(x)
         step = 16 * chunk_rows(network.graph, network.settings)
         pieces = [rows[start : start + step] for start in range(0, len(rows), step)] or [rows]
-        scores = [network.test_scores(network.to_layout(as_input(piece, self.normalization, network.dtype)))[0] for piece in pieces]
+        scores = [network.test_scores(as_input(piece, self.normalization, network.dtype))[0] for piece in pieces]
         return scores[0] if len(scores) == 1 else np.concatenate(scores)
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
@@ -374,13 +385,8 @@ class Model:
         return check_x(x, self.graph.input.shape)
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
-        """Rows as they are, in the plan's layout."""
-        network = self.network
-        rows = as_input(self._inputs(x), None, dtype or network.dtype)
-        if dtype is None:
-            return network.to_layout(rows)
-        laid = rows.reshape(len(rows), -1) if network.flat_input else rows.transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(laid, dtype)
+        """Rows as they are, as the network takes them."""
+        return as_input(self._inputs(x), None, dtype or self.network.dtype)
 
     def _encoded(self, y: Any, rows: int) -> NDArray[Any]:
         graph = self.graph
@@ -412,14 +418,21 @@ class Model:
 
     def metadata(self, epoch: int | None = None) -> dict[str, Any]:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
-        graph = self.graph
+        graph, normalization = self.graph, self.normalization
         counted = "outputs" if graph.head.target == "value" else "classes"
         return {
-            "format": FORMAT, "spec": self.program.resolved, "path": self.program.source.path, "input": list(graph.input.shape),
-            counted: graph.classes, "dtype": self.network.dtype.name, "seed": self.network.store.seed, "step": self.step_count,
-            "epoch": self.epochs_done if epoch is None else epoch, "labels": list(map(_plain, self.labels)) if self.labels is not None else None,
-            "normalization": self.normalization.kind if self.normalization is not None else None,
-        }  # fmt: skip
+            "format": FORMAT,
+            "spec": self.program.resolved,
+            "path": self.program.source.path,
+            "input": list(graph.input.shape),
+            counted: graph.classes,
+            "dtype": self.network.dtype.name,
+            "seed": self.network.store.seed,
+            "step": self.step_count,
+            "epoch": self.epochs_done if epoch is None else epoch,
+            "labels": [_plain(label) for label in self.labels] if self.labels is not None else None,
+            "normalization": normalization.kind if normalization is not None else None,
+        }
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes; returns the names of the spec that got none.

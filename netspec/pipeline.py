@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netspec.base.dataset import Rows
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
@@ -20,7 +19,7 @@ from netspec.model import Model, settings_of
 from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights
-from netspec.train.data import Splits
+from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor
 from netspec.train.record import Record
@@ -119,10 +118,10 @@ def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
     return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets})
 
 
-def held_out(splits: Splits) -> tuple[str, Rows]:
+def held_out(splits: Splits) -> tuple[str, Part]:
     """The rows that a run is measured on: test, else validation, else train."""
     for name in ("test", "validation"):
-        rows: Rows | None = getattr(splits, name)
+        rows: Part | None = getattr(splits, name)
         if rows is not None:
             return name, rows
     return "train", splits.train
@@ -130,5 +129,5 @@ def held_out(splits: Splits) -> tuple[str, Rows]:
 
 def only(splits: Splits, rows: int) -> Splits:
     """The first training rows, to train on and to measure on."""
-    few = Rows(splits.train.x[:rows], splits.train.y[:rows])
+    few = splits.train.first(rows)
     return replace(splits, train=few, validation=few, test=None)

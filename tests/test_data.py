@@ -18,8 +18,9 @@ from netspec.base.errors import DataError, LimitError, Problem
 from netspec.catalog.paths import data_folders, resolve_path
 from netspec.catalog.registry import entries
 from netspec.frontend.program import DataSection
+from netspec.graph.counts import check_facts
 from netspec.train import normalize
-from netspec.train.data import check_facts, check_rows, check_x, facts_of, fingerprint, prepare, prepare_arrays
+from netspec.train.data import check_rows, check_x, facts_of, fingerprint, prepare, prepare_arrays
 from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
 from netspec.train.normalize import Normalization, as_input, fit_normalization
 from netspec.train.split import part_sizes, split_rows
@@ -62,7 +63,7 @@ def test_facts_are_what_reading_gives(name):
 
 def test_the_three_sets_are_there():
     assert {"breast_cancer", "diabetes", "digits"} <= set(BUILTIN)
-    assert read("breast_cancer").labels == ("malignant", "benign")
+    assert set(read("breast_cancer").rows.y.tolist()) == {0, 1}
     assert read("digits").rows.x.max() == 16
 
 
@@ -391,7 +392,7 @@ def test_contradicting_class_counts_are_problems():
     for call in (
         lambda: learn_labels(np.array(["a", "b"]), "class", 3),
         lambda: encode_labels(np.eye(3), "class", 4, None),
-        lambda: prepare(read("breast_cancer"), DataSection(), "class", 0, classes=3),
+        lambda: prepare(Dataset(read("breast_cancer").rows, labels=("malignant", "benign")), DataSection(), "class", 0, classes=3),
     ):
         with pytest.raises(Problem) as caught:
             call()

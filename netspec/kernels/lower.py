@@ -69,7 +69,16 @@ def _gather(context: Context, weighted: bool) -> None:
             f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target]
         )
 
-    rows("data.x", size(context.graph.input.shape), context.value(context.graph.input))
+    shape = context.graph.input.shape
+    x = context.value(context.graph.input)
+    if context.input_is_flat or len(shape) != 3 or shape[0] == 1 or size(shape[1:]) == 1:
+        rows("data.x", size(shape), x)
+    else:
+        data = context.buffer("data.x", 1, kind="data")
+        tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
+        images = context.library("convolve", "gather_images")
+        words = (At(order), At(data), shape[0], size(shape[1:]), At(x))
+        context.launch("gather x", "gather", images, words, tasks, reads=[data], writes=[x])
     if "y" not in context.named:
         return
     labels = context.named["y"]

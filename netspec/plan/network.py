@@ -125,7 +125,8 @@ def check_memory(plan: TrainingPlan) -> None:
 
 
 class Network:
-    """Parameters, state and plans of one graph. All calls take rows in the plan's layout; `to_layout` makes it."""
+    """Parameters, state and plans of one graph. All calls take rows in the interface's layout, contiguous, in
+    the network's dtype, and labels as `labels_to_layout` makes them; the kernels gather from them directly."""
 
     def __init__(self, graph: Graph, settings: Settings) -> None:
         self.graph, self.settings = graph, settings
@@ -189,11 +190,6 @@ class Network:
     def flat_input(self) -> bool:
         return self.training.train.lowered.input_is_flat or len(self.graph.input.shape) == 1
 
-    def to_layout(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Rows (N, ...) of the input's shape as the plan reads them: vectors in C order, or images channels last; contiguous."""
-        rows = x.reshape(len(x), -1) if self.flat_input else channels_last(x)
-        return np.ascontiguousarray(rows, self.dtype)
-
     def labels_to_layout(self, y: NDArray[Any]) -> NDArray[Any]:
         """Encoded labels as the loss reads them."""
         if self.graph.loss.target == "class":
@@ -209,14 +205,16 @@ class Network:
         for start in range(0, count, step):
             yield start, min(step, count - start)
 
-    def test_scores(self, x: NDArray[Any], y: NDArray[Any] | None = None) -> tuple[NDArray[Any], float]:
-        """Scores (N, ...) in interface layout by the test form, and the sum of the rows' losses where labels are given. x in layout."""
+    def test_scores(
+        self, x: NDArray[Any], y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[Any], float]:
+        """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
         plan = self.plan(1, train=False)
-        order = np.arange(len(x), dtype=np.int64)
+        order = np.arange(len(x), dtype=np.int64) if index is None else index
         plan.bind(x=x, order=order, y=y if y is not None else self._no_labels(len(x)))
         shape = self.graph.output.shape
-        scores, total = np.empty((len(x), *shape), self.dtype), 0.0
-        for start, rows in self.chunks(len(x)):
+        scores, total = np.empty((len(order), *shape), self.dtype), 0.0
+        for start, rows in self.chunks(len(order)):
             plan.run(rows, start, "gather", "forward", *(("loss",) if y is not None else ()))
             scores[start : start + rows] = from_layout(plan.array("scores"), rows, shape)
             if y is not None:
@@ -229,7 +227,7 @@ class Network:
         return np.zeros((rows, size(self.graph.output.shape)), self.dtype)
 
     def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:
-        """The output of a layer (None: the scores) for rows in layout, in interface layout. The train form takes all rows as one batch."""
+        """The output of a layer (None: the scores). The train form takes all rows as one batch."""
         rows = len(x) if train else min(len(x), chunk_rows(self.graph, self.settings))
         plan = self.plan(rows, train=train, until=node, input_gradient=train and node is None)
         plan.bind(x=x, order=np.arange(len(x), dtype=np.int64), y=self._no_labels(len(x)))

@@ -200,16 +200,20 @@ class Plan:
             native(self.table, *self._sections[section], self.threads)
 
     def train(
-        self, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64], losses: NDArray[np.float64]
-    ) -> int:
-        """Training steps on the bound data, natively; returns how many were done (less than asked: a loss was not finite)."""
+        self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
+        losses: NDArray[np.float64],
+    ) -> int:  # fmt: skip
+        """Training steps on the bound data, natively; returns how many were done (less than asked: a loss was not finite).
+
+        The bound order becomes a shuffle of `rows` whenever a start is 0, unless the epoch is negative.
+        """
         _enter_threads(self.threads)
         update = self._sections["update"][0] or len(self.table)
         loss_at = int(self.array("loss").ctypes.data)
         seed = np.int64(self.store.seed)
         order = self._bound["order"]
-        bits = scalars.view(np.int64)
         steps = driver().train(
-            self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, starts, counts, bits, losses, self.threads
-        )
+            self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
+            scalars.view(np.int64), losses, self.threads,
+        )  # fmt: skip
         return int(steps)

@@ -22,6 +22,31 @@ from netspec.train.split import part_sizes, split_rows
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows of arrays that hold more: nothing is copied. `index` lists them; None means all, in their order."""
+
+    rows: Rows
+    index: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.index is None else len(self.index)
+
+    @property
+    def x(self) -> NDArray[Any]:
+        """The part's inputs: a copy, where it is not all rows."""
+        return self.rows.x if self.index is None else self.rows.x[self.index]
+
+    @property
+    def y(self) -> NDArray[Any]:
+        return self.rows.y if self.index is None else self.rows.y[self.index]
+
+    def first(self, count: int) -> Part:
+        """Its first rows."""
+        index = np.arange(len(self.rows), dtype=np.int64) if self.index is None else self.index
+        return Part(self.rows, index[:count])
+
+
+@dataclass(frozen=True)
 class Splits:
     """Rows ready for training: inputs raw (`normalization` is to be applied, by `as_input`), labels encoded (`encode_labels`).
 
@@ -29,9 +54,9 @@ class Splits:
     `fingerprint` is a SHA-256, in hexadecimal, of all the data as read.
     """
 
-    train: Rows
-    validation: Rows | None
-    test: Rows | None
+    train: Part
+    validation: Part | None
+    test: Part | None
     labels: Words | None
     normalization: Normalization | None
     fingerprint: str
@@ -66,7 +91,7 @@ def prepare(
     return Splits(
         train=parts[0],
         validation=parts[1] if len(parts) > 1 else None,
-        test=test or (parts[2] if len(parts) > 2 else None),
+        test=Part(test) if test else (parts[2] if len(parts) > 2 else None),
         labels=labels,
         normalization=fit_normalization(parts[0].x, section.normalize),
         fingerprint=fingerprint(dataset),
@@ -95,16 +120,16 @@ def prepare_arrays(
     labels = labels if labels is not None else learn_labels(array, target, classes, "y")
     classes = classes if classes is not None else count_classes(array, labels, target, "y")
     rows = check_rows(x, array, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape)
-    train, held = rows, None
+    train, held = Part(rows), None
     if isinstance(validation, (int, float)) and not isinstance(validation, bool):
         train, held = _hold_out(rows, float(validation), seed, target)
     elif validation is not None:
         xv, yv = _pair(validation)
-        held = check_rows(
-            xv, yv, target, classes=classes, labels=labels, score_shape=score_shape, shape=rows.x.shape[1:], name="validation"
-        )
+        shape = rows.x.shape[1:]
+        given = check_rows(xv, yv, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape, name="validation")
+        held = Part(given)
     require_two_classes(train.y, target, labels)
-    mark = fingerprint(Dataset(rows, test=held))
+    mark = fingerprint(Dataset(rows, test=held.rows if held is not None and held.rows is not rows else None))
     return Splits(train, held, None, labels, fit_normalization(train.x, normalize), mark, classes)
 
 
@@ -178,13 +203,13 @@ def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: in
     return dataset.labels
 
 
-def _divide(rows: Rows, sizes: Sequence[int], seed: int, target: Target) -> list[Rows]:
+def _divide(rows: Rows, sizes: Sequence[int], seed: int, target: Target) -> list[Part]:
     single = rows.y.ndim == 1 or (target == "binary" and rows.y.shape[1:] == (1,))
     strata = rows.y.reshape(-1).astype(np.int64) if target != "value" and single else None
-    return [Rows(rows.x[part], rows.y[part]) for part in split_rows(len(rows), sizes, seed, strata)]
+    return [Part(rows, index) for index in split_rows(len(rows), sizes, seed, strata)]
 
 
-def _hold_out(rows: Rows, fraction: float, seed: int, target: Target) -> tuple[Rows, Rows]:
+def _hold_out(rows: Rows, fraction: float, seed: int, target: Target) -> tuple[Part, Part]:
     if not 0 < fraction < 1:
         raise DataError(f"validation = {fraction:g}: a fraction of the rows lies between 0 and 1")
     train, held = _divide(rows, part_sizes((1 - fraction, fraction), len(rows), "x"), seed, target)

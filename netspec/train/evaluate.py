@@ -34,11 +34,15 @@ def regression_figures(predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, fl
     }
 
 
-def evaluate(network: Network, x: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
-    """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values. x in the plan's layout, y encoded (N, ...)."""
+def evaluate(network: Network, x: NDArray[Any], y: NDArray[Any], index: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values, over the rows that `index` lists (None: all).
+
+    x as the network takes it, y encoded (N, ...).
+    """
     graph = network.graph
-    scores, total = network.test_scores(x, network.labels_to_layout(y))
+    scores, total = network.test_scores(x, network.labels_to_layout(y), index)
     factor = size(graph.output.shape) if graph.loss.per_element else 1
-    figures = {"loss": total / max(len(x), 1) / factor}
-    share = accuracy(graph.head, scores, y)
-    return {**figures, "accuracy": share} if share is not None else {**figures, **regression_figures(scores, y)}
+    wanted = y if index is None else y[index]
+    figures = {"loss": total / max(len(wanted), 1) / factor}
+    share = accuracy(graph.head, scores, wanted)
+    return {**figures, "accuracy": share} if share is not None else {**figures, **regression_figures(scores, wanted)}

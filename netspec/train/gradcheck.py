@@ -60,7 +60,7 @@ def _estimate(loss: Callable[[float], float], largest: float) -> tuple[float, fl
 
 
 class Gradcheck:
-    """The check of one network on one batch; x in the plan's layout, y as the loss reads it."""
+    """The check of one network on one batch; x as the network takes it, y as the loss reads it."""
 
     def __init__(self, network: Network, x: Vector, y: NDArray[np.float64], seed: int = 0) -> None:
         self.network, self.x, self.y = network, x.copy(), y
@@ -76,7 +76,7 @@ class Gradcheck:
         network.store.update_state(False)
         _, plan = network.loss(self.x, self.y, input_gradient=True)
         analytic = {name: array.reshape(-1).copy() for name, array in network.store.gradients.items()}
-        analytic["x"] = plan.array("dx")[: self.x.size].copy()
+        analytic["x"] = network.input_gradient(plan, len(self.x)).reshape(-1)
         arrays = {name: network.store.parameters[name].reshape(-1) for name in analytic if name != "x"}
         arrays["x"] = self.x.reshape(-1)
         largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in analytic.values()), default=0.0)

@@ -22,7 +22,6 @@ from netspec.train.history import History
 from netspec.train.pace import Pace
 
 
-
 class Monitor(Protocol):
     """Hears how training goes on. All calls come from the training thread."""
 
@@ -39,14 +38,15 @@ class Monitor(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """Rows in the plan's layout with encoded labels; weights by row where there are any."""
+    """The rows that `index` lists, of arrays that may hold more: x as the network takes it, y encoded, weights by row of x or None."""
 
     x: NDArray[Any]
     y: NDArray[Any]
+    index: NDArray[np.int64]
     weights: NDArray[Any] | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.index)
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class Training:
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
             plan.threads = threads
             began = time.perf_counter()
-            steps = plan.train(epoch, starts[some], counts[some], scalars, losses)
+            steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
             self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
@@ -211,7 +211,8 @@ class Training:
         """The epoch's figures, its row, the best parameters."""
         row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self.schedule.lr(epoch), "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
-        figures = evaluate(self.network, self.validation.x, self.validation.y) if self.validation is not None else {}
+        held = self.validation
+        figures = evaluate(self.network, held.x, held.y, held.index) if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self._began
         self.history.epochs.append(row)
@@ -229,10 +230,11 @@ class Training:
         count = min(self.schedule.monitor_rows, len(self.material))
         if count == 0 or self.network.graph.head.target == "value":
             return None
-        rows = slice(None)
-        if count < len(self.material):
-            rows = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1]).choice(len(self.material), count, replace=False)  # type: ignore[assignment]
-        return evaluate(self.network, np.ascontiguousarray(self.material.x[rows]), self.material.y[rows]).get("accuracy")
+        material, rows = self.material, self.material.index
+        if count < len(material):
+            generator = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1])
+            rows = np.sort(generator.choice(rows, count, replace=False))
+        return evaluate(self.network, material.x, material.y, rows).get("accuracy")
 
     def _diverged(self, epoch: int, step: int, loss: float) -> None:
         if self.monitor:

@@ -17,7 +17,6 @@ from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import save_weights
 from netspec.train.loop import Best
 
-
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
 

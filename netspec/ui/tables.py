@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal, TextIO
@@ -23,7 +23,7 @@ def console(stream: TextIO | None = None) -> Console:
     """A console that has colour only on a terminal, and 80 columns where there is none."""
     stream = stream or sys.stdout
     terminal = stream.isatty()
-    width = None if terminal else int(os.environ.get("COLUMNS") or WIDTH)
+    width = None if terminal else shutil.get_terminal_size((WIDTH, 24)).columns
     return Console(file=stream, force_terminal=terminal, no_color=not has_colour(stream), highlight=False, width=width, soft_wrap=False)
 
 
@@ -44,7 +44,7 @@ def print_table(made: Table) -> None:
     if sys.stdout.isatty():
         console().print(made)
     else:
-        print(as_text(made, width=int(os.environ.get("COLUMNS") or WIDTH)))
+        print(as_text(made, width=shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def as_text(*parts: RenderableType, width: int = WIDTH) -> str:

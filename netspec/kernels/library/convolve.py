@@ -12,7 +12,7 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_k, tile_m
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, share_end, share_start, words
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, share_end, share_start, words
 
 WORD = types.int64
 GEOMETRY_WORDS = 17
@@ -213,6 +213,16 @@ def transposed(x, y, rows, columns):
     for i in range(whole, rows):
         for j in range(columns):
             target[j * rows + i] = source[i * columns + j]
+
+
+@cfunc(KERNEL, **OPTIONS)
+def gather_images(p, task, tasks):
+    """Words: control, order, data (channels first), channels, pixels, batch (channels last): batch row r is data row order[start + r]."""
+    control = words(p[0], 8)
+    rows, size = control[ROWS], p[3] * p[4] * ITEMSIZE
+    order = words(p[1] + control[START] * 8, rows)
+    for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
+        transposed(p[2] + order[r] * size, p[5] + r * size, p[3], p[4])
 
 
 @cfunc(KERNEL, **OPTIONS)

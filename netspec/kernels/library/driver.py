@@ -40,26 +40,26 @@ def run(table, first, last, threads):
 
 
 @njit(**INLINE)
-def shuffle(order, seed, epoch):
-    """order becomes a permutation of 0..n-1 that depends on (seed, epoch) alone: Durstenfeld's form of the Fisher-Yates shuffle, with
+def shuffle(order, rows, seed, epoch):
+    """order becomes a permutation of rows that depends on (rows, seed, epoch) alone: Durstenfeld's form of the Fisher-Yates shuffle, with
     the multiply-shift reduction of a 32-bit word (Lemire, Fast random integer generation in an interval, 2019; bias below n / 2**32)."""
     key = stream_key(seed, -1, epoch)
     for i in range(order.size):
-        order[i] = i
+        order[i] = rows[i]
     for i in range(order.size - 1, 0, -1):
         j = np.int64((np.uint64(random_bits(key, i)) * np.uint64(i + 1)) >> np.uint64(32))
         order[i], order[j] = order[j], order[i]
 
 
 @njit(nogil=True, **OPTIONS)
-def train(table, before_update, control, loss_at, seed, epoch, order, starts, counts, scalars, losses, threads):
+def train(table, before_update, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
     """As many steps as `starts` has. Step s takes `counts[s]` rows from `order[starts[s]]` on, and the scalars[s] of the optimiser (bits
-    of float64). At the start of an epoch the order is shuffled, unless the epoch is negative. A loss that is not finite stops
-    before its update. Returns the number of steps done; losses[s] = (total, data part)."""
+    of float64). At the start of an epoch the order becomes a shuffle of `rows`, unless the epoch is negative. A loss that is not finite
+    stops before its update. Returns the number of steps done; losses[s] = (total, data part)."""
     loss = doubles(loss_at, 2)
     for s in range(starts.size):
         if starts[s] == 0 and epoch >= 0:
-            shuffle(order, seed, epoch)
+            shuffle(order, rows, seed, epoch)
         control[ROWS] = counts[s]
         control[START] = starts[s]
         for k in range(scalars.shape[1]):

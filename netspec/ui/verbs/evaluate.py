@@ -11,6 +11,7 @@ from netspec.base.errors import DataError, UsageError
 from netspec.catalog.arrays import as_rows, load_npz
 from netspec.model import Model, restore_file
 from netspec.save.run_folder import RunFolder, find
+from netspec.train.data import Part
 from netspec.ui.guard import tell
 from netspec.ui.screen import print_json
 from netspec.ui.verbs.train import figures
@@ -23,15 +24,15 @@ def run(run: Path, *, split: str | None, data: Path | None, last: bool, allow: S
     found = find(run, last)
     model = restore_file(found.weights)
     if data is not None:
-        name, rows = "data", read_rows(model, data)
-        metrics = model.evaluate(rows.x, rows.y)
+        name, given = "data", read_rows(model, data)
+        count, metrics = len(given), model.evaluate(given.x, given.y)
     else:
-        name, rows = own_rows(model, found.folder, split, allow)
-        metrics = model.evaluate_rows(rows)
+        name, part = own_rows(model, found.folder, split, allow)
+        count, metrics = len(part), model.evaluate_rows(part)
     if json:
-        print_json({"split": name, "rows": len(rows), **metrics})
+        print_json({"split": name, "rows": count, **metrics})
     else:
-        print(f"{name}: {len(rows):,} rows\n{figures(metrics)}")
+        print(f"{name}: {count:,} rows\n{figures(metrics)}")
     return 0
 
 
@@ -45,7 +46,7 @@ def read_rows(model: Model, path: Path) -> Rows:
     return as_rows(x, y, f"{path}: array {names[0]}", f"{path}: array {names[1]}")
 
 
-def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Rows]:
+def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Part]:
     """(name, rows) of a split of the data that the net was trained on."""
     learnt = model.labels, model.normalization
     splits = model.splits_of_data(allow)
@@ -54,7 +55,7 @@ def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: S
         tell("warning: the data is not the same as when this net was trained")
     names = [split] if split is not None else ["test", "validation"]
     for name in names:
-        rows: Rows | None = getattr(splits, name)
+        rows: Part | None = getattr(splits, name)
         if rows is not None:
             return name, rows
     raise UsageError(f"the run has no {' and no '.join(names)} part; its rows are --split train")

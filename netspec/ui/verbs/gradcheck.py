@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
 from netspec.frontend.program import Overrides
+from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.model import Model
 from netspec.pipeline import read
@@ -39,7 +40,10 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
 
 
 def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Rows, labels, and where they come from: the first training rows, or drawn ones where the data is absent."""
+    """Rows, labels, and where they come from: the first training rows, or drawn ones where the data is absent.
+
+    Raises SpecError where then nothing gives the shape.
+    """
     section = model.program.data
     if section is not None and section.source is not None:
         try:
@@ -51,7 +55,7 @@ def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
             x += NOISE * np.random.default_rng([model.program.seed, 3]).standard_normal(x.shape)
             model.labels = None  # the labels of the splits are encoded already
             return x, rows.y[:ROWS], f"the first {len(x)} training rows with a little noise"
-    return *synthetic(model.graph, model.program.seed), f"{ROWS} drawn rows"
+    return *synthetic(to_graph(model.program), model.program.seed), f"{ROWS} drawn rows"
 
 
 def synthetic(graph: Graph, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
