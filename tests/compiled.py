@@ -49,6 +49,11 @@ def network_of(graph: Graph, dtype: str = "float64", batch: int = 7, fuse: bool 
     return network
 
 
+def rows_of(network: Network, x: Array) -> NDArray[Any]:
+    """Rows as a network takes them."""
+    return np.ascontiguousarray(x, network.dtype)
+
+
 class Compiled:
     """A Runner by kernels. It has no backward pass of the test form."""
 
@@ -72,14 +77,14 @@ class Compiled:
 
     def forward(self, layer: Layer, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext) -> Array:
         network = self._set(layer, x, parameters, state)
-        return network.values(network.to_layout(x), None, context.train)
+        return network.values(rows_of(network, x), None, context.train)
 
     def backward(
         self, layer: Layer, dy: Array, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext
     ) -> tuple[Array, dict[str, Array]]:
         assert context.train
         network = self._set(layer, x, parameters, state)
-        network.values(network.to_layout(x), None, True)
+        network.values(rows_of(network, x), None, True)
         dx = network.backward(dy.astype(self.dtype))
         return dx, {name.removeprefix("n1."): gradient for name, gradient in network.store.gradients.copy().items()}
 
@@ -87,12 +92,12 @@ class Compiled:
         """The running averages after one train form."""
         network = self._set(layer, x, {}, state)
         network.store.update_state(True)
-        network.values(network.to_layout(x), None, True)
+        network.values(rows_of(network, x), None, True)
         return {name.removeprefix("n1."): array for name, array in network.store.state.copy().items()}
 
     def loss(self, loss: Loss, scores: Array, labels: NDArray[Any]) -> tuple[float, Array]:
         network = network_of(graph_of([layer_of("id")], scores.shape[1:], loss), self.dtype, len(scores), self.fuse)
-        value, plan = network.loss(network.to_layout(scores), network.labels_to_layout(labels), input_gradient=True)
+        value, plan = network.loss(rows_of(network, scores), network.labels_to_layout(labels), input_gradient=True)
         return value, plan.array("dscores")[: scores.size].reshape(scores.shape).copy()
 
 
@@ -114,7 +119,7 @@ def everything(layers: Sequence[Layer], shape: Shape, rows: int, fuse: bool, dty
     """All that a net computes on random rows: test form, train form, gradients of input and parameters."""
     network = network_of(graph_of(layers, shape), dtype, rows, fuse)
     network.store.update_state(True)
-    x = network.to_layout(np.random.default_rng(1).normal(0, 1.5, (rows, *shape)))
+    x = rows_of(network, np.random.default_rng(1).normal(0, 1.5, (rows, *shape)))
     found = {"test": network.values(x, None, False), "train": network.values(x, None, True)}
     found["x"] = network.backward(np.random.default_rng(2).normal(size=found["train"].shape).astype(dtype))
     return found | network.store.gradients.copy() | network.store.state.copy()

@@ -1,0 +1,697 @@
+"""The command line as a user meets it: verbs, exit codes, messages, JSON, colour, speed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from netspec.frontend.explain import codes
+from netspec.model import restore_file
+from netspec.ui.cli import app
+from netspec.ui.verbs import layers as layers_verb
+
+MODELS = Path(__file__).parents[1] / "models"
+DIGITS = MODELS / "digits.net"
+VERBS = ("check", "summary", "compile", "train", "eval", "predict", "gradcheck", "layers", "explain", "doctor")
+TINY = """netspec 1
+let width = 8
+data { source = npz; path = "rows.npz"; split = 60% / 20% / 20% }
+net affine(width)-relu -> affine -> softmax
+train { optimizer = sgd(lr=0.1); batch = 20; epochs = 3 }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a small spec, tiny.net, and its data, rows.npz."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(100, 5))
+    np.savez("rows.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    Path("tiny.net").write_text(TINY)
+    return tmp_path
+
+
+def call(*words: object) -> Result:
+    """The command in this process: cheap, for numba is loaded once."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def process(*words: object, **more: Any) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "netspec", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **more)
+
+
+def answer(*words: object) -> Any:
+    """The JSON of a command that succeeds and says nothing on stderr."""
+    result = call(*words, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+# help, speed, imports
+
+
+def test_help_names_every_verb() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    listed = [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line.strip()]
+    assert sorted(listed) == sorted(VERBS)
+    assert call("-h").stdout == result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_of_80_columns(verb: str) -> None:
+    result = call(verb, "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_version() -> None:
+    assert call("--version").stdout.startswith("netspec 0.")
+
+
+PROBE = """
+import sys
+from netspec.ui.cli import main
+sys.argv = ["netspec", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print("numba" in sys.modules, file=sys.stderr)
+"""
+
+
+def numba_is_imported(*words: object) -> bool:
+    done = subprocess.run([sys.executable, "-c", PROBE, *map(str, words)], capture_output=True, text=True, timeout=300, check=True)
+    return done.stderr.split()[-1] == "True"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",)])
+def test_light_verbs_leave_numba_alone(words: tuple[object, ...]) -> None:
+    assert not numba_is_imported(*words)
+
+
+def test_the_probe_sees_numba_where_it_is_needed() -> None:
+    assert numba_is_imported("summary", DIGITS)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("check", DIGITS)])
+def test_light_verbs_answer_in_less_than_0_4_seconds(words: tuple[object, ...]) -> None:
+    # seconds of the processor, for other tests run beside this one: with one thread they are the clock's on an idle machine
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    spent = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert process(*words, env=environment).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.4
+
+
+# exit codes and messages
+
+WRONG_NETS = {
+    "misspelt": ("netspec 1\ninput 5\nnet afine(3) -> affine", 3, ["NS201", "misspelt.net:3:5", "^^^^^", "did you mean `affine`?"]),
+    "wrong_type": ("netspec 1\ninput 5\nnet affine(wide) -> affine", 3, ["wrong_type.net:3:12", "^^^^"]),
+    "bomb": ("netspec 1\ninput 5\nnet [affine-relu]x1000000000 -> affine", 6, ["NS804", "10000"]),
+    "too_small": ("netspec 1\ninput 1x8x8\nnet [conv-relu-pool]x4 -> affine", 3, ["NS402", "copy 4 of 4"]),
+    "too_many": ("netspec 1\ninput 100000\nnet affine(100000) -> affine", 6, ["NS806", "10,000"]),
+    "bracket": ("netspec 1\nnet [affine(3) -> affine", 3, ["NS104", "`]` is missing"]),
+    "empty": ("", 3, ["NS102", "the text is empty"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_NETS)
+@pytest.mark.parametrize("verb", ["check", "summary", "compile", "train", "gradcheck"])
+def test_a_wrong_net_is_refused_by_every_verb(folder: Path, name: str, verb: str) -> None:
+    text, code, parts = WRONG_NETS[name]
+    Path(f"{name}.net").write_text(text)
+    result = call(verb, f"{name}.net")
+    assert result.exit_code == code
+    said = result.stdout if verb == "check" else result.stderr
+    for part in parts:
+        assert part in said
+    assert verb == "check" or result.stdout == ""
+    assert not Path("runs").exists()
+
+
+def test_check_prints_what_a_spec_error_says(folder: Path) -> None:
+    Path("misspelt.net").write_text(WRONG_NETS["misspelt"][0])
+    checked, trained = call("check", "misspelt.net"), call("train", "misspelt.net")
+    assert checked.stdout.startswith(trained.stderr.rstrip())
+    assert checked.stdout.endswith("misspelt.net: 1 error\n")
+
+
+def save(name: str, x: Any, y: Any) -> None:
+    np.savez(name, x=x, y=y)
+
+
+def make_bad_data() -> None:
+    """Data files that are each wrong in one way, in the working folder."""
+    x, y = np.zeros((100, 5)), np.arange(100) % 2
+    holed = x.copy()
+    holed[17, 3] = np.nan
+    save("nan.npz", holed, y)
+    save("infinite.npz", np.where(holed == holed, x, np.inf), y)
+    save("one_class.npz", x, np.zeros(100, int))
+    save("ragged.npz", x, y[:50])
+    save("text.npz", x.astype(str), y)
+    save("negative.npz", x, y - 1)
+    save("fractions.npz", x, y + 0.5)
+    np.savez("other.npz", inputs=x, y=y)
+    Path("damaged.npz").write_bytes(Path("nan.npz").read_bytes()[:-300])
+    Path("foreign.npz").write_text("x,y\n1,2\n")
+    np.savez("objects.npz", x=np.array([{}, {}], dtype=object), y=y[:2])
+
+
+BAD_DATA = {
+    "nan": ["row 17", "feature 3", "NaN"], "infinite": ["row 17", "feature 3", "infinite"], "one_class": ["one_class.npz"],
+    "ragged": ["100 rows", "50"], "text": ["text.npz"], "negative": ["-1"], "fractions": ["0.5"], "other": ["inputs"],
+    "damaged": ["damaged.npz", "cannot be read"], "foreign": ["foreign.npz", "not a zip file"], "objects": ["objects.npz"],
+    "absent": ["absent.npz", "no such file"], "../outside": ["outside the folders"], "/etc/hostname": ["outside the folders"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_bad_data_ends_with_exit_4_and_nothing_written(folder: Path, name: str) -> None:
+    make_bad_data()
+    before = sorted(os.listdir())
+    result = call("train", "tiny.net", "--set", f"data.path={name}.npz")
+    assert result.exit_code == 4, result.stderr
+    for part in BAD_DATA[name]:
+        assert part in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert sorted(os.listdir()) == before
+
+
+def test_good_data_is_the_control_of_the_bad(folder: Path) -> None:
+    assert call("train", "tiny.net", "--set", "data.path=rows.npz").exit_code == 0
+
+
+def test_a_path_outside_may_be_allowed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Path("rows.npz").rename(elsewhere / "rows.npz")
+    words = ("train", "tiny.net", "--set", f'data.path="{elsewhere}/rows.npz"')
+    assert call(*words).exit_code == 4
+    assert call(*words, "--allow-path", elsewhere).exit_code == 0
+
+
+USAGE = {
+    "no such verb": (("fly",), "No such command 'fly'"),
+    "no such option": (("check", "tiny.net", "--fast"), "--fast"),
+    "no file": (("check",), "FILE"),
+    "missing spec": (("train", "absent.net"), "absent.net: no such file"),
+    "folder": (("check", "."), "is a folder"),
+    "shape": (("summary", "tiny.net", "--input", "3x3"), "--input 3x3"),
+    "zero epochs": (("train", "tiny.net", "--epochs", "0"), "--epochs"),
+    "dtype": (("train", "tiny.net", "--dtype", "float16"), "--dtype"),
+    "pair": (("train", "tiny.net", "--set", "width"), "--set key=value"),
+    "twice": (("train", "tiny.net", "--set", "width=3", "--set", "width=4"), "given twice"),
+    "no run": (("eval", "absent"), "absent: no such run folder"),
+    "no layer": (("layers", "conf"), "did you mean conv?"),
+    "no code": (("explain", "NS999"), "no diagnostic NS999"),
+    "format": (("predict", "absent", "rows.npz", "-o", "out.xls"), ".csv, .npz, .jsonl"),
+    "stage": (("compile", "tiny.net", "--emit", "assembler"), "--emit"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_usage_errors_exit_2(folder: Path, name: str) -> None:
+    words, part = USAGE[name]
+    result = call(*words)
+    assert result.exit_code == 2
+    assert part in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_run_folder_that_is_not_empty_is_refused(folder: Path) -> None:
+    Path("full").mkdir()
+    Path("full/notes.txt").write_text("mine")
+    result = call("train", "tiny.net", "--run-dir", "full")
+    assert (result.exit_code, os.listdir("full")) == (2, ["notes.txt"])
+    assert "not empty" in result.stderr
+    Path("new").mkdir()
+    assert call("train", "tiny.net", "--run-dir", "new").exit_code == 0
+
+
+def test_a_diverging_run_exits_5_and_names_the_step(folder: Path) -> None:
+    result = call("train", "tiny.net", "--set", "train.lr=1e30", "--epochs", "20")
+    assert result.exit_code == 5
+    assert "the loss became" in result.stderr
+    assert "step" in result.stderr
+
+
+def test_a_plan_beyond_the_memory_exits_6(folder: Path) -> None:
+    result = call("train", "tiny.net", "--set", "train.batch=100000000000")
+    assert result.exit_code == 6
+    assert "NS8" in result.stderr
+    assert not Path("runs").exists()
+
+
+LIMITED = 'ulimit -f 48; exec "$0" -m netspec train tiny.net --set width=4000 --set train.epochs=1 --run-dir limited'
+
+
+def test_a_full_disk_exits_1_and_leaves_nothing_torn(folder: Path) -> None:
+    assert call("train", "tiny.net", "--set", "width=4000", "--set", "train.epochs=1").exit_code == 0  # kernels are in the cache
+    # the limit on a file's size stands for the disk: the weights of 4000 units are larger, everything before them is not
+    done = subprocess.run(["bash", "-c", LIMITED, sys.executable], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(Path("limited/weights").iterdir()) == []
+
+
+def test_a_full_disk_behind_stdout_exits_1() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "netspec", "layers"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: output: the disk is full\n"
+
+
+def test_a_reader_that_goes_away_is_no_error_message() -> None:
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -m netspec explain --json | head -c 10', sys.executable], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_an_unexpected_error_is_one_line_without_traceback(monkeypatch: pytest.MonkeyPatch, debug: str) -> None:
+    def broken(*_words: object, **_more: object) -> int:
+        raise RuntimeError("a wheel\ncame off")
+
+    monkeypatch.setattr(layers_verb, "run", broken)
+    monkeypatch.setenv("NETSPEC_DEBUG", debug)
+    result = call("layers")
+    assert result.exit_code == 1
+    assert "error: RuntimeError: a wheel came off\nThis is a bug in netspec" in result.stderr
+    assert ("Traceback" in result.stderr) == bool(debug)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "netspec", "train", "tiny.net", "--epochs", "10000000", "--run-dir", "run"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 120
+        while not Path("run/weights/last.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == code
+    assert "the last weights are saved" in said
+    assert restore_file(Path("run/weights/last.safetensors")).step_count > 0
+
+
+# check
+
+
+def test_check_json_has_the_keys_of_the_contract(folder: Path) -> None:
+    Path("two.net").write_text("net afine(3) -> affine(0)")
+    result = call("check", "two.net", "tiny.net", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 3
+    keys = {"code", "severity", "message", "path", "line", "column", "end_column", "notes", "help"}
+    assert all(set(one) == keys for one in found)
+    assert [(one["code"], one["path"], one["line"], one["column"], one["end_column"]) for one in found] == [
+        ("NS201", "two.net", 1, 5, 10),
+        ("NS302", "two.net", 1, 24, 25),
+    ]
+
+
+def test_warnings_leave_exit_0(folder: Path) -> None:
+    Path("warned.net").write_text("input 5\nnet affine(8)-relu-dropout(80%) -> affine")
+    result = call("check", "warned.net")
+    assert result.exit_code == 0
+    assert "warning[W103]" in result.stdout
+    assert result.stdout.endswith("warned.net: 2 warnings\n")
+
+
+def test_check_goes_on_after_a_file_that_is_missing(folder: Path) -> None:
+    result = call("check", "absent.net", "tiny.net")
+    assert result.exit_code == 2
+    assert result.stdout == "tiny.net: fine\n"
+
+
+def test_shapes_from_outside_are_checked_too(folder: Path) -> None:
+    Path("bare.net").write_text("[affine-bn-relu-dropout]x4 -> affine -> softmax")
+    assert call("check", "bare.net").exit_code == 0
+    assert call("check", "bare.net", "--input", "3x32x32", "--classes", "10").exit_code == 0
+    result = call("check", "bare.net", "--input", "3x32x32")
+    assert result.exit_code == 3
+    assert "NS405" in result.stdout
+
+
+# the catalogue and the pages
+
+
+def test_layers_shows_every_entry_in_80_columns() -> None:
+    everything = answer("layers")
+    assert {"affine", "conv", "bn", "softmax", "adam", "he", "digits", "hinge"} <= {one["name"] for one in everything}
+    listing = call("layers").stdout
+    assert max(map(len, listing.splitlines())) <= 80
+    for one in everything:
+        assert one["name"] in listing
+        page = call("layers", one["name"]).stdout
+        assert max(map(len, page.splitlines())) <= 80
+        for argument in one["arguments"]:
+            assert argument["description"]
+            assert argument["name"] in page
+
+
+def test_layer_facts_are_those_of_the_contract() -> None:
+    facts = {argument["name"]: argument["default"] for argument in answer("layers", "conv")["arguments"]}
+    assert (facts["filters"], facts["kernel"], facts["stride"], facts["pad"], facts["bias"]) == ("32", "3", "1", "same", "true")
+    assert answer("layers", "dropout")["arguments"][0]["default"] == "0.5"
+
+
+@pytest.mark.parametrize("code", codes())
+def test_every_diagnostic_has_a_page_of_80_columns(code: str) -> None:
+    result = call("explain", code.lower())
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{code}: ")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "```" not in result.stdout
+
+
+def test_explain_lists_all_codes() -> None:
+    assert [one["code"] for one in answer("explain")] == codes()
+
+
+# summary and compile
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.net")), ids=lambda path: path.stem)
+def test_summary_fits_80_columns_and_its_totals_are_sums(path: Path) -> None:
+    facts = answer("summary", path)
+    for total in ("parameters", "flops", "memory_bytes"):
+        assert facts[total] == sum(row[total] for row in facts["layers"]) > 0
+    text = call("summary", path).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"{facts['parameters']:,} parameters" in text
+
+
+def test_summary_marks_values_by_origin(folder: Path) -> None:
+    Path("marked.net").write_text(
+        "netspec 1\ninput 5\nclasses 3\ndefaults { dropout.p = 30% }\nnet [affine-dropout]x2 -> affine -> softmax"
+    )
+    text = call("summary", "marked.net").stdout
+    for part in ("affine1 (100*)", "dropout2 (0.3~)", "affine3 (3+)", "copy 2 of 2", "head softmax, loss cross_entropy, 3 classes"):
+        assert part in text
+    rows = answer("summary", "marked.net")["layers"]
+    assert rows[0]["units"][0] == {"unit": "affine-dropout", "copy": 1, "copies": 2}
+    assert "width" in rows[0]["defaulted"]
+    assert "width" not in rows[-1]["defaulted"]
+
+
+def test_summary_memory_grows_with_the_batch() -> None:
+    small, large = (answer("summary", DIGITS, "--batch", batch) for batch in (10, 20))
+    assert large["memory_bytes"] == 2 * small["memory_bytes"]
+    assert large["peak_bytes"] > small["peak_bytes"]
+
+
+STAGES = {
+    "ast": "Net", "program": "optimizer = sgd(lr=0.1", "graph": "affine1", "groups": "contraction, pointwise", "kernels": "@cfunc",
+    "plan": "affine1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_prints_and_the_print_is_stable(folder: Path, stage: str) -> None:
+    words = ("compile", "tiny.net", "--input", "5", "--classes", "2", "--emit", stage)
+    first = call(*words)
+    assert first.exit_code == 0
+    assert STAGES[stage] in first.stdout
+    assert call(*words).stdout == first.stdout
+    assert answer(*words) == {"stage": stage, "text": first.stdout.rstrip("\n")}
+
+
+def test_an_emitted_program_means_the_same(folder: Path) -> None:
+    words = ("--input", "5", "--classes", "2")
+    Path("again.net").write_text(call("compile", "tiny.net", *words, "--emit", "program").stdout)
+    assert call("compile", "again.net", "--emit", "graph").stdout == call("compile", "tiny.net", *words, "--emit", "graph").stdout
+
+
+def test_compile_says_what_it_launches_and_whether_it_compiled(folder: Path) -> None:
+    words = ("compile", "tiny.net", "--input", "5", "--classes", "2")
+    call(*words)
+    again = call(*words).stdout
+    assert max(map(len, again.splitlines())) <= 80
+    for part in ("affine1", "cross_entropy", "sgd", "peak memory", "were in the cache"):
+        assert part in again
+    facts = answer(*words)
+    assert facts["kernels_compiled"] == 0
+    assert facts["flops"] == sum(launch["flops"] for launch in facts["launches"])
+
+
+# train, eval, predict
+
+
+def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
+    result = call("train", "tiny.net", "--set", "width=6", "--seed", "3")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert [line.split("  ")[0] for line in result.stdout.splitlines()] == ["best epoch", "validation", "test", "time", "run folder"]
+    assert "runs/tiny" in result.stdout
+    found = {str(path.relative_to("runs/tiny")) for path in Path("runs/tiny").rglob("*") if path.is_file()}
+    assert found == {
+        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "weights/last.safetensors",
+        "weights/best.safetensors", "state/last.safetensors",
+    }  # fmt: skip
+    with Path("runs/tiny/results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert Path("runs/tiny/spec.net").read_text() == TINY
+    call("train", "tiny.net")
+    assert Path("runs/tiny-2").is_dir()
+
+
+def test_overrides_reach_the_program(folder: Path) -> None:
+    call("train", "tiny.net", "--set", "width=6", "--epochs", "2", "--seed", "3", "--dtype", "float64", "--threads", "1", "--quiet")
+    resolved = Path("runs/tiny/spec.resolved.net").read_text()
+    for part in ("let width = 6", "seed 3", "epochs = 2", "dtype = float64", "threads = 1"):
+        assert part in resolved
+
+
+def test_quiet_prints_the_run_folder_alone(folder: Path) -> None:
+    result = call("train", "tiny.net", "--quiet")
+    assert (result.stdout, result.stderr) == ("runs/tiny\n", "")
+
+
+def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
+    before = sorted(os.listdir())
+    facts = answer("train", "tiny.net", "--dry-run")
+    assert facts["rows"] == {"train": 60, "validation": 20, "test": 20}
+    assert (facts["steps_per_epoch"], facts["parameters"]) == (3, 5 * 8 + 8 + 8 * 2 + 2)
+    assert "nothing was written" in call("train", "tiny.net", "--dry-run").stdout
+    assert sorted(os.listdir()) == before
+
+
+def test_json_lines_while_training(folder: Path) -> None:
+    result = call("train", "tiny.net", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["event"] for line in lines] == ["begin", "epoch", "epoch", "epoch", "end"]
+    columns = {"epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert set(lines[1]) == {"event", *columns}
+    end = lines[-1]
+    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics"}
+    assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", {"loss", "accuracy"})
+    best = max(lines[1:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
+    assert end["best_epoch"] == best["epoch"]
+
+
+def test_overfit_learns_a_few_rows_by_heart(folder: Path) -> None:
+    result = call("train", "tiny.net", "--overfit", "10", "--epochs", "300", "--set", "width=50")
+    measured = next(line for line in result.stdout.splitlines() if line.startswith("same rows"))
+    assert measured.endswith("accuracy 1.0000")
+
+
+def test_eval_repeats_the_figures_of_the_run(folder: Path) -> None:
+    end = json.loads(call("train", "tiny.net", "--json").stdout.splitlines()[-1])
+    facts = answer("eval", "runs/tiny")
+    assert facts == {"split": "test", "rows": 20, **end["metrics"]}
+    assert answer("eval", "runs/tiny/weights/best.safetensors") == facts
+    assert answer("eval", "runs/tiny", "--split", "validation")["rows"] == 20
+    assert answer("eval", "runs/tiny", "--data", "rows.npz")["rows"] == 100
+    assert call("eval", "runs/tiny", "--data", "rows.npz", "--split", "test").exit_code == 2
+    last = restore_file(Path("runs/tiny/weights/last.safetensors"))
+    with np.load("rows.npz") as rows:
+        assert answer("eval", "runs/tiny", "--last", "--data", "rows.npz")["loss"] == last.evaluate(rows["x"], rows["y"])["loss"]
+
+
+def test_eval_without_a_test_part_takes_validation(folder: Path) -> None:
+    call("train", "tiny.net", "--set", "data.split=60% / 40%")
+    assert answer("eval", "runs/tiny")["split"] == "validation"
+    assert call("eval", "runs/tiny", "--split", "test").exit_code == 2
+
+
+def test_predictions_are_the_same_in_every_format(folder: Path) -> None:
+    call("train", "tiny.net")
+    with np.load("rows.npz") as stored:
+        x = stored["x"]
+    np.save("rows.npy", x)
+    np.savetxt("rows.csv", x, delimiter=",", fmt="%.17g", header="a,b,c,d,e", comments="")
+    model = restore_file(Path("runs/tiny/weights/best.safetensors"))
+    objects = answer("predict", "runs/tiny", "rows.npy")
+    assert [one["label"] for one in objects] == model.predict(x).tolist()
+    np.testing.assert_allclose([[one["p_0"], one["p_1"]] for one in objects], model.predict_proba(x))
+    text = call("predict", "runs/tiny", "rows.npy").stdout
+    assert text.splitlines()[0] == "label,p_0,p_1"
+    assert call("predict", "runs/tiny", "rows.npz").stdout == text
+    assert call("predict", "runs/tiny", "rows.csv").stdout == text
+    for name in ("out.csv", "out.npz", "out.jsonl"):
+        assert call("predict", "runs/tiny", "rows.npy", "-o", name).exit_code == 0
+    assert Path("out.csv").read_text() == text
+    assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == objects
+    with np.load("out.npz") as out:
+        assert out["predicted"].tolist() == model.predict(x).tolist()
+        np.testing.assert_array_equal(out["classes"], [0, 1])
+
+
+def test_predict_names_the_cell_that_is_no_number(folder: Path) -> None:
+    call("train", "tiny.net")
+    Path("rows.csv").write_text("1,2,3,4,5\n1,2,x,4,5\n")
+    result = call("predict", "runs/tiny", "rows.csv")
+    assert result.exit_code == 4
+    assert "row 2, column 3: 'x' is not a number" in result.stderr
+    np.save("wide.npy", np.zeros((2, 6)))
+    result = call("predict", "runs/tiny", "wide.npy")
+    assert result.exit_code == 4
+    assert "a row is 6, and the net takes 5" in result.stderr
+
+
+def test_values_are_predicted_without_probabilities(folder: Path) -> None:
+    call("train", MODELS / "diabetes.net", "--epochs", "2")
+    np.save("patient.npy", np.zeros(10))
+    assert list(answer("predict", "runs/diabetes", "patient.npy")[0]) == ["value"]
+    assert set(answer("eval", "runs/diabetes")) == {"split", "rows", "loss", "r2", "mae", "rmse"}
+
+
+# gradcheck
+
+WRONG_LAYER = """
+import sys
+from netspec.base.kinds import Pointwise
+from netspec.base.layer import BadSample, OnnxForm, OnnxNode, Sample
+from netspec.ui.cli import main
+
+class Cube(Pointwise):
+    '''y = x^3.'''
+    name = "cube"
+    forward = staticmethod(lambda x: x)
+    backward = staticmethod(lambda x: x)
+    @staticmethod
+    def forward(x: float) -> float:
+        return x * x * x
+    @staticmethod
+    def backward(dy: float, x: float) -> float:
+        return dy * FACTOR * x * x
+    def onnx(self, shape):
+        return OnnxForm((OnnxNode("Identity", ("x",), ("y",)),))
+    def reference(self, x, parameters, state, context):
+        return x ** 3
+    samples = (Sample("cube", (3,)),)
+    bad_samples = (BadSample("cube(1)", (3,), "NS304", "takes no arguments"),)
+
+main()
+"""
+
+
+@pytest.mark.parametrize(("factor", "code"), [("3.0", 0), ("3.001", 1)])
+def test_gradcheck_passes_a_right_layer_and_fails_a_wrong_one(folder: Path, factor: str, code: int) -> None:
+    Path("run.py").write_text(WRONG_LAYER.replace("FACTOR", factor))
+    Path("cube.net").write_text("netspec 1\ninput 5\nnet affine(4)-cube -> affine")
+    words = [sys.executable, "run.py", "gradcheck", "cube.net", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stderr
+    report = json.loads(done.stdout)
+    assert report["passed"] == (code == 0)
+    assert set(report["errors"]) == {"affine1.W", "affine1.b", "affine2.W", "affine2.b", "x"}
+    assert (report["max_error"] <= 1e-6) == (code == 0)
+
+
+def test_gradcheck_draws_rows_where_the_data_is_absent(folder: Path) -> None:
+    Path("rows.npz").unlink()
+    shapeless = call("gradcheck", "tiny.net")
+    assert shapeless.exit_code == 3
+    assert "--input 3x32x32" in shapeless.stderr
+    assert "drawn rows" in answer("gradcheck", "tiny.net", "--input", "5", "--classes", "2")["rows"]
+
+
+# doctor
+
+
+def test_doctor_reports_and_clears_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETSPEC_CACHE", str(folder / "kernels"))
+    environment = {**os.environ, "NETSPEC_CACHE": str(folder / "kernels")}
+    process("compile", "tiny.net", "--input", "5", "--classes", "2", env=environment)
+    facts = json.loads(process("doctor", "--json", env=environment).stdout)
+    assert set(facts) == {"versions", "platform", "cpu", "threads", "memory_available_bytes", "cache", "extras"}
+    assert facts["cache"]["folder"] == str(folder / "kernels")
+    assert facts["cache"]["kernels"] > 0
+    assert {"data", "plot", "onnx", "test"} <= set(facts["extras"])
+    done = process("doctor", "--clear-cache", env=environment)
+    assert f"{facts['cache']['kernels']} deleted" in done.stdout
+    assert json.loads(process("doctor", "--json", env=environment).stdout)["cache"]["kernels"] == 0
+
+
+# colour and bars
+
+
+def on_terminal(*words: object, **variables: str) -> str:
+    """What the command writes where stdout and stderr are a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "80", **variables}
+    command = [sys.executable, "-m", "netspec", *map(str, words)]
+    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment) as running:
+        os.close(follower)
+        pieces = []
+        while True:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+        running.wait(timeout=60)
+    os.close(leader)
+    return b"".join(pieces).decode()
+
+
+def test_colour_is_for_terminals_and_no_color_is_honoured(folder: Path) -> None:
+    Path("two.net").write_text("net afine(3) -> affine(0)")
+    assert "\x1b[1;31merror[NS201]" in on_terminal("check", "two.net")
+    assert "\x1b[" not in on_terminal("check", "two.net", NO_COLOR="1")
+    assert "\x1b[" not in on_terminal("check", "two.net", TERM="dumb")
+    piped = process("check", "two.net", env={**os.environ, "FORCE_COLOR": "1"})
+    assert "\x1b[" not in piped.stdout
+
+
+def test_the_bar_is_for_terminals(folder: Path) -> None:
+    shown = on_terminal("train", "tiny.net", "--epochs", "3000")
+    assert "epoch" in shown
+    assert "rows/s" in shown
+    assert "loss" in shown
+    assert "rows/s" not in on_terminal("train", "tiny.net", "--quiet")
+    piped = process("train", "tiny.net")
+    assert piped.stderr == ""
+    assert "run folder" in piped.stdout
