@@ -141,7 +141,7 @@ class Model:
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
         record = None
         if run_dir is not None:
-            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, Path(run_dir), "run")
+            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, run_dir=Path(run_dir))
         return self.train_on(
             splits, epochs if epochs is not None else self.program.train.epochs, monitor=Lines() if verbose else None,
             record=record, callbacks=callbacks, sample_weight=sample_weight,

@@ -102,7 +102,7 @@ def train(
     if overfit is not None:
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
-    record = Record.create(model, program, str(model.plan), splits.fingerprint, run_dir, name)
+    record = Record.create(model, program, str(model.plan), splits.fingerprint, run_dir=run_dir, name=name, allow=allow)
     history = model.train_on(splits, program.train.epochs, monitor=monitor, record=record)
     split, rows = held_out(splits)
     metrics = model.evaluate_rows(rows)

@@ -53,6 +53,8 @@ class DataSource(Entry):
     builtin: ClassVar[bool] = False
     keys: ClassVar[tuple[str, ...]] = ()
     """Which keys of the data section it takes, beyond split and normalize: path, x, y, target, features."""
+    path_keys: ClassVar[tuple[str, ...]] = ("path",)
+    """Those of them that are paths."""
 
     def facts(self) -> Facts | None:
         """None when only reading can tell."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from netspec.save.environment import describe_environment
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import save_weights
 from netspec.train.loop import Best
+from netspec.train.source import resolved_from
 
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
@@ -42,10 +43,13 @@ class Record:
     _best_epoch: int = -1
 
     @classmethod
-    def create(cls, model: Saved, program: Program, plan: str, fingerprint: str | None, run_dir: Path | None, name: str) -> Record:
-        """A new folder with spec, plan and environment in it."""
+    def create(
+        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, *, run_dir: Path | None = None, name: str = "run",
+        allow: Sequence[Path] = (),
+    ) -> Record:  # fmt: skip
+        """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
         folder = create_run_folder(name, run_dir)
-        folder.write_spec(program.source.text, program.resolved)
+        folder.write_spec(program.source.text, resolved_from(program, folder.path, allow))
         folder.write_plan(plan + "\n")
         folder.write_environment(describe_environment(model.network.store.seed, model.network.threads, fingerprint))
         return cls(folder, model)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from netspec.base.dataset import Dataset
 from netspec.base.errors import DataError
+from netspec.base.text import Source
 from netspec.catalog.paths import data_folders, resolve_path
-from netspec.frontend.program import Program
+from netspec.frontend.program import Overrides, Program
+from netspec.frontend.validate import load
 from netspec.graph.counts import Counts, counts_of, split_head
 from netspec.train.data import facts_of
 
@@ -22,11 +25,27 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
             f"{program.source.path}: there is no data: the text has no data section with a source. "
             "Add one, or in Python give arrays to model.fit(X, y)"
         )
-    spec = None if program.source.path == "<string>" else Path(program.source.path)
-    folders = (*data_folders(spec), *allow)
+    folders = (*_folders(program), *allow)
     path = resolve_path(section.path, folders, allow) if section.path is not None else None
     keys: dict[str, Any] = {name: getattr(section, name) for name in section.source.keys if getattr(section, name, None) is not None}
     return section.source.read(path, keys, folders)
+
+
+def _folders(program: Program) -> tuple[Path, ...]:
+    return data_folders(None if program.source.path == "<string>" else Path(program.source.path))
+
+
+def resolved_from(program: Program, folder: Path, allow: Sequence[Path] = ()) -> str:
+    """The resolved text with its data paths relative to `folder`, so that it can be trained again from there."""
+    section = program.data
+    if section is None or section.source is None:
+        return program.resolved
+    given = {key: getattr(section, key) for key in section.source.path_keys if getattr(section, key) is not None}
+    if not given:
+        return program.resolved
+    folders = (*_folders(program), *allow)
+    relative = {f"data.{key}": os.path.relpath(resolve_path(path, folders, allow), folder.resolve()) for key, path in given.items()}
+    return load(Source(program.resolved), Overrides(keys=relative)).resolved
 
 
 def counts_with_data(program: Program, dataset: Dataset) -> Counts:

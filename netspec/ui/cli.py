@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,8 +48,7 @@ def _overrides(pairs: list[str] | None, **given: Any) -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"netspec {installed_version('netspec')}")
-        raise typer.Exit
+        raise typer.Exit(_verb("version").run())
 
 
 @app.callback()

@@ -20,6 +20,7 @@ class Npy(DataSource):
 
     name: ClassVar[str] = "npy"
     keys: ClassVar[tuple[str, ...]] = ("path", "y")
+    path_keys: ClassVar[tuple[str, ...]] = ("path", "y")
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
         """All rows. `folders` are those in which the file of the labels may lie."""
