@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,25 +34,40 @@ def driver() -> ModuleType:
     return kernel_store.load((Path(netspec.kernels.__file__).parent / "library" / "driver.py").read_text(encoding="utf-8"))
 
 
-_owner: dict[str, int] = {}
-
-
 def thread_count(wanted: int | None) -> int:
     """How many threads a call may use: what is wanted, at most what the machine has."""
     most = int(numba.config.NUMBA_NUM_THREADS)
     return max(1, min(wanted or most, most))
 
 
-def _enter_threads(threads: int) -> None:
-    """Checks before a parallel launch. A thread pool does not survive fork: the child would hang or die without a word."""
+_pool_owner: list[int] = []
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def thread_pool(threads: int) -> Iterator[None]:
+    """Around a native call. A thread pool does not survive fork: the child would hang or die without a word, so it is refused there.
+    numba's workqueue layer, used where there is neither OpenMP nor TBB, aborts when two Python threads enter it: they take turns."""
     if threads == 1:
+        yield
         return
-    if _owner.setdefault("pid", os.getpid()) != os.getpid():
+    if not _pool_owner:
+        _pool_owner.append(os.getpid())
+    if _pool_owner[0] != os.getpid():
         raise NetspecError(
             "this process was forked after netspec had started its threads, and they do not survive a fork: start workers with the "
             "spawn method, or use threads=1"
         )
     numba.set_num_threads(threads)
+    with _one_at_a_time if _is_workqueue() else nullcontext():
+        yield
+
+
+def _is_workqueue() -> bool:
+    try:
+        return bool(numba.threading_layer() == "workqueue")
+    except ValueError:  # no parallel launch yet, so the layer is not chosen yet: the first one goes alone
+        return True
 
 
 @dataclass(frozen=True)
@@ -194,10 +211,10 @@ class Plan:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        _enter_threads(self.threads)
         native: Callable[..., None] = driver().run
-        for section in sections:
-            native(self.table, *self._sections[section], self.threads)
+        with thread_pool(self.threads):
+            for section in sections:
+                native(self.table, *self._sections[section], self.threads)
 
     def train(
         self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
@@ -207,13 +224,12 @@ class Plan:
 
         The bound order becomes a shuffle of `rows` whenever a start is 0, unless the epoch is negative.
         """
-        _enter_threads(self.threads)
         update = self._sections["update"][0] or len(self.table)
         loss_at = int(self.array("loss").ctypes.data)
-        seed = np.int64(self.store.seed)
-        order = self._bound["order"]
-        steps = driver().train(
-            self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
-            scalars.view(np.int64), losses, self.threads,
-        )  # fmt: skip
+        order, seed = self._bound["order"], np.int64(self.store.seed)
+        with thread_pool(self.threads):
+            steps = driver().train(
+                self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
+                scalars.view(np.int64), losses, self.threads,
+            )  # fmt: skip
         return int(steps)
