@@ -34,7 +34,7 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
         return 0
     made = stages(read(spec_file(file), overrides))
     before, began = store.compiled_count, time.perf_counter()
-    Network(made.graph, settings_of(made.program))
+    Network(made.groups, settings_of(made.program))
     seconds, compiled = time.perf_counter() - began, store.compiled_count - before
     if json:
         print_json(as_json(made, seconds, compiled))
