@@ -19,6 +19,7 @@ from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.graph.counts import Counts, counts_of, key_error, split_head
 from netspec.graph.graph import Graph
+from netspec.groups.groups import group
 from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
 from netspec.plan.store import Arrays
 from netspec.save.run_folder import find
@@ -77,7 +78,8 @@ class Model:
                 raise
 
     def _build(self, counts: Counts) -> None:
-        self._network = Network(to_graph(self.program, counts), settings_of(self.program))
+        grouping = group(to_graph(self.program, counts), self.program.train.fuse)
+        self._network = Network(grouping, settings_of(self.program))
 
     @property
     def network(self) -> Network:
@@ -364,7 +366,7 @@ class Model:
         """The same network in float64, with the same parameters, averages and step."""
         network = self.network
         settings = Settings(**{**_fields(network.settings), "dtype": "float64"})
-        double = Network(network.graph, settings)
+        double = Network(network.grouping, settings)
         for name, array in network.store.parameters.items():
             double.store.parameters[name] = array
         for name, array in network.store.state.items():

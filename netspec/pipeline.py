@@ -43,7 +43,9 @@ class Stages:
 def stages(program: Program, counts: Counts | None = None) -> Stages:
     """Program to plan. Raises SpecError."""
     graph = to_graph(program, counts)
-    return Stages(program, graph, group(graph, program.train.fuse), training_plan(graph, settings_of(program)))
+    grouping = group(graph, program.train.fuse)
+    plan = training_plan(grouping, settings_of(program))
+    return Stages(program, graph, grouping, plan)
 
 
 def compile(  # noqa: A001  the word of the interface

@@ -18,7 +18,7 @@ from netspec.base.shape import Shape, size
 from netspec.catalog.inits.he import He
 from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
-from netspec.groups.groups import group
+from netspec.groups.groups import Grouping, group
 from netspec.kernels.lower import lower
 from netspec.plan.memory import available_bytes
 from netspec.plan.plan import Layout, Plan, lay_out, thread_count
@@ -44,21 +44,23 @@ class Settings:
 
 
 def plan_layout(
-    graph: Graph, settings: Settings, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False,
-    until: Node | None = None,
+    grouping: Grouping, settings: Settings, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False,
+    whole: Graph | None = None,
 ) -> Layout:  # fmt: skip
-    """The plan for batches of at most `rows`, without memory. `until` ends it at a layer, forward only."""
+    """Groups to launches to places, for batches of at most `rows`; nothing is allocated. See `lower` for the forms."""
     itemsize = np.dtype(settings.dtype).itemsize
-    part = (
-        graph
-        if until is None
-        else replace(graph, nodes=graph.nodes[: graph.nodes.index(until) + 1], values=graph.values[: until.output.index + 1])
-    )
     lowered = lower(
-        group(part, settings.fuse), rows, itemsize, optimizer=settings.optimizer, l2=settings.l2, train=train,
-        input_gradient=input_gradient, weighted=weighted, whole=None if until is None else graph,
+        grouping, rows, itemsize, optimizer=settings.optimizer, l2=settings.l2, train=train, input_gradient=input_gradient,
+        weighted=weighted, whole=whole,
     )  # fmt: skip
     return lay_out(lowered, rows, itemsize)
+
+
+def beginning(grouping: Grouping, until: Node, fuse: bool) -> Grouping:
+    """The groups of the graph up to a layer, whose output is then the scores."""
+    graph = grouping.graph
+    nodes = graph.nodes[: graph.nodes.index(until) + 1]
+    return group(replace(graph, nodes=nodes, values=graph.values[: until.output.index + 1]), fuse)
 
 
 def train_rows(graph: Graph, settings: Settings) -> int:
@@ -107,10 +109,11 @@ def _mega(count: int) -> str:
     return f"{count / 1e6:,.2f} MB"
 
 
-def training_plan(graph: Graph, settings: Settings) -> TrainingPlan:
+def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     """The layouts of training; allocates nothing."""
-    train = plan_layout(graph, settings, train_rows(graph, settings))
-    test = plan_layout(graph, settings, chunk_rows(graph, settings), train=False)
+    graph = grouping.graph
+    train = plan_layout(grouping, settings, train_rows(graph, settings))
+    test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
     itemsize = np.dtype(settings.dtype).itemsize
     return TrainingPlan(train, test, store_bytes(graph, settings), graph.parameter_count * itemsize)
 
@@ -128,17 +131,17 @@ class Network:
     """Parameters, state and plans of one graph. All calls take rows in the interface's layout, contiguous, in
     the network's dtype, and labels as `labels_to_layout` makes them; the kernels gather from them directly."""
 
-    def __init__(self, graph: Graph, settings: Settings) -> None:
-        self.graph, self.settings = graph, settings
+    def __init__(self, grouping: Grouping, settings: Settings) -> None:
+        self.grouping, self.graph, self.settings = grouping, grouping.graph, settings
         self.dtype = np.dtype(settings.dtype)
         self.threads = thread_count(settings.threads)
-        self.training = training_plan(graph, settings)
+        self.training = training_plan(grouping, settings)
         check_memory(self.training)
         self.store = Store(self.training.train.lowered, settings.dtype, settings.seed)
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self.initialize(settings.seed)
-        self.plan(train_rows(graph, settings))
-        self.plan(chunk_rows(graph, settings), train=False)
+        self.plan(train_rows(self.graph, settings))
+        self.plan(chunk_rows(self.graph, settings), train=False)
 
     # parameters
 
@@ -182,7 +185,9 @@ class Network:
         planned = self.training.train if train else self.training.test
         if rows == planned.batch and not input_gradient and not weighted and until is None:
             return planned
-        return plan_layout(self.graph, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, until=until)
+        part = self.grouping if until is None else beginning(self.grouping, until, self.settings.fuse)
+        whole = None if until is None else self.graph
+        return plan_layout(part, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole)
 
     # layouts
 
