@@ -74,11 +74,6 @@ def chunk_rows(graph: Graph, settings: Settings) -> int:
     return max(1, min(MOST_CHUNK_ROWS, CHUNK_BYTES // max(widest, 1)))
 
 
-def store_bytes(graph: Graph, settings: Settings) -> int:
-    """Parameters, gradients and slots."""
-    return (2 + len(settings.optimizer.slots)) * graph.parameter_count * np.dtype(settings.dtype).itemsize
-
-
 @dataclass(frozen=True)
 class TrainingPlan:
     """What training allocates, known before it does: the step's plan, the evaluation's, parameters with gradients and slots, and the
@@ -114,8 +109,11 @@ def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     graph = grouping.graph
     train = plan_layout(grouping, settings, train_rows(graph, settings))
     test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
-    itemsize = np.dtype(settings.dtype).itemsize
-    return TrainingPlan(train, test, store_bytes(graph, settings), graph.parameter_count * itemsize)
+    lowered, itemsize = train.lowered, np.dtype(settings.dtype).itemsize
+    best = (lowered.parameter_elements + lowered.state_elements) * itemsize
+    # parameters and averages once, gradients and slots as large as the parameters
+    store = best + (1 + len(lowered.slot_names)) * lowered.parameter_elements * itemsize
+    return TrainingPlan(train, test, store, best)
 
 
 def check_memory(plan: TrainingPlan) -> None:
