@@ -20,6 +20,7 @@ from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Grouping, group
 from netspec.kernels.lower import lower
+from netspec.kernels.native import CONTROL_WORDS
 from netspec.plan.memory import available_bytes
 from netspec.plan.plan import Layout, Plan, lay_out, thread_count
 from netspec.plan.store import Store
@@ -111,8 +112,8 @@ def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
     lowered, itemsize = train.lowered, np.dtype(settings.dtype).itemsize
     best = (lowered.parameter_elements + lowered.state_elements) * itemsize
-    # parameters and averages once, gradients and slots as large as the parameters
-    store = best + (1 + len(lowered.slot_names)) * lowered.parameter_elements * itemsize
+    # parameters and averages once, gradients and slots as large as the parameters, the control block
+    store = best + (1 + len(lowered.slot_names)) * lowered.parameter_elements * itemsize + 8 * CONTROL_WORDS
     return TrainingPlan(train, test, store, best)
 
 
