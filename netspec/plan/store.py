@@ -51,10 +51,10 @@ class Store:
 
     def __init__(self, lowered: Lowered, dtype: Any, seed: int) -> None:
         self.dtype = np.dtype(dtype)
-        self.parameters = Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters)
-        self.gradients = Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters)
-        self.state = Arrays(aligned(max(lowered.state_elements, 1), dtype), lowered.states)
-        self.slots = {name: Arrays(aligned(max(lowered.parameter_elements, 1), dtype), lowered.parameters) for name in lowered.slot_names}
+        self.parameters = Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters)
+        self.gradients = Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters)
+        self.state = Arrays(aligned(lowered.state_elements, dtype), lowered.states)
+        self.slots = {name: Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters) for name in lowered.slot_names}
         self.control = aligned(CONTROL_WORDS, np.int64)
         self.control[SEED] = seed
 
