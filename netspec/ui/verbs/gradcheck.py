@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
+from netspec.base.kinds import Normalization
 from netspec.frontend.program import Overrides
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
@@ -20,8 +21,6 @@ from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
 
 LIMIT = 1e-6
-ROWS = 4
-"""Few, so that few kinks lie near."""
 NOISE = 0.05
 """Standard deviation of what is added to rows of the data: pixels that are equal would tie for a maximum, or leave a sum at exactly 0."""
 
@@ -51,20 +50,27 @@ def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
         except DataError:
             pass  # the file is not here: shapes are all that is needed
         else:
-            x = as_input(rows.x[:ROWS], model.normalization, np.float64)
+            count = rows_for(model.graph)
+            x = as_input(rows.x[:count], model.normalization, np.float64)
             x += NOISE * np.random.default_rng([model.program.seed, 3]).standard_normal(x.shape)
             model.labels = None  # the labels of the splits are encoded already
-            return x, rows.y[:ROWS], f"the first {len(x)} training rows with a little noise"
-    return *synthetic(to_graph(model.program), model.program.seed), f"{ROWS} drawn rows"
+            return x, rows.y[:count], f"the first {len(x)} training rows with a little noise"
+    x, y = synthetic(to_graph(model.program), model.program.seed)
+    return x, y, f"{len(x)} drawn rows"
+
+
+def rows_for(graph: Graph) -> int:
+    """Few, so that few kinks lie near; more than two where statistics of the batch are taken, which of two rows are almost constant."""
+    return 4 if any(isinstance(node.layer, Normalization) for node in graph.nodes) else 2
 
 
 def synthetic(graph: Graph, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Normal inputs and labels that fit the head."""
-    generator = np.random.default_rng([seed, 3])
-    x = generator.standard_normal((ROWS, *graph.input.shape))
-    shape = (ROWS, *graph.output.shape)
+    generator, rows = np.random.default_rng([seed, 3]), rows_for(graph)
+    x = generator.standard_normal((rows, *graph.input.shape))
+    shape = (rows, *graph.output.shape)
     if graph.loss.target == "class":
-        return x, generator.integers(0, graph.classes, ROWS)
+        return x, generator.integers(0, graph.classes, rows)
     if graph.head.target == "binary":
         return x, generator.integers(0, 2, shape)
     return x, generator.standard_normal(shape)
