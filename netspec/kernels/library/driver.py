@@ -2,10 +2,13 @@
 
 A row of the table is (kernel's address, address of its words, tasks). A launch of one task, or on one thread, is a plain call: starting
 the threads costs about two microseconds. Tasks are fixed by the plan, so the bits do not depend on how many threads share them.
+
+Every function has one declared signature: where numba's cache holds several for one function, two processes that fill it at the same
+time can leave one's code under the other's signature, and calling that is a crash.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
 
 from netspec.kernels.native import (
     INLINE,
@@ -20,14 +23,16 @@ from netspec.kernels.native import (
     stream_key,
 )
 
+WORD, WORDS, TABLE = types.int64, types.int64[::1], types.int64[:, ::1]
 
-@njit(parallel=True, nogil=True, **OPTIONS)
+
+@njit(types.void(WORD, WORD, WORD), parallel=True, nogil=True, **OPTIONS)
 def launch(function, parameters, tasks):
     for task in prange(tasks):
         call_kernel(function, parameters, task, tasks)
 
 
-@njit(nogil=True, **OPTIONS)
+@njit(types.void(TABLE, WORD, WORD, WORD), nogil=True, **OPTIONS)
 def run(table, first, last, threads):
     """Launches first..last of the table."""
     for i in range(first, last):
@@ -51,7 +56,7 @@ def shuffle(order, rows, seed, epoch):
         order[i], order[j] = order[j], order[i]
 
 
-@njit(nogil=True, **OPTIONS)
+@njit(WORD(TABLE, WORD, WORDS, WORD, WORD, WORD, WORDS, WORDS, WORDS, WORDS, TABLE, types.float64[:, ::1], WORD), nogil=True, **OPTIONS)
 def train(table, before_update, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
     """As many steps as `starts` has. Step s takes `counts[s]` rows from `order[starts[s]]` on, and the scalars[s] of the optimiser (bits
     of float64). At the start of an epoch the order becomes a shuffle of `rows`, unless the epoch is negative. A loss that is not finite
