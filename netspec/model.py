@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
-from netspec.base.shape import show
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
@@ -33,9 +31,10 @@ from netspec.train.loop import Best, Material, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
+from netspec.train.weights import description, take_over, tensors_of
+from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
 
-FORMAT = 1
 Callback = Callable[["Model", dict[str, Any]], Any]
 
 
@@ -360,26 +359,8 @@ class Model:
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
-        return Gradcheck(self._double(), self._rows(X, np.float64), self._double_labels(y, len(X))).run()
-
-    def _double(self) -> Network:
-        """The same network in float64, with the same parameters, averages and step."""
-        network = self.network
-        settings = Settings(**{**_fields(network.settings), "dtype": "float64"})
-        double = Network(network.grouping, settings)
-        for name, array in network.store.parameters.items():
-            double.store.parameters[name] = array
-        for name, array in network.store.state.items():
-            double.store.state[name] = array
-        double.store.step, double.store.seed = network.store.step, network.store.seed
-        return double
-
-    def _double_labels(self, y: Any, rows: int) -> NDArray[Any]:
-        labels = self._encoded(y, rows)
-        if self.graph.loss.target == "class":
-            return np.ascontiguousarray(labels, np.int64)
-        last = labels.transpose(0, 2, 3, 1) if labels.ndim == 4 else labels
-        return np.ascontiguousarray(last.reshape(rows, -1), np.float64)
+        double = self.network.in_dtype("float64")
+        return Gradcheck(double, self._rows(X, np.float64), double.labels_to_layout(self._encoded(y, len(X)))).run()
 
     # rows and labels
 
@@ -412,66 +393,24 @@ class Model:
 
     def tensors(self, best: Best | None = None) -> dict[str, NDArray[Any]]:
         """What a weights file holds: the parameters and averages of this moment, or those of `best`; and the normalisation."""
-        params, state = self.params, self.state
-        if best is not None and best.parameters is not None and best.state is not None:
-            params, state = params.over(best.parameters), state.over(best.state)
-        normalization = self.normalization.tensors() if self.normalization is not None else {}
-        return {**params.copy(), **state.copy(), **normalization}
+        return tensors_of(self.network, self.normalization, best)
 
     def metadata(self, epoch: int | None = None) -> dict[str, Any]:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
-        graph, normalization = self.graph, self.normalization
-        counted = "outputs" if graph.head.target == "value" else "classes"
-        return {
-            "format": FORMAT,
-            "spec": self.program.resolved,
-            "path": self.program.source.path,
-            "input": list(graph.input.shape),
-            counted: graph.classes,
-            "dtype": self.network.dtype.name,
-            "seed": self.network.store.seed,
-            "step": self.step_count,
-            "epoch": self.epochs_done if epoch is None else epoch,
-            "labels": [_plain(label) for label in self.labels] if self.labels is not None else None,
-            "normalization": normalization.kind if normalization is not None else None,
-        }
+        done = self.epochs_done if epoch is None else epoch
+        return description(self.network, self.program, self.normalization, self.labels, done)
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
-        """Takes over arrays of matching names and shapes; returns the names of the spec that got none.
+        """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
 
         Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
         """
-        own = {**dict(self.params), **dict(self.state)}
-        foreign = sorted(name for name in tensors if name not in own and not name.startswith("normalization."))
-        missing = sorted(name for name in own if name not in tensors)
-        fitting = [name for name in own if name in tensors and _fits(tensors[name], own[name])]
-        wrong = [
-            f"{name} is {show(tensors[name].shape)} {tensors[name].dtype}, and the spec needs {show(own[name].shape)}"
-            for name in own
-            if name in tensors and name not in fitting
-        ]
-        if strict and (foreign or missing or wrong):
-            parts = wrong + [f"{name} is missing" for name in missing] + [f"{name} is not in the spec" for name in foreign]
-            raise DataError("the weights do not fit the spec: " + "; ".join(parts))
-        for name in fitting:
-            own[name][...] = tensors[name]
+        left_out = take_over(self.network, tensors, strict)
         if metadata.get("normalization"):
             self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
         if metadata.get("labels") is not None:
             self.labels = tuple(metadata["labels"])
-        return [name for name in own if name not in fitting]
-
-
-def _fits(tensor: NDArray[Any], own: NDArray[Any]) -> bool:
-    return tensor.shape == own.shape and tensor.dtype.kind == "f"
-
-
-def _fields(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
-
-
-def _plain(label: Any) -> Any:
-    return label.item() if hasattr(label, "item") else label
+        return left_out
 
 
 def restore(path: str | Path) -> Model:
@@ -495,20 +434,3 @@ def restore_file(path: Path) -> Model:
     model.load_tensors(tensors, metadata)
     model.network.store.step = step
     return model
-
-
-class Lines:
-    """The monitor of `fit(verbose=1)`: a line on stderr for each epoch."""
-
-    def begin(self, *, first_epoch: int, epochs: int, steps_per_epoch: int, rows: int) -> None:
-        print(f"{rows:,} rows, {steps_per_epoch} steps an epoch", file=sys.stderr)
-
-    def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
-        """Says nothing between epochs."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        shown = ", ".join(f"{key} {row[key]:.4f}" for key in ("loss", "train_accuracy", "val_loss", "val_accuracy") if row[key] is not None)
-        print(f"epoch {row['epoch']}: {shown}, {row['seconds']:.1f} s", file=sys.stderr)
-
-    def end(self) -> None:
-        """Nothing is open."""

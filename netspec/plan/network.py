@@ -162,6 +162,15 @@ class Network:
         store.gradients.flat[:] = 0
         store.step, store.seed = 0, seed
 
+    def in_dtype(self, dtype: str) -> Network:
+        """The same network in another dtype, with copies of its parameters, averages and step."""
+        other = Network(self.grouping, replace(self.settings, dtype=dtype))
+        for own, copied in ((self.store.parameters, other.store.parameters), (self.store.state, other.store.state)):
+            for name, array in own.items():
+                copied[name] = array
+        other.store.step, other.store.seed = self.store.step, self.store.seed
+        return other
+
     def _default_init(self, parameter: str) -> Initializer:
         node = next(node for node in self.graph.nodes if parameter.startswith(f"{node.name}."))
         return He() if node.next_relu_like else Xavier()

@@ -1,0 +1,80 @@
+"""What a trained network is as a weights file: its arrays by name, and the words that it can be built from again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from netspec.base.errors import DataError
+from netspec.base.shape import show
+from netspec.frontend.program import Program
+from netspec.plan.network import Network
+from netspec.train.loop import Best
+from netspec.train.normalize import Normalization
+
+FORMAT = 1
+
+
+def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
+    """Copies of the parameters and averages, of this moment or those of `best`, and the normalisation."""
+    params, state = network.store.parameters, network.store.state
+    if best is not None and best.parameters is not None and best.state is not None:
+        params, state = params.over(best.parameters), state.over(best.state)
+    return {**params.copy(), **state.copy(), **(normalization.tensors() if normalization is not None else {})}
+
+
+def description(
+    network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None, epoch: int
+) -> dict[str, Any]:
+    """The metadata of a weights file: the resolved spec, the ends of the net, how far training has come."""
+    graph = network.graph
+    counted = "outputs" if graph.head.target == "value" else "classes"
+    return {
+        "format": FORMAT,
+        "spec": program.resolved,
+        "path": program.source.path,
+        "input": list(graph.input.shape),
+        counted: graph.classes,
+        "dtype": network.dtype.name,
+        "seed": network.store.seed,
+        "step": network.store.step,
+        "epoch": epoch,
+        "labels": [_plain(label) for label in labels] if labels is not None else None,
+        "normalization": normalization.kind if normalization is not None else None,
+    }
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if hasattr(label, "item") else label
+
+
+def take_over(network: Network, tensors: Mapping[str, NDArray[Any]], strict: bool) -> list[str]:
+    """Copies arrays of matching names and shapes into the network; returns the names of the network that got none.
+
+    Raises DataError where `strict` for a wrong shape or dtype, and for any name that is missing or too many.
+    """
+    own = {**dict(network.store.parameters), **dict(network.store.state)}
+    fitting = [name for name in own if name in tensors and _fits(tensors[name], own[name])]
+    if strict:
+        _require_all(own, tensors, fitting)
+    for name in fitting:
+        own[name][...] = tensors[name]
+    return [name for name in own if name not in fitting]
+
+
+def _fits(tensor: NDArray[Any], own: NDArray[Any]) -> bool:
+    return tensor.shape == own.shape and tensor.dtype.kind == "f"
+
+
+def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[Any]], fitting: Sequence[str]) -> None:
+    wrong = [
+        f"{name} is {show(tensors[name].shape)} {tensors[name].dtype}, and the spec needs {show(own[name].shape)}"
+        for name in own
+        if name in tensors and name not in fitting
+    ]
+    missing = [f"{name} is missing" for name in sorted(own) if name not in tensors]
+    foreign = [f"{name} is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith("normalization.")]
+    if wrong or missing or foreign:
+        raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
