@@ -17,6 +17,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.catalog.registry import entries
 from netspec.graph.graph import Graph, Node, Value
+from netspec.groups.groups import group
 from netspec.plan.network import Network, Settings
 
 
@@ -40,7 +41,7 @@ def graph_of(layers: Sequence[Layer], shape: Shape, loss: Loss | None = None, te
 
 def network_of(graph: Graph, dtype: str = "float64", batch: int = 7, fuse: bool = True) -> Network:
     """Its memory and kernels; parameters are drawn at random, running variances around 1."""
-    network = Network(graph, Settings(entries(Optimizer)["sgd"](), batch, dtype=dtype, fuse=fuse, threads=1))
+    network = Network(group(graph, fuse), Settings(entries(Optimizer)["sgd"](), batch, dtype=dtype, fuse=fuse, threads=1))
     draw = np.random.default_rng(0)
     for name, parameter in graph.parameters.items():
         network.store.parameters[name] = draw.normal(parameter.constant, 0.5, parameter.shape)

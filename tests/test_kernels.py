@@ -1,0 +1,336 @@
+"""Kernels against NumPy over odd sizes, in both element types, on every vector unit that this machine has."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import laws
+import numpy as np
+import pytest
+from calls import layer_of
+from compiled import Compiled, graph_of, network_of
+from numba import njit
+from numpy.typing import NDArray
+from runners import Templates
+
+import netspec.kernels
+from netspec.base import random
+from netspec.base.layer import Layer, ReferenceContext
+from netspec.base.loss import Loss
+from netspec.catalog.registry import entries
+from netspec.kernels import f32, native, simd, store
+from netspec.plan.network import Network, Settings
+from netspec.plan.plan import driver
+
+TYPES = {4: np.float32, 8: np.float64}
+TOLERANCE = {4: 1e-5, 8: 1e-13}
+both = pytest.mark.parametrize("itemsize", [4, 8], ids=["float32", "float64"])
+
+
+def library(name: str, itemsize: int) -> Any:
+    text = (Path(netspec.kernels.__file__).parent / "library" / f"{name}.py").read_text()
+    return store.load(text if itemsize == 4 else text.replace("netspec.kernels.f32", "netspec.kernels.f64"))
+
+
+def at(array: NDArray[Any]) -> int:
+    return int(array.ctypes.data)
+
+
+def operand(draw: np.random.Generator, rows: int, columns: int, dtype: Any, transposed: bool) -> tuple[NDArray[Any], tuple[int, int]]:
+    """A matrix that lies in memory by rows or by columns, with its strides in elements, at the end of a larger array."""
+    shape = (columns, rows) if transposed else (rows, columns)
+    values = draw.normal(size=shape).astype(dtype)
+    return (values.T, (1, rows)) if transposed else (values, (columns, 1))
+
+
+def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], accumulate: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """C as the kernel leaves it, inside a frame of sevens, and what it should be."""
+    draw, dtype = np.random.default_rng(m + 100 * n + k), TYPES[itemsize]
+    a, a_strides = operand(draw, m, k, dtype, turned[0])
+    b, b_strides = operand(draw, k, n, dtype, turned[1])
+    frame = np.full((m + 2, n + 3), 7, dtype)
+    wanted = frame.copy()
+    start = 7.0 if accumulate else 0.0
+    wanted[1:-1, 1:-2] = (start + a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
+    work = np.empty((256 * (1024 + 64 + 64) * itemsize) + 64, np.uint8)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(library("product", itemsize).multiply.address)
+    call(
+        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, m, n, k, int(accumulate), at(work) + (-at(work)) % 64
+    )  # fmt: skip
+    return frame, wanted
+
+
+SIZES = [
+    (1, 1, 1), (1, 17, 3), (2, 1, 5), (3, 33, 1), (13, 15, 16), (14, 32, 17), (15, 31, 255), (29, 65, 256), (7, 129, 257),
+    (97, 3, 515), (5, 1025, 9), (33, 1060, 70), (64, 64, 64), (1, 100, 300),
+]  # fmt: skip
+
+
+@both
+@pytest.mark.parametrize("turned", list(product([False, True], repeat=2)), ids=lambda turned: "".join("NT"[one] for one in turned))
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_product_equals_numpy(itemsize: int, turned: tuple[bool, bool], accumulate: bool) -> None:
+    for m, n, k in SIZES:
+        found, wanted = multiply(itemsize, m, n, k, turned, accumulate)
+        laws.close(found, wanted, TOLERANCE[itemsize] * k**0.5)
+
+
+@both
+def test_product_of_nothing_is_zero(itemsize: int) -> None:
+    found, wanted = multiply(itemsize, 5, 19, 0, (False, False), False)
+    assert (found == wanted).all()
+    found, wanted = multiply(itemsize, 5, 19, 0, (False, False), True)
+    assert (found == wanted).all()
+
+
+@both
+@pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
+@pytest.mark.parametrize("sizes", [(23, 70, 301), (1, 1, 1), (40, 33, 1024)])
+def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int]) -> None:
+    (m, n, k), dtype = sizes, TYPES[itemsize]
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(size=(m, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
+    tasks, parts = int(np.prod(cuts)), np.full((cuts[2], m, n), np.nan, dtype)
+    per_task = 256 * (1024 + 128) * itemsize
+    work = np.empty(tasks * per_task + 64, np.uint8)
+    control = np.zeros(32, np.int64)
+    control[native.ROWS] = m
+    module = library("product", itemsize)
+    words = np.array(
+        [at(control), module.multiply.address, at(a), k, 1, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
+         at(work) + (-at(work)) % 64, per_task], np.int64,
+    )  # fmt: skip
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(module.product.address)
+    for task in reversed(range(tasks)):  # the order of tasks does not matter
+        call(at(words), task, tasks)
+    laws.close(parts.astype(np.float64).sum(0), a.astype(np.float64) @ b.astype(np.float64), TOLERANCE[itemsize] * k**0.5)
+
+
+def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) -> None:
+    """Forward and backward of a layer against the independent NumPy forms."""
+    parameters, state = laws.arrays(layer, shape)
+    x, words = laws.batch(shape, rows)
+    context, tolerance = ReferenceContext(True, words), {"float32": 2e-4, "float64": 1e-11}[dtype]
+    run = Compiled(dtype)
+    if dtype == "float32":
+        parameters, state, x = laws.single_precision(parameters), laws.single_precision(state), x.astype(dtype).astype(float)
+    laws.close(run.forward(layer, x, parameters, state, context), layer.reference(x, parameters, state, context), tolerance)
+    dy = np.random.default_rng(3).normal(size=(rows, *layer.output_shape(shape)))
+    (dx, grads), (wanted_dx, wanted) = (one.backward(layer, dy, x, parameters, state, context) for one in (run, Templates()))
+    laws.close(dx, wanted_dx, tolerance)
+    for name, gradient in grads.items():
+        laws.close(gradient, wanted[name], tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "depth", "width"), [(7, 3072, 100), (20, 300, 700), (300, 100, 90), (1, 5000, 3), (501, 70, 33)])
+def test_affine_of_every_cut(dtype: str, rows: int, depth: int, width: int) -> None:
+    equals_numpy(layer_of(f"affine({width})"), (depth,), rows, dtype)
+
+
+def geometries(count: int) -> list[tuple[str, tuple[int, int, int], int]]:
+    """Convolutions drawn at random: call, shape, rows."""
+    draw = np.random.default_rng(11)
+    found = []
+    while len(found) < count:
+        channels, filters = (int(draw.choice([1, 2, 3, 5, 8, 16, 17, 32, 40])) for _ in range(2))
+        kernel, stride, sides = draw.integers(1, 6, 2), draw.integers(1, 4, 2), draw.integers(1, 12, 2)
+        pad = "same" if draw.random() < 0.5 else "x".join(map(str, draw.integers(0, 4, 2)))
+        if pad != "same" and any(side + 2 * int(p) < k for side, p, k in zip(sides, pad.split("x"), kernel, strict=True)):
+            continue
+        bias = "true" if draw.random() < 0.5 else "false"
+        sizes = f"kernel={kernel[0]}x{kernel[1]}, stride={stride[0]}x{stride[1]}"
+        call = f"conv({filters}, {sizes}, pad={pad}, bias={bias})"
+        found.append((call, (channels, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
+    return [
+        *found,
+        ("conv(32)", (16, 16, 16), 24),
+        ("conv(7, kernel=1)", (40, 9, 11), 30),
+        ("conv(33, kernel=5, stride=2)", (3, 20, 19), 17),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("call", "shape", "rows"), geometries(40))
+def test_convolution_equals_numpy(call: str, shape: tuple[int, int, int], rows: int, dtype: str) -> None:
+    equals_numpy(layer_of(call), shape, rows, dtype)
+
+
+@pytest.mark.parametrize(("call", "shape", "rows"), geometries(12))
+def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: int) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layer = layer_of(call)
+    parameters, _ = laws.arrays(layer, shape)
+    x, _ = laws.batch(shape, rows)
+    top, bottom, left, right = layer.geometry(shape).margins
+    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in {"x": x, **parameters}.items()}
+    padded = torch.nn.functional.pad(tensors["x"], (left, right, top, bottom))
+    y = torch.nn.functional.conv2d(padded, tensors["W"], tensors.get("b"), stride=layer.geometry(shape).stride)
+    dy = np.random.default_rng(3).normal(size=tuple(y.shape))
+    y.backward(torch.tensor(dy))
+    context, run = ReferenceContext(True), Compiled()
+    laws.close(run.forward(layer, x, parameters, {}, context), y.detach().numpy(), 1e-12)
+    dx, grads = run.backward(layer, dy, x, parameters, {}, context)
+    for name, gradient in {"x": dx, **grads}.items():
+        laws.close(gradient, tensors[name].grad.numpy(), 1e-12)
+
+
+POOLS = [
+    ("pool(3, stride=1, pad=1)", (4, 9, 7)), ("pool(2x5, stride=3x2, pad=1x2)", (17, 6, 11)), ("pool(4, stride=3)", (33, 13, 10)),
+    ("avgpool(3, stride=1, pad=2)", (5, 4, 6)), ("avgpool(5, stride=2, pad=1)", (40, 9, 9)), ("globalpool", (31, 13, 6)),
+    ("bn", (5, 33, 37)), ("bn", (3, 40, 40)), ("bn", (70,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("call", "shape"), POOLS)
+def test_pools_and_statistics_equal_numpy(call: str, shape: tuple[int, ...], dtype: str) -> None:
+    equals_numpy(layer_of(call), shape, 9, dtype)
+
+
+@both
+@pytest.mark.parametrize("shape", [(1, 5, 7), (3, 32, 32), (16, 4, 4), (17, 1, 1), (33, 5, 13), (64, 8, 8)])
+def test_flatten_is_c_order(itemsize: int, shape: tuple[int, int, int]) -> None:
+    x = np.random.default_rng(0).normal(size=(9, *shape)).astype(TYPES[itemsize])
+    run = Compiled(np.dtype(TYPES[itemsize]).name)
+    y = run.forward(layer_of("flatten"), x, {}, {}, ReferenceContext(False))
+    assert (y == x.reshape(9, -1)).all()
+    dx, _ = run.backward(layer_of("flatten"), y, x, {}, {}, ReferenceContext(True))
+    assert (dx == x).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_l2_is_on_weights_alone(dtype: str) -> None:
+    """0.5 r |W|^2 more loss and r W more gradient, over sizes that are no multiple of anything."""
+    graph = graph_of([layer_of("affine(131)"), layer_of("bn"), layer_of("affine(3)")], (77,))
+    plain = network_of(graph, dtype)
+    strong = Network(plain.grouping, Settings(plain.settings.optimizer, 7, l2=0.3, dtype=dtype, threads=1))
+    strong.store.parameters.flat[:] = plain.store.parameters.flat
+    draw = np.random.default_rng(1)
+    x, y = draw.normal(size=(7, 77)).astype(dtype), draw.normal(size=(7, 3)).astype(dtype)
+    without, _ = plain.loss(x, y)
+    with_l2, _ = strong.loss(x, y)
+    weights = [strong.store.parameters[name].astype(float) for name in ("n0.W", "n2.W")]
+    tolerance = {"float32": 1e-6, "float64": 1e-13}[dtype]
+    assert with_l2 - without == pytest.approx(0.15 * sum((w**2).sum() for w in weights), rel=10 * tolerance)
+    for name, gradient in strong.store.gradients.items():
+        more = 0.3 * plain.store.parameters[name].astype(float) if name.endswith(".W") else 0.0
+        laws.close(gradient, plain.store.gradients[name] + more, 10 * tolerance)
+    assert (strong.store.gradients["n0.b"] == 0).all(), "bn cancels this bias"
+
+
+@pytest.mark.parametrize("name", list(entries(Loss)))
+def test_weights_multiply_the_losses_of_rows(name: str) -> None:
+    loss = entries(Loss)[name]()
+    draw = np.random.default_rng(5)
+    scores, weights = draw.normal(0, 2, (9, 4)), draw.uniform(0, 3, 9)
+    labels = laws.labels_for(loss, 9, 4)
+    network = network_of(graph_of([layer_of("id")], (4,), loss), batch=9)
+    y = network.labels_to_layout(labels)
+    total, plan = network.loss(scores, y, input_gradient=True, weights=weights)
+    one_by_one = [network.loss(scores[r : r + 1], y[r : r + 1])[0] for r in range(9)]
+    assert total == pytest.approx(float(np.mean(weights * one_by_one)), rel=1e-12)
+    gradient = plan.array("dscores")[:36].reshape(9, 4).copy()
+    _, plan = network.loss(scores, y, input_gradient=True)
+    laws.close(gradient, weights[:, None] * plan.array("dscores")[:36].reshape(9, 4), 1e-13)
+
+
+@njit
+def exponentials(x: Any, y: Any) -> None:
+    for i in range(x.size):
+        y[i] = f32.exp(x[i])
+
+
+def test_exp_is_within_two_units() -> None:
+    x = np.concatenate([np.linspace(-87.2, 88.37, 400_001), np.random.default_rng(0).normal(0, 1, 200_000)]).astype(np.float32)
+    y = np.empty_like(x)
+    exponentials(x, y)
+    exact = np.exp(x.astype(np.float64))
+    assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= 2
+
+
+def test_exp_of_what_is_no_number() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0], np.float32)
+    y = np.empty_like(x)
+    exponentials(x, y)
+    assert np.isnan(y[0])
+    assert y[5] == 1
+    assert (y[[1, 3]] == np.inf).all()
+    assert (np.abs(y[[2, 4]]) < 2e-38).all()
+
+
+@njit
+def words_of(key: int, counters: Any, out: Any) -> None:
+    for i in range(counters.size):
+        out[i] = native.random_bits(key, counters[i])
+
+
+@njit
+def key_of(seed: int, place: int, step: int) -> int:
+    return native.stream_key(seed, place, step)
+
+
+def signed(word: int) -> int:
+    return word - (1 << 64) if word >= 1 << 63 else word
+
+
+@pytest.mark.parametrize(("seed", "place", "step"), [(0, 0, 0), (1, 2, 3), (2**62, 17, 10**6), (-5, -1, 7), (123456789, 9999, 2**40)])
+def test_random_words_are_those_of_the_definition(seed: int, place: int, step: int) -> None:
+    key = random.stream_key(seed, place, step)
+    assert key_of(seed, place, step) == signed(key)
+    counters = np.concatenate([np.arange(1000), [2**31, 2**32 - 1]]).astype(np.uint32)
+    out = np.empty(counters.size, np.uint32)
+    words_of(signed(key), counters.astype(np.int64), out)
+    assert (out == random.bits(key, counters)).all()
+
+
+def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The definition of the shuffle in plain Python."""
+    order = list(range(count))
+    words = random.bits(random.stream_key(seed, -1, epoch), np.arange(count, dtype=np.uint32))
+    for i in range(count - 1, 0, -1):
+        j = int(words[i]) * (i + 1) >> 32
+        order[i], order[j] = order[j], order[i]
+    return np.array(order)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+def test_shuffle_is_a_permutation_by_seed_and_epoch(count: int) -> None:
+    seen = []
+    for seed, epoch in ((0, 1), (0, 2), (1, 1), (-3, 5)):
+        order = np.full(count, -1, np.int64)
+        driver().shuffle(order, np.arange(count), seed, epoch)
+        assert (np.sort(order) == np.arange(count)).all()
+        assert (order == shuffled(count, seed, epoch)).all()
+        seen.append(tuple(order))
+    assert count < 1000 or len(set(seen)) == 4
+
+
+def test_every_element_gets_everywhere() -> None:
+    """Over 2,000 shuffles of five, each element is at each place 400 times, to five standard deviations."""
+    hits = np.zeros((5, 5))
+    order = np.empty(5, np.int64)
+    for epoch in range(2000):
+        driver().shuffle(order, np.arange(5), 0, epoch)
+        hits[np.arange(5), order] += 1
+    assert np.abs(hits - 400).max() < 5 * np.sqrt(2000 * 0.2 * 0.8)
+
+
+def test_functions_of_the_driver_have_one_signature_each() -> None:
+    """With several, processes that fill the cache at the same time can mix up their codes."""
+    for name in ("launch", "run", "train"):
+        assert len(getattr(driver(), name).signatures) == 1
+
+
+@pytest.mark.parametrize("unit", simd.supported()[1:])
+def test_other_units(unit: str) -> None:
+    """All of this file once more: the unit is fixed for a process."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-k", "not other_units and not torch", __file__]
+    done = subprocess.run(command, env={**os.environ, "NETSPEC_SIMD": unit}, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
