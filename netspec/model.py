@@ -137,6 +137,8 @@ class Model:
         (N,) multiplies the rows' losses (the mean is still over rows). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a
         run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
         """
+        if epochs is not None and epochs < 0:
+            raise UsageError(f"epochs={epochs}: give 0 or more")
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()

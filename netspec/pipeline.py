@@ -49,14 +49,15 @@ def stages(program: Program, counts: Counts | None = None) -> Stages:
 
 
 def compile(  # noqa: A001  the word of the interface
-    spec: str | Path, *, input: Shape | None = None, classes: int | None = None, outputs: int | None = None, train: str | None = None,  # noqa: A002
-    dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None,
+    spec: str | Path, *, input: Shape | int | None = None, classes: int | None = None, outputs: int | None = None,  # noqa: A002
+    train: str | None = None, dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None,
     weights: str | Path | None = None, strict: bool = True, **lets: Any,
 ) -> Model:  # fmt: skip
     """A model from a text, or from the file that a Path or a str ending in .net names.
 
-    `train` is what stands between the braces of a train section and overrides the file's keys; dtype ("float32" or "float64"), seed,
-    threads and fuse override the file's, whose own defaults are float32, 0, all cores, and true. Other keywords are let values by name.
+    `input` is the shape of one row; a whole number is a vector. `train` is what stands between the braces of a train section, and
+    overrides the file's keys; dtype ("float32" or "float64"), seed, threads and fuse override the file's, whose own defaults are
+    float32, 0, all cores, and true. Other keywords are let values by name.
     `weights` is a weights file or run folder; with `strict=False` matching names are loaded and `model.unloaded` lists the rest.
     `input` and counts may be left out until the first `fit(X, y)`. Raises SpecError, LimitError, DataError, UsageError.
     """

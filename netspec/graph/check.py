@@ -21,13 +21,14 @@ NO_OVERRIDES = Overrides()
 
 
 def overrides_of(
-    *, input: Shape | None = None, classes: int | None = None, outputs: int | None = None, train: str | None = None,  # noqa: A002
+    *, input: Shape | int | None = None, classes: int | None = None, outputs: int | None = None, train: str | None = None,  # noqa: A002
     dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None, **lets: Any,
 ) -> Overrides:  # fmt: skip
     """The keywords of `netspec.compile` as overrides of a text."""
     keys: Mapping[str, Any] = {"train.dtype": dtype, "train.threads": threads, "train.fuse": fuse}
     given = {key: value for key, value in keys.items() if value is not None}
-    return Overrides(None if input is None else tuple(input), classes, outputs, seed, train, given, lets)
+    shape = (input,) if isinstance(input, int) else None if input is None else tuple(input)
+    return Overrides(shape, classes, outputs, seed, train, given, lets)
 
 
 def check(spec: str | Path, **keywords: Any) -> list[Diagnostic]:
