@@ -6,7 +6,7 @@ from pathlib import Path
 
 from netspec.base.errors import UsageError
 from netspec.base.text import Source
-from netspec.frontend import syntax
+from netspec.frontend import limits, syntax
 from netspec.frontend.format import format_file
 from netspec.frontend.parse import parse as parse_source
 
@@ -16,7 +16,7 @@ def source_of(spec: str | Path) -> Source:
     if isinstance(spec, str) and not spec.endswith(".net"):
         return Source(spec)
     try:
-        return Source(Path(spec).read_text(encoding="utf-8"), str(spec))
+        return Source(_read(Path(spec)), str(spec))
     except FileNotFoundError:
         raise UsageError(f"{spec}: no such file") from None
     except IsADirectoryError:
@@ -25,6 +25,14 @@ def source_of(spec: str | Path) -> Source:
         raise UsageError(f"{spec}: is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise UsageError(f"{spec}: cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path) -> str:
+    """The text with plain line ends, cut off soon after the limit: parsing then refuses it, however long the file is."""
+    with path.open("rb") as stream:
+        content = stream.read(limits.SPEC_BYTES + 4)  # so that a letter cut in two still leaves too much
+    text = content.decode("utf-8", "strict" if len(content) <= limits.SPEC_BYTES else "ignore")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse(text: str) -> syntax.File:
