@@ -15,7 +15,7 @@ from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
-from netspec.graph.counts import Counts, counts_of, key_error, split_head
+from netspec.graph.counts import Counts, check_facts, counts_of, key_error, split_head
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
@@ -159,7 +159,10 @@ class Model:
             self._build(counts_with_data(self.program, dataset))
         graph = self.graph
         value = graph.head.target == "value"
+        known = Facts(dataset.rows.x.shape[1:], None, None, len(dataset.rows), graph.head.target)
         try:
+            # kernels read rows of the graph's shape, whatever the rows have
+            check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
             splits = prepare(
                 dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
                 score_shape=graph.output.shape if value else None,
