@@ -63,7 +63,7 @@ class Model:
         self._network: Network | None = None
         self.unloaded: list[str] = []
         """Names that `compile(weights=..., strict=False)` found no array for."""
-        self._forward_rows = 0
+        self._forward_rows = 0  # of the train form that `backward` belongs to; an update or a loss ends it
         counts = counts or counts_of(program)
         if counts is not None:
             self._build_if_sized(counts)
@@ -219,6 +219,7 @@ class Model:
         train = self.program.train
         schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
         weights = self._weights(sample_weight, len(splits.train.rows))
+        self._forward_rows = 0
 
         def at_epoch_end(row: dict[str, Any], best: Best) -> None:
             self.epochs_done = row["epoch"]
@@ -276,6 +277,7 @@ class Model:
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
         network = self.network
         x, labels = self._rows(X), self._labels(y, len(X))
+        self._forward_rows = 0
         plan = network.plan(len(x))
         plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
         network.store.update_state(True)

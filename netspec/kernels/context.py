@@ -65,7 +65,7 @@ class Context:
         return made
 
     def _place_parameters(self, whole: Graph) -> None:
-        """Weights first, then the rest, so that l2 is one run of the flat buffer."""
+        """Weights first, then the rest, so that l2 is one run of the flat buffer; by name they are listed in reading order."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
         every = whole.parameters
@@ -78,6 +78,7 @@ class Context:
             if weights:
                 self.weight_elements = at
         self.parameter_elements = at
+        self.parameters = {name: self.parameters[name] for name in every}
         at = 0
         for name, state in whole.state.items():
             self.states[name] = ParameterPlace(at, state.shape)
