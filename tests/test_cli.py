@@ -200,6 +200,20 @@ def test_bad_data_ends_with_exit_4_and_nothing_written(folder: Path, name: str) 
     assert sorted(os.listdir()) == before
 
 
+@pytest.mark.parametrize("shape", ["3", "5000", "5x1x1"])
+def test_an_input_that_contradicts_the_data_is_refused(folder: Path, shape: str) -> None:
+    result = call("train", "tiny.net", "--input", shape, "--classes", "2")
+    assert result.exit_code == 3
+    assert f"input {shape} contradicts the data, whose rows are 5" in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_file_without_end_is_refused_at_once() -> None:
+    result = call("check", "/dev/zero")
+    assert result.exit_code == 6
+    assert "NS801" in result.stdout
+
+
 def test_good_data_is_the_control_of_the_bad(folder: Path) -> None:
     assert call("train", "tiny.net", "--set", "data.path=rows.npz").exit_code == 0
 
@@ -440,6 +454,16 @@ def test_every_stage_prints_and_the_print_is_stable(folder: Path, stage: str) ->
     assert STAGES[stage] in first.stdout
     assert call(*words).stdout == first.stdout
     assert answer(*words) == {"stage": stage, "text": first.stdout.rstrip("\n")}
+
+
+def test_the_data_gives_the_shapes_where_it_is_there(folder: Path) -> None:
+    with_data = answer("summary", "tiny.net")
+    assert (with_data["input"], with_data["classes"]) == ([5], 2)
+    assert answer("summary", "tiny.net", "--input", "5", "--classes", "2") == with_data
+    Path("rows.npz").unlink()
+    result = call("summary", "tiny.net")
+    assert result.exit_code == 3
+    assert "NS409" in result.stderr
 
 
 def test_an_emitted_program_means_the_same(folder: Path) -> None:

@@ -19,6 +19,7 @@ from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.plan import Layout
 from netspec.ui.given import spec_file
 from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
+from netspec.ui.shapes import known_counts
 from netspec.ui.tables import Justify, print_table, table
 from netspec.ui.tree import tree
 
@@ -32,7 +33,8 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
         else:
             print(text)
         return 0
-    made = stages(read(spec_file(file), overrides))
+    program = read(spec_file(file), overrides)
+    made = stages(program, known_counts(program))
     before, began = store.compiled_count, time.perf_counter()
     Network(made.groups, settings_of(made.program))
     seconds, compiled = time.perf_counter() - began, store.compiled_count - before
@@ -89,7 +91,7 @@ def stage_text(file: Path, overrides: Overrides, emit: str) -> str:
     program = read(spec_file(file), overrides)
     if emit == "program":
         return program.resolved.rstrip("\n")
-    made = stages(program)
+    made = stages(program, known_counts(program))
     match emit:
         case "graph":
             return str(made.graph)

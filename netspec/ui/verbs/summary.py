@@ -10,13 +10,15 @@ from netspec.frontend.program import Overrides
 from netspec.pipeline import read, stages
 from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
+from netspec.ui.shapes import known_counts
 from netspec.ui.summary import summarize
 from netspec.ui.tables import print_table
 
 
 def run(file: Path, overrides: Overrides, *, json: bool) -> int:
     """Prints the table and the totals. Raises SpecError."""
-    made = stages(read(spec_file(file), overrides))
+    program = read(spec_file(file), overrides)
+    made = stages(program, known_counts(program))
     train = made.program.train
     summary = summarize(made.program, made.graph, train.batch, np.dtype(train.dtype).itemsize, made.plan.peak_bytes)
     if json:
