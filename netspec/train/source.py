@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,14 @@ def resolved_from(program: Program, folder: Path, allow: Sequence[Path] = ()) ->
 
 
 def counts_with_data(program: Program, dataset: Dataset) -> Counts:
-    """The ends of the net once the rows are there. Raises SpecError where they contradict the text."""
-    counts = counts_of(program, facts_of(dataset, split_head(program)[1].target))
+    """The ends of the net once the rows are there. Raises SpecError where they contradict the text.
+
+    Labels that are class numbers tell how many classes there are at least: where the text gives a count, one beyond it is a fault of the
+    row, which `prepare` names.
+    """
+    facts = facts_of(dataset, split_head(program)[1].target)
+    if program.classes is not None and dataset.labels is None and dataset.rows.y.ndim == 1 and dataset.rows.y.dtype.kind in "buif":
+        facts = replace(facts, classes=program.classes)
+    counts = counts_of(program, facts)
     assert counts is not None, "facts give the input shape"
     return counts
