@@ -200,6 +200,21 @@ def test_bad_data_ends_with_exit_4_and_nothing_written(folder: Path, name: str) 
     assert sorted(os.listdir()) == before
 
 
+@pytest.mark.parametrize(("classes", "code", "part"), [(2, 4, "label 2 in row 2"), (3, 0, ""), (4, 0, "")])
+def test_labels_beyond_the_given_count_are_out_of_range(folder: Path, classes: int, code: int, part: str) -> None:
+    save("three.npz", np.random.default_rng(0).normal(size=(90, 5)), np.arange(90) % 3)
+    result = call("train", "tiny.net", "--set", "data.path=three.npz", "--classes", classes)
+    assert result.exit_code == code
+    assert part in result.stderr
+
+
+def test_a_count_that_contradicts_the_words_of_the_labels_is_an_error_of_the_text(folder: Path) -> None:
+    save("words.npz", np.zeros((90, 5)), np.array(["cat", "dog", "hen"])[np.arange(90) % 3])
+    result = call("train", "tiny.net", "--set", "data.path=words.npz", "--classes", "2")
+    assert result.exit_code == 3
+    assert "NS601" in result.stderr
+
+
 @pytest.mark.parametrize("shape", ["3", "5000", "5x1x1"])
 def test_an_input_that_contradicts_the_data_is_refused(folder: Path, shape: str) -> None:
     result = call("train", "tiny.net", "--input", shape, "--classes", "2")
