@@ -117,12 +117,12 @@ def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     return TrainingPlan(train, test, store, best)
 
 
-def check_memory(plan: TrainingPlan) -> None:
-    """Raises LimitError where the plan needs more than 60 % of the memory that is left for this process."""
+def check_memory(needed: int) -> None:
+    """Raises LimitError where a plan needs more bytes than 60 % of the memory that is left for this process."""
     available = available_bytes()
-    if plan.peak_bytes > MEMORY_SHARE * available:
+    if needed > MEMORY_SHARE * available:
         limit = f"{MEMORY_SHARE:.0%} of the {_mega(available)} available to this process"
-        message = f"the plan needs {_mega(plan.peak_bytes)}, and the limit is {limit}"
+        message = f"the plan needs {_mega(needed)}, and the limit is {limit}"
         raise LimitError([Diagnostic("NS807", message, help="make the batch smaller (train.batch), or the layers narrower")])
 
 
@@ -135,7 +135,7 @@ class Network:
         self.dtype = np.dtype(settings.dtype)
         self.threads = thread_count(settings.threads)
         self.training = training_plan(grouping, settings)
-        check_memory(self.training)
+        check_memory(self.training.peak_bytes)
         self.store = Store(self.training.train.lowered, settings.dtype, settings.seed)
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self.initialize(settings.seed)
@@ -180,19 +180,23 @@ class Network:
     def plan(
         self, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False, until: Node | None = None
     ) -> Plan:
-        """A plan for at least `rows` rows; one of a kind is kept and made again only to grow."""
-        key = (train, input_gradient, weighted, until.name if until else None)
+        """A plan for at least `rows` rows. Training and evaluation keep theirs, whatever else is computed between; of any other kind one
+        is kept, for exactly as many rows in the train form: sums are cut by a plan's rows, and no earlier call may change a bit.
+
+        Raises LimitError where it needs more memory than is left.
+        """
+        planned = self.training.train if train else self.training.test
+        own = rows <= planned.batch and not input_gradient and not weighted and until is None
+        key = (own, train, input_gradient, weighted, until.name if until else None)
         found = self._plans.get(key)
-        if found is None or found.batch < rows:
+        if found is None or found.batch < rows or (train and not own and found.batch != rows):
             self._plans.pop(key, None)
-            layout = self._layout(rows, train, input_gradient, weighted, until)
+            layout = planned if own else self._layout(rows, train, input_gradient, weighted, until)
+            check_memory(layout.own_bytes)
             found = self._plans[key] = Plan(layout, self.store, self.threads)
         return found
 
     def _layout(self, rows: int, train: bool, input_gradient: bool, weighted: bool, until: Node | None) -> Layout:
-        planned = self.training.train if train else self.training.test
-        if rows == planned.batch and not input_gradient and not weighted and until is None:
-            return planned
         part = self.grouping if until is None else beginning(self.grouping, until, self.settings.fuse)
         whole = None if until is None else self.graph
         return plan_layout(part, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole)
