@@ -13,8 +13,10 @@ import laws
 import numpy as np
 import pytest
 from calls import layer_of
+from compiled import Compiled
 from runners import Runner, Templates
 
+import netspec
 from netspec.base.layer import Array, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -23,7 +25,7 @@ from netspec.catalog.registry import entries
 
 FORWARD: dict[str, Callable[..., Array]] = {
     "reference": lambda layer, *given: layer.reference(*given),
-    **{name: run.forward for name, run in {"templates": Templates()}.items()},
+    **{name: run.forward for name, run in {"templates": Templates(), "compiled": Compiled()}.items()},
 }
 RUN: Runner = Templates()
 TRAIN = ReferenceContext(train=True)
@@ -192,3 +194,61 @@ def test_batch_normalisation_gives_the_wanted_means_and_deviations(forward: Call
     shifted = forward(layer_of("bn(eps=1e-9)"), x, {"gamma": gamma, "beta": beta}, {}, TRAIN)
     np.testing.assert_allclose(shifted.mean(over), beta, atol=1e-6)
     np.testing.assert_allclose(shifted.std(over), gamma, atol=1e-6)
+
+
+# the same figures, of compiled models
+
+
+def compiled(text: str, shape: tuple[int, ...], parameters: dict[str, Array], **more: Any) -> netspec.Model:
+    model = netspec.compile(text, input=shape, dtype="float64", **more)
+    assert set(parameters) == set(model.params)
+    for name, array in parameters.items():
+        model.params[name][...] = array
+    return model
+
+
+TWO_LAYERS = {
+    "affine1.W": lin(-0.7, 0.3, 5, 50),
+    "affine1.b": lin(-0.1, 0.9, 50),
+    "affine2.W": lin(-0.3, 0.4, 50, 7),
+    "affine2.b": lin(-0.9, 0.1, 7),
+}
+
+
+def test_compiled_two_layer_net() -> None:
+    model = compiled("affine(50)-relu -> affine -> softmax", (5,), TWO_LAYERS, classes=7)
+    x, y = lin(-5.5, 4.5, 5, 3).T, [0, 5, 1]
+    assert abs(model.loss(x, y)[0] - 3.4702243556) <= 1e-9
+    assert abs(model.evaluate(x, y)["loss"] - 3.4702243556) <= 1e-9
+    strong = compiled("affine(50)-relu -> affine -> softmax", (5,), TWO_LAYERS, classes=7, train="l2 = 0.1")
+    squares = sum((TWO_LAYERS[name] ** 2).sum() for name in ("affine1.W", "affine2.W"))
+    assert abs(strong.loss(x, y)[0] - 3.4702243556 - 0.05 * squares) <= 1e-9
+
+
+def test_compiled_affine_reads_an_image() -> None:
+    parameters = {"affine1.W": lin(-0.2, 0.3, 120, 3), "affine1.b": lin(-0.3, 0.1, 3)}
+    model = compiled("affine(3)", (4, 5, 6), parameters)
+    wanted = [[1.49834967, 1.70660132, 1.91485297], [3.25553199, 3.5141327, 3.77273342]]
+    assert error(model.forward(lin(-0.1, 0.5, 2, 4, 5, 6)), wanted) <= 1e-8
+
+
+@pytest.mark.parametrize("head", ["softmax", "svm"])
+def test_compiled_losses_of_scores_near_zero(head: str) -> None:
+    draw = np.random.default_rng(0)
+    model = compiled(f"id -> {head}", (10,), {}, classes=10)
+    loss, _ = model.loss(0.001 * draw.normal(size=(50, 10)), draw.integers(0, 10, 50))
+    assert loss == pytest.approx({"softmax": 2.3026, "svm": 9.0}[head], rel=1e-3)
+
+
+def test_rules_of_optimizers_by_their_text() -> None:
+    sgd = netspec.optimizer("sgd(lr=1e-3, momentum=0.9)")
+    sgd.state["v"] = lin(0.6, 0.9, 4, 5)
+    w = sgd.step(lin(-0.4, 0.6, 4, 5), lin(-0.6, 0.4, 4, 5))
+    assert error(w[0], [0.1406, 0.20738947, 0.27417895, 0.34096842, 0.40775789]) <= 1e-7
+    assert error(sgd.state["v"][0], [0.5406, 0.55475789, 0.56891579, 0.58307368, 0.59723158]) <= 1e-7
+    adam = netspec.optimizer("adam(lr=1e-2)")
+    adam.state.update(m=lin(0.6, 0.9, 4, 5), v=lin(0.7, 0.5, 4, 5), t=5)
+    w = adam.step(lin(-0.4, 0.6, 4, 5), lin(-0.6, 0.4, 4, 5))
+    assert error(w[0], [-0.40094747, -0.34836187, -0.29577703, -0.24319299, -0.19060977]) <= 1e-6
+    assert error(adam.state["m"][0], [0.48, 0.49947368, 0.51894737, 0.53842105, 0.55789474]) <= 1e-6
+    assert adam.state["t"] == 6

@@ -8,6 +8,7 @@ an entry that is damaged is deleted and compiled once more.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import importlib.util
@@ -46,10 +47,7 @@ def _is_private(folder: Path) -> bool:
 @cache
 def _fallback_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="netspec-kernels-"))
-    import_is_over = folder  # removed with the process: nothing in it outlives the run
-    import atexit  # noqa: PLC0415
-
-    atexit.register(shutil.rmtree, import_is_over, ignore_errors=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # nothing in it outlives the process
     return folder
 
 
