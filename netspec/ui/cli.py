@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,15 +38,27 @@ AllowPath = Annotated[
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files and words of specs that the terminal's encoding lacks
     app(prog_name="netspec")
 
 
+def _load(name: str) -> Any:
+    """A module of ui, when it is needed."""
+    gc.disable()  # looking for garbage while the catalogue's classes are made was a tenth of the time of `check`
+    try:
+        return importlib.import_module(f"netspec.ui.{name}")
+    finally:
+        gc.enable()
+
+
 def _verb(name: str) -> Any:
-    return importlib.import_module(f"netspec.ui.verbs.{name}")
+    return _load(f"verbs.{name}")
 
 
 def _overrides(pairs: list[str] | None, **given: Any) -> Any:
-    return importlib.import_module("netspec.ui.given").overrides_of(pairs or [], **given)
+    return _load("given").overrides_of(pairs or [], **given)
 
 
 def _print_version(wanted: bool) -> None:

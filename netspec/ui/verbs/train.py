@@ -24,11 +24,10 @@ def run(
     """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
     spec_file(file)
     monitor: Monitor | None = JsonLines() if json else None
-    if not json and not quiet:
+    if not json and not quiet and sys.stderr.isatty():
         for warning in read(file, overrides).warnings:
             print_diagnostic(warning, sys.stderr)
-        if sys.stderr.isatty():
-            monitor = Bar(sys.stderr)
+        monitor = Bar(sys.stderr)
     done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
     if json:
         print_json(as_json(done), one_line=True)
