@@ -165,6 +165,7 @@ class _Finish:
         self.y = context.value((chain_nodes or (node,))[-1].output)
         self.keeps = bool(chain_nodes) and context.train and self.chain.needs_input
         self.z = pre_activation(context, node) if self.keeps else self.y
+        self.writes = list(dict.fromkeys((self.z, self.y)))  # the same order in every process, unlike a set's
         self.bias = "b" in node.parameters
         bias: Word = context.parameter(node, "b") if self.bias else 0
         self.words.extend(At(context.control), At(self.z), bias, At(self.y), self.columns)
@@ -206,7 +207,6 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     finish = _Finish(context, node, chain_nodes)
     x, weights = context.value(node.input), context.parameter(node, "W")
     names = [node.name, *(other.name for other in chain_nodes)]
-    writes = list({finish.z, finish.y})
     cuts = split_product(batch, columns, depth, context.panel)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
@@ -220,7 +220,7 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
         tasks = tasks_for(batch * columns * cuts[2], ELEMENT_GRAIN)
         context.launch(
             f"{_label(node, chain_nodes)} parts", "forward", Entry(source, "combine"), finish.words.values[1:], tasks,
-            reads=[parts, context.flat_parameters], writes=writes, layers=names,
+            reads=[parts, context.flat_parameters], writes=finish.writes, layers=names,
         )  # fmt: skip
         return
     tasks = cuts[0] * cuts[1]
@@ -232,7 +232,7 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], tasks,
-        reads=[x, context.flat_parameters], writes=[*writes, scratch], flops=flops, layers=names,
+        reads=[x, context.flat_parameters], writes=[*finish.writes, scratch], flops=flops, layers=names,
     )  # fmt: skip
 
 
@@ -285,7 +285,7 @@ def _images_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...],
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], images.tasks,
-        reads=[x, packed, context.flat_parameters], writes=[*{finish.z, finish.y}, scratch], flops=images.flops, layers=names,
+        reads=[x, packed, context.flat_parameters], writes=[*finish.writes, scratch], flops=images.flops, layers=names,
     )  # fmt: skip
 
 
