@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import textwrap
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import Any
@@ -118,7 +119,12 @@ def in_words(facts: Mapping[str, Any]) -> str:
     rows += [
         (f"extra {name}", "complete" if not lacking else f"missing: {', '.join(lacking)}") for name, lacking in facts["extras"].items()
     ]
-    return "\n".join(f"{name:<18} {text}" for name, text in rows)
+    gap = " " * 19
+    filled = (
+        textwrap.fill(text, 80, initial_indent=f"{name:<18} ", subsequent_indent=gap, break_long_words=False, break_on_hyphens=False)
+        for name, text in rows
+    )
+    return "\n".join(filled)
 
 
 def _state(cache: Mapping[str, Any]) -> str:
