@@ -569,13 +569,13 @@ def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
 def test_json_lines_while_training(folder: Path) -> None:
     result = call("train", "tiny.net", "--json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["event"] for line in lines] == ["begin", "epoch", "epoch", "epoch", "end"]
+    assert [line["event"] for line in lines] == ["epoch", "epoch", "epoch", "end"]
     columns = {"epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
-    assert set(lines[1]) == {"event", *columns}
+    assert set(lines[0]) == {"event", *columns}
     end = lines[-1]
     assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics"}
     assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", {"loss", "accuracy"})
-    best = max(lines[1:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
+    best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]
 
 

@@ -46,7 +46,7 @@ class JsonLines:
     """A monitor that prints a JSON line for each epoch."""
 
     def begin(self, *, first_epoch: int, epochs: int, steps_per_epoch: int, rows: int) -> None:
-        print_json({"event": "begin", "epochs": epochs, "steps_per_epoch": steps_per_epoch, "rows": rows}, one_line=True)
+        """The first line is the first epoch's."""
 
     def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
         """Steps are in the run folder's events."""
