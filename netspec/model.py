@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,8 @@ class Model:
         (N,) multiplies the rows' losses (the mean is still over rows). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a
         run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
         """
-        if epochs is not None and epochs < 0:
-            raise UsageError(f"epochs={epochs}: give 0 or more")
+        if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
+            raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
@@ -248,7 +249,10 @@ class Model:
     def _weights(self, sample_weight: Any, rows: int) -> NDArray[Any] | None:
         if sample_weight is None:
             return None
-        weights = np.ascontiguousarray(sample_weight, self.network.dtype)
+        try:
+            weights = np.ascontiguousarray(sample_weight, self.network.dtype)
+        except (TypeError, ValueError):
+            weights = np.empty(0, self.network.dtype)
         if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any():
             raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
         return weights
@@ -366,8 +370,9 @@ class Model:
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
-        double = self.network.in_dtype("float64")
-        return Gradcheck(double, self._rows(X, np.float64), double.labels_to_layout(self._encoded(y, len(X)))).run()
+        x = self._rows(X, np.float64)
+        labels, double = self._encoded(y, len(x)), self.network.in_dtype("float64")
+        return Gradcheck(double, x, double.labels_to_layout(labels)).run()
 
     # rows and labels
 

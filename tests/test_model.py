@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -419,6 +422,94 @@ def test_summary_and_plan_print() -> None:
     assert "affine-" in plan or "affine" in plan
     assert model.plan.peak_bytes > model.params.flat.nbytes
     assert model.plan.flops > 0
+
+
+def test_copies_stand_alone() -> None:
+    """Copies, also through a file, go on as the model does, and share no memory with it."""
+    x, y = blobs()
+    model = mlp()
+    model.fit(x, y)
+    model.forward(x, train=True)
+    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    before = state_of(model)
+    for other in copies:
+        assert state_of(other) == before
+        other.fit(x, y)
+        assert state_of(model) == before
+    model.fit(x, y)
+    assert {state_of(other) for other in copies} == {state_of(model)}
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64 - 1, 2**70 + 5])
+def test_seeds_of_any_size(seed: int, tmp_path: Path) -> None:
+    model = mlp(seed=seed)
+    model.fit(*blobs())
+    model.save(tmp_path / "model.safetensors")
+    assert state_of(netspec.restore(tmp_path / "model.safetensors"))[: model.params.flat.nbytes] == model.params.flat.tobytes()
+    assert state_of(model) != state_of(mlp(seed=1))
+
+
+def test_rows_that_overflow_leave_everything_as_it_was() -> None:
+    x, y = blobs()
+    model = mlp()
+    model.step(x, y)
+    before = state_of(model)
+    with pytest.raises(netspec.DivergedError, match="no update was made"):
+        model.step(x * 1e37, y)
+    assert state_of(model) == before
+    assert np.isfinite(model.forward(x)).all()
+
+
+@pytest.mark.parametrize("epochs", [-1, 1.5, "3"])
+def test_epochs_are_counted_in_whole_numbers(epochs: Any) -> None:
+    with pytest.raises(netspec.UsageError, match="epochs="):
+        mlp().fit(*blobs(), epochs=epochs)
+
+
+HOSTILE = {
+    "no rows": lambda model, x, y: model.fit(x[:0], y[:0]),
+    "a single row": lambda model, x, y: model.forward(x[0]),
+    "another width": lambda model, x, y: model.predict(x[:, :3]),
+    "too few labels": lambda model, x, y: model.loss(x, y[:5]),
+    "a NaN": lambda model, x, y: model.step(np.where(x > 1, np.nan, x), y),
+    "too large for float32": lambda model, x, y: model.forward(x * 1e300),
+    "a label out of range": lambda model, x, y: model.fit(x, y + 1),
+    "half a label": lambda model, x, y: model.step(x, y + 0.5),
+    "one class": lambda model, x, y: model.fit(x, 0 * y),
+    "complex numbers": lambda model, x, y: model.forward(x.astype(complex)),
+    "text": lambda model, x, y: model.forward([["a"] * 5]),
+    "ragged rows": lambda model, x, y: model.forward([[1, 2], [3]]),
+    "nothing": lambda model, x, y: model.forward(None),
+    "a fraction of 1": lambda model, x, y: model.fit(x, y, validation=1.0),
+    "half a pair": lambda model, x, y: model.fit(x, y, validation=(x,)),
+    "no rows held out": lambda model, x, y: model.fit(x, y, validation=(x[:0], y[:0])),
+    "weights as text": lambda model, x, y: model.fit(x, y, sample_weight="a"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_bad_data_changes_nothing(what: str) -> None:
+    x, y = blobs()
+    model = mlp()
+    before = state_of(model)
+    with pytest.raises(netspec.DataError) as caught:
+        HOSTILE[what](model, x, y)
+    assert len(str(caught.value)) > 10
+    assert state_of(model) == before
+    model.fit(x, y)
+
+
+def test_models_train_in_threads_of_their_own() -> None:
+    x, y = blobs(200)
+    wanted = mlp("affine(200)-bn-relu -> affine -> softmax", train="batch = 100; epochs = 2")
+    wanted.fit(x, y)
+    models = [mlp("affine(200)-bn-relu -> affine -> softmax", train="batch = 100; epochs = 2") for _ in range(3)]
+    threads = [threading.Thread(target=model.fit, args=(x, y)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {state_of(model) for model in models} == {state_of(wanted)}
 
 
 # heads and labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def overrides_of(
     """The keywords of `netspec.compile` as overrides of a text."""
     keys: Mapping[str, Any] = {"train.dtype": dtype, "train.threads": threads, "train.fuse": fuse}
     given = {key: value for key, value in keys.items() if value is not None}
-    shape = (input,) if isinstance(input, int) else None if input is None else tuple(input)
+    sides: Any = (input,) if isinstance(input, Integral) else input
+    shape = None if input is None else tuple(int(side) if isinstance(side, Integral) else side for side in sides)
     return Overrides(shape, classes, outputs, seed, train, given, lets)
 
 

@@ -142,6 +142,15 @@ class Network:
         self.plan(train_rows(self.graph, settings))
         self.plan(chunk_rows(self.graph, settings), train=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, also in other processes: plans hold addresses, and are made anew."""
+        return {"grouping": self.grouping, "settings": self.settings, "kept": [array.copy() for array in self.store.kept]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Network.__init__(self, state["grouping"], state["settings"])
+        for own, array in zip(self.store.kept, state["kept"], strict=True):
+            own[:] = array
+
     # parameters
 
     def initialize(self, seed: int) -> None:

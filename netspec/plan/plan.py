@@ -20,7 +20,7 @@ import netspec.kernels
 from netspec.base.errors import NetspecError
 from netspec.kernels import store as kernel_store
 from netspec.kernels.launch import At, Buffer, Entry, Launch, Lowered, Section, Word, float_bits
-from netspec.kernels.native import ROWS, START
+from netspec.kernels.native import ROWS, SEED, START
 from netspec.plan.arena import Arena, place
 from netspec.plan.memory import aligned
 from netspec.plan.store import Store
@@ -226,7 +226,7 @@ class Plan:
         """
         update = self._sections["update"][0] or len(self.table)
         loss_at = int(self.array("loss").ctypes.data)
-        order, seed = self._bound["order"], np.int64(self.store.seed)
+        order, seed = self._bound["order"], self.store.control[SEED]
         with thread_pool(self.threads):
             steps = driver().train(
                 self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.random import WORD
 from netspec.kernels.launch import Lowered, ParameterPlace, float_bits
 from netspec.kernels.native import CONTROL_WORDS, SCALARS, SEED, STEP, UPDATE_STATE
 from netspec.plan.memory import aligned
@@ -56,7 +57,7 @@ class Store:
         self.state = Arrays(aligned(lowered.state_elements, dtype), lowered.states)
         self.slots = {name: Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters) for name in lowered.slot_names}
         self.control = aligned(CONTROL_WORDS, np.int64)
-        self.control[SEED] = seed
+        self.seed = seed
 
     @property
     def step(self) -> int:
@@ -69,11 +70,12 @@ class Store:
 
     @property
     def seed(self) -> int:
-        return int(self.control[SEED])
+        """Taken modulo 2**64."""
+        return int(self.control[SEED]) & WORD
 
     @seed.setter
     def seed(self, value: int) -> None:
-        self.control[SEED] = value
+        self.control[SEED] = np.uint64(value & WORD).astype(np.int64)
 
     def update_state(self, on: bool) -> None:
         """Whether the train form moves the running averages."""
@@ -82,6 +84,11 @@ class Store:
     def set_scalars(self, values: list[float]) -> None:
         for place, value in enumerate(values):
             self.control[SCALARS + place] = float_bits(value)
+
+    @property
+    def kept(self) -> list[NDArray[Any]]:
+        """Everything that a copy of a model needs, in a fixed order: parameters, averages, slots, control block."""
+        return [self.parameters.flat, self.state.flat, *(slot.flat for slot in self.slots.values()), self.control]
 
     @property
     def bytes(self) -> int:
