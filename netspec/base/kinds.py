@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
@@ -224,6 +223,3 @@ def pooling_geometry(name: str, shape: Shape, window: tuple[int, int], stride: t
         message = f"{name}: pad {show(pad)} is not smaller than the window {show(window)}, so a window would hold nothing of the image"
         raise problem("NS403", message, argument="pad")
     return window_geometry(name, shape, shape[0], window, stride, pad)
-
-
-ReferenceArrays = Mapping[str, NDArray[np.float64]]

@@ -29,7 +29,7 @@ def build(program: Program, counts: Counts, most_parameters: int = MOST_PARAMETE
     values = (Value(0, counts.input), *(node.output for node in nodes))
     classes = _classes(program, head, head_call, nodes, values[-1].shape, target)
     loss = _loss(program, head)
-    graph = Graph(tuple(nodes), values, head, loss, classes, head_call is not None)
+    graph = Graph(tuple(nodes), values, head, loss, classes)
     _check_size(program, graph, most_parameters)
     return graph
 

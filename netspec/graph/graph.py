@@ -57,8 +57,6 @@ class Graph:
     head: Head
     loss: Loss
     classes: int
-    has_head: bool = True
-    """False where the text names no head and the linear one is meant."""
 
     @property
     def input(self) -> Value:

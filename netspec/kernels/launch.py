@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Section = Literal["gather", "forward", "loss", "backward", "regularize", "update"]
-SECTIONS: tuple[Section, ...] = ("gather", "forward", "loss", "backward", "regularize", "update")
 
 BufferKind = Literal["control", "parameters", "gradients", "slots", "state", "data", "value", "result", "constants"]
 
@@ -91,7 +90,6 @@ class Lowered:
     weight_elements: int
     state_elements: int
     slot_names: tuple[str, ...] = ()
-    scalar_names: tuple[str, ...] = ()
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_is_flat: bool = False
     """Whether input images are read as vectors in C order; else channels last."""

@@ -107,7 +107,6 @@ def lower(
     for group in grouping.groups:
         _forward(context, group)
     slots: tuple[str, ...] = ()
-    scalars: tuple[str, ...] = ()
     if whole is None:
         lower_loss(context, weighted)
         if train:
@@ -115,11 +114,12 @@ def lower(
                 _backward(context, group)
         lower_total(context, l2)
     if train and whole is None and optimizer is not None:
-        slots, scalars = lower_update(context, optimizer)
+        lower_update(context, optimizer)
+        slots = type(optimizer).slots
     done = len(context.launches)
     _gather(context, weighted)
     launches = (*context.launches[done:], *context.launches[:done])
     return Lowered(
         launches, context.named, context.parameters, context.states, context.parameter_elements, context.weight_elements,
-        context.state_elements, slots, scalars, context.constant_words, context.input_is_flat,
+        context.state_elements, slots, context.constant_words, context.input_is_flat,
     )  # fmt: skip

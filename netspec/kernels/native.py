@@ -40,7 +40,6 @@ def _pointer_to(element: Any) -> Any:
 
 
 pointer_i64 = _pointer_to(types.int64)
-pointer_i32 = _pointer_to(types.int32)
 pointer_f32 = _pointer_to(types.float32)
 pointer_f64 = _pointer_to(types.float64)
 
@@ -49,12 +48,6 @@ pointer_f64 = _pointer_to(types.float64)
 def words(address, count):
     """`count` int64 words at an address, as an array."""
     return carray(pointer_i64(address), (count,))
-
-
-@njit(**INLINE)
-def halves(address, count):
-    """`count` int32 words at an address, as an array."""
-    return carray(pointer_i32(address), (count,))
 
 
 @njit(**INLINE)

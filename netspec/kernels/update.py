@@ -21,8 +21,8 @@ def update(p, task, tasks):
 """
 
 
-def lower_update(context: Context, optimizer: Optimizer) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Appends the section `update`; returns the names of the slots and of the scalars that a step needs (lr first)."""
+def lower_update(context: Context, optimizer: Optimizer) -> None:
+    """Appends the section `update`. The control block holds the scalars of a step: lr, then the optimiser's in their order."""
     kind = type(optimizer)
     part = template(kind.update, f"{kind.name}_update")
     scalars = ("lr", *optimizer.scalars(1))
@@ -47,4 +47,3 @@ def lower_update(context: Context, optimizer: Optimizer) -> tuple[tuple[str, ...
         tasks_for(context.parameter_elements, ELEMENT_GRAIN), reads=[context.flat_gradients, *flat], writes=flat,
         flops=10 * context.parameter_elements,
     )  # fmt: skip
-    return tuple(kind.slots), scalars

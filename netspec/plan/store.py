@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.random import WORD
-from netspec.kernels.launch import Lowered, ParameterPlace, float_bits
-from netspec.kernels.native import CONTROL_WORDS, SCALARS, SEED, STEP, UPDATE_STATE
+from netspec.kernels.launch import Lowered, ParameterPlace
+from netspec.kernels.native import CONTROL_WORDS, SEED, STEP, UPDATE_STATE
 from netspec.plan.memory import aligned
 
 
@@ -80,10 +80,6 @@ class Store:
     def update_state(self, on: bool) -> None:
         """Whether the train form moves the running averages."""
         self.control[UPDATE_STATE] = on
-
-    def set_scalars(self, values: list[float]) -> None:
-        for place, value in enumerate(values):
-            self.control[SCALARS + place] = float_bits(value)
 
     @property
     def kept(self) -> list[NDArray[Any]]:
