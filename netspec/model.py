@@ -282,16 +282,18 @@ class Model:
         network = self.network
         x, labels = self._rows(X), self._labels(y, len(X))
         self._forward_rows = 0
-        plan = network.plan(len(x))
-        plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
-        network.store.update_state(True)
         train = self.program.train
         schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
         losses = np.empty((1, 2))
         ones = np.array([len(x)], np.int64)
         scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
-        # a negative epoch: the rows stay in their order
-        if not plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses):
+        with network.lock:
+            plan = network.plan(len(x))
+            plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
+            network.store.update_state(True)
+            # a negative epoch: the rows stay in their order
+            done = plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses)
+        if not done:
             raise DivergedError(f"the loss of these rows is {losses[0, 0]}; no update was made")
         return float(losses[0, 0])
 
@@ -333,10 +335,11 @@ class Model:
         """
         network = self.network
         x, labels = self._rows(X), self._labels(y, len(X))
-        network.store.update_state(False)
-        value, _ = network.loss(x, labels)
-        self._forward_rows = 0
-        return value, network.store.gradients.copy()
+        with network.lock:
+            network.store.update_state(False)
+            value, _ = network.loss(x, labels)
+            self._forward_rows = 0
+            return value, network.store.gradients.copy()
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:  # noqa: N803
         """`{"loss", "accuracy"}`, or for values `{"loss", "r2", "mae", "rmse"}`, on raw rows: test form, without l2."""

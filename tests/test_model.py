@@ -499,6 +499,43 @@ def test_bad_data_changes_nothing(what: str) -> None:
     model.fit(x, y)
 
 
+def test_callbacks_may_compute() -> None:
+    """What a callback computes with the model changes nothing, and a step of its own is one step more, on its own rows."""
+    x, y = blobs()
+    quiet, curious, busy = (mlp() for _ in range(3))
+    quiet.fit(x, y)
+
+    def look(model: netspec.Model, row: dict[str, Any]) -> None:
+        model.predict(x[:3])
+        model.loss(x[:3], y[:3])
+        model.evaluate(x[:2], y[:2])
+
+    curious.fit(x, y, callbacks=[look])
+    assert state_of(curious) == state_of(quiet)
+    busy.fit(x, y, callbacks=[lambda model, row: model.step(x[:3], y[:3])])
+    assert busy.step_count == quiet.step_count + 2
+    assert len(busy.history.loss) == len(quiet.history.loss)
+
+
+def test_one_model_serves_many_threads() -> None:
+    x, _ = blobs(300)
+    model = mlp()
+    wanted = {rows: model.predict_proba(x[:rows]) for rows in (1, 50, 300)}
+    wrong: list[int] = []
+
+    def ask(rows: int) -> None:
+        for _ in range(30):
+            if not np.allclose(model.predict_proba(x[:rows]), wanted[rows], rtol=1e-4):
+                wrong.append(rows)
+
+    threads = [threading.Thread(target=ask, args=(rows,)) for rows in wanted for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
 def test_models_train_in_threads_of_their_own() -> None:
     x, y = blobs(200)
     wanted = mlp("affine(200)-bn-relu -> affine -> softmax", train="batch = 100; epochs = 2")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ from netspec.plan.memory import available_bytes
 from netspec.plan.plan import Layout, Plan, lay_out, thread_count
 from netspec.plan.store import Store
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 MEMORY_SHARE = 0.6
 CHUNK_BYTES = 16 << 20
 MOST_CHUNK_ROWS = 1024
@@ -126,6 +130,17 @@ def check_memory(needed: int) -> None:
         raise LimitError([Diagnostic("NS807", message, help="make the batch smaller (train.batch), or the layers narrower")])
 
 
+def _exclusive(method: Callable[Concatenate[Network, Arguments], Result]) -> Callable[Concatenate[Network, Arguments], Result]:
+    """One thread at a time."""
+
+    @wraps(method)
+    def alone(self: Network, /, *given: Arguments.args, **named: Arguments.kwargs) -> Result:
+        with self.lock:
+            return method(self, *given, **named)
+
+    return alone
+
+
 class Network:
     """Parameters, state and plans of one graph. All calls take rows in the interface's layout, contiguous, in
     the network's dtype, and labels as `labels_to_layout` makes them; the kernels gather from them directly."""
@@ -137,6 +152,8 @@ class Network:
         self.training = training_plan(grouping, settings)
         check_memory(self.training.peak_bytes)
         self.store = Store(self.training.train.lowered, settings.dtype, settings.seed)
+        self.lock = threading.RLock()
+        """Held from binding rows to reading results: a plan serves one call at a time."""
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self.initialize(settings.seed)
         self.plan(train_rows(self.graph, settings))
@@ -231,6 +248,7 @@ class Network:
         for start in range(0, count, step):
             yield start, min(step, count - start)
 
+    @_exclusive
     def test_scores(
         self, x: NDArray[Any], y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[Any], float]:
@@ -252,6 +270,7 @@ class Network:
             return np.zeros(rows, np.int64)
         return np.zeros((rows, size(self.graph.output.shape)), self.dtype)
 
+    @_exclusive
     def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:
         """The output of a layer (None: the scores). The train form takes all rows as one batch."""
         rows = len(x) if train else min(len(x), chunk_rows(self.graph, self.settings))
@@ -265,6 +284,7 @@ class Network:
             out[start : start + count] = from_layout(plan.array("scores"), count, shape)
         return out
 
+    @_exclusive
     def backward(self, dout: NDArray[Any]) -> NDArray[Any]:
         """dx in interface layout, after `values(x, None, True)` on as many rows; gradients are left in the store, without l2."""
         plan, rows = self.plan(len(dout), input_gradient=True), len(dout)
@@ -279,6 +299,7 @@ class Network:
             return plan.array("dx")[: rows * size(shape)].reshape(rows, *shape).copy()
         return from_layout(plan.array("dx"), rows, shape)
 
+    @_exclusive
     def loss(
         self, x: NDArray[Any], y: NDArray[Any], *, gradients: bool = True, input_gradient: bool = False, weights: NDArray[Any] | None = None
     ) -> tuple[float, Plan]:

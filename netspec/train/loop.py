@@ -153,6 +153,8 @@ class Training:
         self.best = Best()
         self.signals = Signals()
         self.pace = Pace(network.threads)
+        self._labels = network.labels_to_layout(train.y)
+        self._order = np.arange(len(train), dtype=np.int64)
         self._began = time.perf_counter()
 
     def run(self) -> History:
@@ -163,16 +165,12 @@ class Training:
         network, schedule = self.network, self.schedule
         plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
         evaluation = network.plan(1, train=False)
-        order = np.arange(len(self.material), dtype=np.int64)
-        extra = {} if self.material.weights is None else {"weights": self.material.weights}
-        plan.bind(x=self.material.x, y=network.labels_to_layout(self.material.y), order=order, **extra)
         join = network.graph.normalizes_vectors
         starts, counts = batches(len(self.material), schedule.batch, schedule.drop_last, join)
         if self.monitor:
             self.monitor.begin(
                 first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=len(starts), rows=len(self.material)
             )
-        network.store.update_state(True)
         with self.signals.noted():
             for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                 mean_loss = self._epoch(plan, epoch, starts, counts)
@@ -182,6 +180,12 @@ class Training:
         if self.monitor:
             self.monitor.end()
         return self.history
+
+    def _bind(self, plan: Plan) -> None:
+        """Before every piece: a callback, or another thread, may have computed with the same plan between."""
+        extra = {} if self.material.weights is None else {"weights": self.material.weights}
+        plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
+        self.network.store.update_state(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
@@ -193,7 +197,9 @@ class Training:
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
             plan.threads = threads
             began = time.perf_counter()
-            steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
+            with self.network.lock:
+                self._bind(plan)
+                steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
             self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
