@@ -479,6 +479,7 @@ HOSTILE = {
     "complex numbers": lambda model, x, y: model.forward(x.astype(complex)),
     "text": lambda model, x, y: model.forward([["a"] * 5]),
     "ragged rows": lambda model, x, y: model.forward([[1, 2], [3]]),
+    "masked numbers": lambda model, x, y: model.forward(np.ma.array(x, mask=x > 0)),
     "nothing": lambda model, x, y: model.forward(None),
     "a fraction of 1": lambda model, x, y: model.fit(x, y, validation=1.0),
     "half a pair": lambda model, x, y: model.fit(x, y, validation=(x,)),

@@ -155,6 +155,8 @@ def check_rows(
 
 def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
     """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes."""
+    if np.ma.is_masked(x):
+        raise DataError(f"{name}: a masked array with missing values; fill them in, or leave those rows out")
     try:
         array = np.asarray(x)
         if array.dtype.kind == "O":
