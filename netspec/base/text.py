@@ -34,7 +34,9 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1, without its line end."""
-        return self.text.split("\n")[number - 1].rstrip("\r")
+        start = self._line_starts[number - 1]
+        end = self._line_starts[number] - 1 if number < len(self._line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r")
 
     def words(self, span: Span) -> str:
         """The text that a span covers."""
