@@ -143,13 +143,12 @@ class Model:
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
+        count = epochs if epochs is not None else self.program.train.epochs
         record = None
         if run_dir is not None:
-            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, run_dir=Path(run_dir))
-        return self.train_on(
-            splits, epochs if epochs is not None else self.program.train.epochs, monitor=Lines() if verbose else None,
-            record=record, callbacks=callbacks, sample_weight=sample_weight,
-        )  # fmt: skip
+            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
+        monitor = Lines() if verbose else None
+        return self.train_on(splits, count, monitor=monitor, record=record, callbacks=callbacks, sample_weight=sample_weight)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""

@@ -105,9 +105,12 @@ def train(
     if overfit is not None:
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
-    record = Record.create(model, program, str(model.plan), splits.fingerprint, run_dir=run_dir, name=name, allow=allow)
-    history = model.train_on(splits, program.train.epochs, monitor=monitor, record=record)
-    split, rows = held_out(splits)
+    epochs = program.train.epochs
+    record = Record.create(
+        model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow
+    )  # fmt: skip
+    history = model.train_on(splits, epochs, monitor=monitor, record=record)
+    split, rows = held_out(splits) if overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)
     record.event(event="end", split=split, **metrics)
     return Run(record.folder.path, model, history, metrics, split)

@@ -52,7 +52,8 @@ def _section(word: str, keys: Mapping[str, str]) -> syntax.Section:
 
 
 def _keys(section: BaseModel) -> dict[str, str]:
-    values = {name: getattr(section, name) for name in type(section).model_fields}
+    # threads change no result, and are the machine's matter: a file of weights has the same bytes on any number of them
+    values = {name: getattr(section, name) for name in type(section).model_fields if name != "threads"}
     return {name: written(value) for name, value in values.items() if value is not None}
 
 

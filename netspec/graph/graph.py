@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.kinds import Contraction, Head, Normalization, Rearrangement
 from netspec.base.layer import Layer, Parameter, State
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, show, size
@@ -93,6 +93,8 @@ class Graph:
         if not isinstance(node.layer, Contraction):
             return False
         readers = self.consumers(node.output)
+        while len(readers) == 1 and isinstance(readers[0].layer, Rearrangement) and readers[0].input.shape == readers[0].output.shape:
+            readers = self.consumers(readers[0].output)
         return len(readers) == 1 and isinstance(readers[0].layer, Normalization)
 
     def verify(self) -> None:

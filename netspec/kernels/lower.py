@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
 from netspec.base.optimizer import Optimizer
-from netspec.base.shape import size
+from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
@@ -69,16 +69,22 @@ def _gather(context: Context, weighted: bool) -> None:
             f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target]
         )
 
-    shape = context.graph.input.shape
-    x = context.value(context.graph.input)
-    if context.input_is_flat or len(shape) != 3 or shape[0] == 1 or size(shape[1:]) == 1:
-        rows("data.x", size(shape), x)
-    else:
-        data = context.buffer("data.x", 1, kind="data")
+    def images(name: str, shape: Shape, target: Buffer) -> None:
+        data = context.buffer(name, 1, kind="data")
         tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
-        images = context.library("convolve", "gather_images")
-        words = (At(order), At(data), shape[0], size(shape[1:]), At(x))
-        context.launch("gather x", "gather", images, words, tasks, reads=[data], writes=[x])
+        words = (At(order), At(data), shape[0], size(shape[1:]), At(target))
+        context.launch(
+            f"gather {name[5:]}", "gather", context.library("convolve", "gather_images"), words, tasks, reads=[data], writes=[target]
+        )  # fmt: skip
+
+    def values(name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:
+        """Images of several channels become channels last on their way."""
+        if not flat and len(shape) == 3 and shape[0] > 1 and size(shape[1:]) > 1:
+            images(name, shape, target)
+        else:
+            rows(name, size(shape), target)
+
+    values("data.x", context.graph.input.shape, context.value(context.graph.input), context.input_is_flat)
     if "y" not in context.named:
         return
     labels = context.named["y"]
@@ -87,7 +93,7 @@ def _gather(context: Context, weighted: bool) -> None:
         classes = context.library("rows", "gather_classes")
         context.launch("gather y", "gather", classes, (At(order), At(data), At(labels)), 1, reads=[data], writes=[labels])
     else:
-        rows("data.y", size(context.graph.output.shape), labels)
+        values("data.y", context.graph.output.shape, labels)
     if weighted:
         rows("data.weights", 1, context.named["row_weights"])
 

@@ -237,8 +237,7 @@ class Network:
         """Encoded labels as the loss reads them."""
         if self.graph.loss.target == "class":
             return np.ascontiguousarray(y, np.int64)
-        rows = channels_last(y) if y.ndim == 4 else y
-        return np.ascontiguousarray(rows.reshape(len(y), -1), self.dtype)
+        return np.ascontiguousarray(y, self.dtype).reshape(len(y), -1)
 
     # computing
 
@@ -263,6 +262,7 @@ class Network:
             scores[start : start + rows] = from_layout(plan.array("scores"), rows, shape)
             if y is not None:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
+        plan.release()
         return scores, total
 
     def _no_labels(self, rows: int) -> NDArray[Any]:
@@ -282,6 +282,7 @@ class Network:
             count = min(rows, len(x) - start)
             plan.run(count, start, "gather", "forward")
             out[start : start + count] = from_layout(plan.array("scores"), count, shape)
+        plan.release()
         return out
 
     @_exclusive
@@ -307,6 +308,7 @@ class Network:
         plan = self.plan(len(x), input_gradient=input_gradient, weighted=weights is not None)
         plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
         plan.run(len(x), 0, "gather", "forward", "loss", *(("backward",) if gradients else ()), "regularize")
+        plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan
 
 

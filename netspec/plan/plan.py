@@ -207,6 +207,10 @@ class Plan:
                 self._words[at] = array.ctypes.data
             self._bound[key] = array
 
+    def release(self) -> None:
+        """Lets go of the caller's arrays; they are bound anew before the next gather."""
+        self._bound.clear()
+
     def run(self, rows: int, start: int, *sections: Section) -> None:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control

@@ -27,6 +27,7 @@ AGREE = 1e-7  # relative difference of two numeric estimates that counts as smoo
 @dataclass(frozen=True)
 class GradcheckReport:
     """Largest relative error by parameter name, and of the input under `x`; `|a - n| / max(|a| + |n|, 1e-6 x largest gradient)`.
+    It is infinite where a gradient is not finite, or where nothing of an array could be checked.
 
     `kinks` counts the draws that were thrown away because the loss was not smooth there.
     """
@@ -79,17 +80,22 @@ class Gradcheck:
         analytic["x"] = network.input_gradient(plan, len(self.x)).reshape(-1)
         arrays = {name: network.store.parameters[name].reshape(-1) for name in analytic if name != "x"}
         arrays["x"] = self.x.reshape(-1)
-        largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in analytic.values()), default=0.0)
+        finite = [gradient[np.isfinite(gradient)] for gradient in analytic.values()]
+        largest = max((float(np.abs(gradient).max(initial=0.0)) for gradient in finite), default=0.0)
         unchecked: dict[str, int] = {}
         errors = {}
         for name, gradient in analytic.items():
             errors[name], missed = self._array(arrays[name], gradient, largest)
             if missed:
                 unchecked[name] = missed
+            if missed == DIRECTIONS + min(SAMPLES, gradient.size):
+                errors[name] = np.inf  # nothing was checked, and that is no pass
         return GradcheckReport(errors, self.kinks, unchecked)
 
     def _array(self, values: Vector, gradient: Vector, largest: float) -> tuple[float, int]:
         """Largest error over random directions and sampled elements of one array, and how many could not be checked."""
+        if not np.isfinite(gradient).all():
+            return np.inf, 0
         worst, missed = 0.0, 0
         elements = min(SAMPLES, values.size)
         fresh = self.generator.permutation(values.size)

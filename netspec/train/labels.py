@@ -67,7 +67,8 @@ def learn_labels(y: NDArray[Any], target: Target, classes: int | None, name: str
 def encode_labels(
     y: Any, target: Target, classes: int | None, labels: Words | None, *, score_shape: Shape | None = None, name: str = "y"
 ) -> NDArray[Any]:
-    """Labels as the kernels read them, C-contiguous: `class` int64 (N,); `binary` float64 (N, 1) or (N, K); `value` float64 (N, ...).
+    """Labels as the kernels read them, C-contiguous: `class` int64 (N,); `binary` float64 (N, 1) or (N, K); `value`
+    (N, ...), float32 where given so, else float64.
 
     `labels` are the words that training learnt; `score_shape` is the shape of one row of scores, which `value` labels must have
     ((N,) counts as (N, 1)). Raises DataError naming the row and the value, and Problem NS601 for one-hot rows of another width.
@@ -222,7 +223,7 @@ def _binary(y: NDArray[Any], classes: int | None, labels: Words | None, name: st
     return np.ascontiguousarray(y, dtype=np.float64).reshape(len(y), columns)
 
 
-def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[np.float64]:
+def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[Any]:
     if y.dtype.kind == "U":
         raise DataError(f"{name}: label {_shown(y.reshape(-1)[0])} in row 0 is text; linear predicts numbers, use softmax for classes")
     _require_finite(y, name)
@@ -230,7 +231,7 @@ def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[np
     if score_shape is not None and rows.shape[1:] != tuple(score_shape):
         found = "one number" if y.ndim == 1 else show(y.shape[1:])
         raise DataError(f"{name}: shape {y.shape}: a row has {found}, and the net gives {show(score_shape)}")
-    return np.ascontiguousarray(rows, dtype=np.float64)
+    return np.ascontiguousarray(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64)
 
 
 def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:

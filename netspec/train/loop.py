@@ -171,12 +171,16 @@ class Training:
             self.monitor.begin(
                 first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=len(starts), rows=len(self.material)
             )
-        with self.signals.noted():
-            for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
-                mean_loss = self._epoch(plan, epoch, starts, counts)
-                evaluation.threads = self.pace.threads
-                self._finish(epoch, mean_loss)
-        plan.threads = evaluation.threads = network.threads
+        try:
+            with self.signals.noted():
+                for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
+                    mean_loss = self._epoch(plan, epoch, starts, counts)
+                    evaluation.threads = self.pace.threads
+                    self._finish(epoch, mean_loss)
+        finally:
+            plan.threads = evaluation.threads = network.threads
+            plan.release()
+            evaluation.release()
         if self.monitor:
             self.monitor.end()
         return self.history

@@ -44,14 +44,15 @@ class Record:
 
     @classmethod
     def create(
-        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, *, run_dir: Path | None = None, name: str = "run",
-        allow: Sequence[Path] = (),
+        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, *, epochs: int, run_dir: Path | None = None,
+        name: str = "run", allow: Sequence[Path] = (),
     ) -> Record:  # fmt: skip
         """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
         folder = create_run_folder(name, run_dir)
-        folder.write_spec(program.source.text, resolved_from(program, folder.path, allow))
+        seed = model.network.store.seed
+        folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
         folder.write_plan(plan + "\n")
-        folder.write_environment(describe_environment(model.network.store.seed, model.network.threads, fingerprint))
+        folder.write_environment(describe_environment(seed, model.network.threads, fingerprint))
         return cls(folder, model)
 
     def epoch(self, row: Mapping[str, Any], best: Best) -> None:

@@ -36,17 +36,17 @@ def _folders(program: Program) -> tuple[Path, ...]:
     return data_folders(None if program.source.path == "<string>" else Path(program.source.path))
 
 
-def resolved_from(program: Program, folder: Path, allow: Sequence[Path] = ()) -> str:
-    """The resolved text with its data paths relative to `folder`, so that it can be trained again from there."""
+def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow: Sequence[Path] = ()) -> str:
+    """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run."""
+    keys: dict[str, Any] = {"train.epochs": epochs} if epochs > 0 else {}
     section = program.data
-    if section is None or section.source is None:
-        return program.resolved
-    given = {key: getattr(section, key) for key in section.source.path_keys if getattr(section, key) is not None}
-    if not given:
-        return program.resolved
-    folders = (*_folders(program), *allow)
-    relative = {f"data.{key}": os.path.relpath(resolve_path(path, folders, allow), folder.resolve()) for key, path in given.items()}
-    return load(Source(program.resolved), Overrides(keys=relative)).resolved
+    if section is not None and section.source is not None:
+        folders = (*_folders(program), *allow)
+        for key in section.source.path_keys:
+            path = getattr(section, key)
+            if path is not None:
+                keys[f"data.{key}"] = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+    return load(Source(program.resolved), Overrides(seed=seed, keys=keys)).resolved
 
 
 def counts_with_data(program: Program, dataset: Dataset) -> Counts:
