@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from netspec.base.errors import DataError, SpecError
+from netspec.base.errors import SpecError
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
 from netspec.graph.counts import Counts, counts_of
 from netspec.train.source import counts_with_data, read_data
 
-ASKS_FOR_COUNTS = {"NS405", "NS409"}
-"""Nothing gives the number of classes, or the shape of a row."""
+
+def asks_for_counts(error: SpecError) -> bool:
+    """Whether all that is wrong is that nothing gives the number of classes, or the shape of a row."""
+    return {found.code for found in error.diagnostics} <= {"NS405", "NS409"}
 
 
 def known_counts(program: Program) -> Counts | None:
-    """The ends of the net. Raises SpecError where neither the text nor the data gives them, or the net is wrong."""
+    """The ends of the net. Raises SpecError where nothing can give them, or the net is wrong; DataError where the data alone can."""
     try:
         to_graph(program)
     except SpecError as error:
-        if program.data is None or not {found.code for found in error.diagnostics} <= ASKS_FOR_COUNTS:
+        if program.data is None or program.data.source is None or not asks_for_counts(error):
             raise
-        try:
-            dataset = read_data(program)
-        except DataError:
-            raise error from None
-        return counts_with_data(program, dataset)
-    return counts_of(program)
+    else:
+        return counts_of(program)
+    return counts_with_data(program, read_data(program))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, SpecError
 from netspec.base.kinds import Normalization
 from netspec.frontend.program import Overrides
 from netspec.graph.check import to_graph
@@ -19,6 +19,7 @@ from netspec.train.gradcheck import GradcheckReport
 from netspec.train.normalize import as_input
 from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
+from netspec.ui.shapes import asks_for_counts
 
 LIMIT = 1e-6
 NOISE = 0.05
@@ -41,21 +42,28 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
 def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
     """Rows, labels, and where they come from: the first training rows, or drawn ones where the data is absent.
 
-    Raises SpecError where then nothing gives the shape.
+    Raises SpecError where nothing gives the shape, DataError where only the absent data does.
     """
     section = model.program.data
+    absent: DataError | None = None
     if section is not None and section.source is not None:
         try:
             rows = model.splits_of_data().train
-        except DataError:
-            pass  # the file is not here: shapes are all that is needed
+        except DataError as error:
+            absent = error  # shapes are all that is needed
         else:
             count = rows_for(model.graph)
             x = as_input(rows.x[:count], model.normalization, np.float64)
             x += NOISE * np.random.default_rng([model.program.seed, 3]).standard_normal(x.shape)
             model.labels = None  # the labels of the splits are encoded already
             return x, rows.y[:count], f"the first {len(x)} training rows with a little noise"
-    x, y = synthetic(to_graph(model.program), model.program.seed)
+    try:
+        graph = to_graph(model.program)
+    except SpecError as error:
+        if absent is not None and asks_for_counts(error):
+            raise absent from None
+        raise
+    x, y = synthetic(graph, model.program.seed)
     return x, y, f"{len(x)} drawn rows"
 
 
