@@ -190,3 +190,17 @@ def test_texts_from_outside_have_their_own_place() -> None:
     assert ("NS204", "<train>", 1) in places
     assert ("NS302", "<train>", 17) in places
     assert ("NS302", "<train.epochs>", 1) in places
+
+
+@pytest.mark.parametrize("chain", ["softmax -> affine", "affine -> svm -> relu", "affine -> softmax -> svm"])
+@pytest.mark.parametrize("count", ["classes 10", "outputs 10", "train { loss = hinge }"])
+def test_a_misplaced_head_is_all_that_is_told_of_the_head(chain: str, count: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source(f"netspec 1 net {chain} {count}"))
+    (found,) = caught.value.diagnostics
+    assert found.code in ("NS502", "NS503")
+
+
+def test_the_count_of_a_well_placed_head_is_still_checked() -> None:
+    with pytest.raises(SpecError, match="NS506"):
+        load(Source("netspec 1 net affine -> relu classes 10"))

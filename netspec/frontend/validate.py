@@ -313,11 +313,13 @@ class _Validation:
         if not net:
             self.report.add([Diagnostic("NS507", "the net has no layers", self.source, self.spans["net"])])
             return
-        self.report.add(check_heads(net, self.source))
-        head = head_of(net)
-        self.report.add(check_counts(head, self._given("classes", settings), self._given("outputs", settings)))
-        if train is not None:
-            self.report.add(check_loss(head, train, self.loss_place))
+        misplaced = check_heads(net, self.source)
+        self.report.add(misplaced)
+        if not misplaced:  # else nothing can be told about what goes with the head
+            head = head_of(net)
+            self.report.add(check_counts(head, self._given("classes", settings), self._given("outputs", settings)))
+            if train is not None:
+                self.report.add(check_loss(head, train, self.loss_place))
         self.report.add(lint(net, self.source))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:
