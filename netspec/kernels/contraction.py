@@ -344,7 +344,7 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
     x, name, constants = context.value(node.input), node.layer.name, images.constants
     parts = context.buffer("parts", images.parts * images.packed)
     scratch, panels = context.work("image", images.parts * images.scratch), context.work("panels", images.parts * images.dy_panel)
-    words: list[Word] = [context.library("convolve", "image_grad_weights"), At(x), At(dz), At(parts), At(constants), At(scratch)]
+    words: list[Word] = [context.library("convolve_weights", "image_grad_weights"), At(x), At(dz), At(parts), At(constants), At(scratch)]
     words += [images.scratch, images.input_size, images.output_size, images.packed, At(panels), images.dy_panel]
     context.launch(
         f"{name} weight gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_WEIGHTS), "grad_weights"), words, images.parts,
@@ -352,20 +352,20 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
     )  # fmt: skip
     gradient = context.gradient(node, "W")
     context.launch(
-        f"{name} weight gradient parts", "backward", context.library("convolve", "collect_filters"),
+        f"{name} weight gradient parts", "backward", context.library("convolve_weights", "collect_filters"),
         (At(parts), gradient, At(constants), images.parts), min(MOST_TASKS, tasks_for(images.packed * images.parts, ELEMENT_GRAIN)),
         reads=[parts], writes=[gradient.buffer], layers=[node.name],
     )  # fmt: skip
     if not context.wants_gradient(node.input):
         return
     dx, flipped = context.value_gradient(node.input), context.buffer("flipped", images.flipped)
-    pack, weights = context.library("convolve", "pack_flipped"), context.parameter(node, "W")
+    pack, weights = context.library("convolve_input", "pack_flipped"), context.parameter(node, "W")
     context.launch(
         f"{name} filters flipped", "backward", pack, (weights, At(flipped), At(constants)), 1,
         reads=[context.flat_parameters], writes=[flipped], layers=[node.name],
     )  # fmt: skip
     scratch = context.work("image", images.tasks * images.grad_scratch)
-    words = [context.library("convolve", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
+    words = [context.library("convolve_input", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
     words += [images.grad_scratch, images.output_size, images.input_size]
     context.launch(
         f"{name} input gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_INPUT), "grad_input"), words, images.tasks,

@@ -74,7 +74,7 @@ def _gather(context: Context, weighted: bool) -> None:
         tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
         words = (At(order), At(data), shape[0], size(shape[1:]), At(target))
         context.launch(
-            f"gather {name[5:]}", "gather", context.library("convolve", "gather_images"), words, tasks, reads=[data], writes=[target]
+            f"gather {name[5:]}", "gather", context.library("images", "gather_images"), words, tasks, reads=[data], writes=[target]
         )  # fmt: skip
 
     def values(name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:

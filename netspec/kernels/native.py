@@ -23,6 +23,7 @@ ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
 SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the update's number
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
+GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)
@@ -39,6 +40,7 @@ def _pointer_to(element: Any) -> Any:
     return at
 
 
+pointer_i8 = _pointer_to(types.int8)
 pointer_i64 = _pointer_to(types.int64)
 pointer_f32 = _pointer_to(types.float32)
 pointer_f64 = _pointer_to(types.float64)
@@ -54,6 +56,23 @@ def words(address, count):
 def doubles(address, count):
     """`count` float64 at an address, as an array."""
     return carray(pointer_f64(address), (count,))
+
+
+@njit(**INLINE)
+def copy_rows(source, source_step, target, target_step, rows, count):
+    """`rows` runs of `count` bytes; steps in bytes."""
+    for r in range(rows):
+        carray(pointer_i8(target + r * target_step), (count,))[:] = carray(pointer_i8(source + r * source_step), (count,))
+
+
+@njit(**INLINE)
+def padded_image(x, g, scratch, itemsize):
+    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the zeroed scratch."""
+    if g[14] == 0:
+        return x
+    row, padded_row = g[2] * g[0] * itemsize, g[13] * g[0] * itemsize
+    copy_rows(x, row, scratch + g[10] * padded_row + g[11] * g[0] * itemsize, padded_row, g[1], row)
+    return scratch
 
 
 @intrinsic

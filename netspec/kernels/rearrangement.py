@@ -12,7 +12,7 @@ def _turn(context: Context, node: Node, section: str, source: Buffer, target: Bu
     tasks = min(context.batch, tasks_for(context.batch * rows * columns, ELEMENT_GRAIN))
     label = node.layer.name if section == "forward" else f"{node.layer.name} gradient"
     context.launch(
-        label, section, context.library("convolve", "rearrange"), (At(source), At(target), rows, columns), tasks,  # type: ignore[arg-type]
+        label, section, context.library("images", "rearrange"), (At(source), At(target), rows, columns), tasks,  # type: ignore[arg-type]
         reads=[source], writes=[target], layers=[node.name],
     )  # fmt: skip
 

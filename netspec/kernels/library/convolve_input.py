@@ -1,0 +1,89 @@
+"""Gradient of a convolution's input, one image, and its flipped filters: the forward tile with one sub-filter for each residue of the
+stride. Geometry words as in convolve.py.
+"""
+
+import numpy as np
+from numba import cfunc, njit, types
+
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, tile_k
+from netspec.kernels.native import GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, copy_rows, words
+
+WORD = types.int64
+
+
+@njit(**INLINE)
+def clear_columns(target, step, count, channels):
+    for q in range(count):
+        floats(target + q * step * ITEMSIZE, channels)[:] = F(0)
+
+
+@cfunc(types.void(*[WORD] * 5), **OPTIONS)
+def image_grad_input(dy, filters, dx, geometry, scratch):
+    """dx (H, W, C) of one image from dy (OH, OW, F). filters: for each residue (a, b) of the stride [C / PANEL][taps][taps * F][PANEL];
+    scratch (OHP, OWP, F), zero at its margins, which are KH - 1 rows and KW - 1 columns before dy."""
+    g = words(geometry, GEOMETRY_WORDS)
+    channels, height, width, out = g[0], g[1], g[2], g[3]
+    kernel_height, kernel_width, row_stride, column_stride, top, left, padded_width = g[6], g[7], g[8], g[9], g[10], g[11], g[16]
+    margin_rows, margin_columns = kernel_height - 1, kernel_width - 1
+    inside = scratch + (margin_rows * padded_width + margin_columns) * out * ITEMSIZE
+    row_bytes = g[5] * out * ITEMSIZE
+    copy_rows(dy, row_bytes, inside, padded_width * out * ITEMSIZE, g[4], row_bytes)
+    panels = (channels + PANEL - 1) // PANEL
+    offset = 0
+    for a in range(row_stride):
+        taps_down = max(0, (kernel_height - a + row_stride - 1) // row_stride)
+        for b in range(column_stride):
+            taps_across = max(0, (kernel_width - b + column_stride - 1) // column_stride)
+            run = taps_across * out
+            x0 = left + (b - left) % column_stride
+            count = (left + width - x0 + column_stride - 1) // column_stride
+            tiles = (count + TILE_ROWS - 1) // TILE_ROWS
+            for y_padded in range(top + (a - top) % row_stride, top + height, row_stride):
+                line = dx + (y_padded - top) * width * channels * ITEMSIZE
+                if run == 0 or taps_down == 0:
+                    clear_columns(line + (x0 - left) * channels * ITEMSIZE, column_stride * channels, count, channels)
+                    continue
+                row = (y_padded - a) // row_stride - (taps_down - 1) + margin_rows
+                for f in range(0, channels, PANEL):
+                    columns = min(PANEL, channels - f)
+                    vectors = (columns + LANES - 1) // LANES
+                    tail = columns - LANES * (vectors - 1)
+                    panel = filters + (offset + f * taps_down * run) * ITEMSIZE
+                    for t in range(tiles):
+                        q = count * t // tiles
+                        pixels = count * (t + 1) // tiles - q
+                        x_padded = x0 + q * column_stride
+                        column = (x_padded - b) // column_stride - (taps_across - 1) + margin_columns
+                        source = scratch + (row * padded_width + column) * out * ITEMSIZE
+                        target = line + ((x_padded - left) * channels + f) * ITEMSIZE
+                        outer, panel_outer, ldc = padded_width * out, run * PANEL, column_stride * channels
+                        tile_k(
+                            pixels, vectors, (source, out, outer, panel, PANEL, panel_outer, target, ldc, run, taps_down, tail, np.int64(0))
+                        )
+            offset += panels * taps_down * run * PANEL
+
+
+@cfunc(KERNEL, **OPTIONS)
+def pack_flipped(p, task, tasks):
+    """Words: control, W (F, C, KH, KW), flipped (see image_grad_input), geometry."""
+    g = words(p[3], GEOMETRY_WORDS)
+    channels, out, kernel_height, kernel_width, row_stride, column_stride = g[0], g[3], g[6], g[7], g[8], g[9]
+    w = floats(p[1], out * channels * kernel_height * kernel_width)
+    panels = (channels + PANEL - 1) // PANEL
+    offset = 0
+    for a in range(row_stride):
+        taps_down = max(0, (kernel_height - a + row_stride - 1) // row_stride)
+        for b in range(column_stride):
+            taps_across = max(0, (kernel_width - b + column_stride - 1) // column_stride)
+            run = taps_down * taps_across * out
+            packed = floats(p[2] + offset * ITEMSIZE, panels * run * PANEL)
+            for c in range(channels):
+                base, lane = c // PANEL * run * PANEL, c % PANEL
+                for i in range(taps_down):
+                    for j in range(taps_across):
+                        kh, kw = a + row_stride * (taps_down - 1 - i), b + column_stride * (taps_across - 1 - j)
+                        for f in range(out):
+                            packed[base + ((i * taps_across + j) * out + f) * PANEL + lane] = w[
+                                ((f * channels + c) * kernel_height + kh) * kernel_width + kw
+                            ]
+            offset += panels * run * PANEL

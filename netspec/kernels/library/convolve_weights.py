@@ -1,0 +1,60 @@
+"""Gradient of a convolution's weights, one image, and the sum of the tasks' parts: outer index the output row, inner index its pixels.
+Geometry words as in convolve.py.
+"""
+
+from numba import cfunc, types
+
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, pack_rows, tile_m
+from netspec.kernels.native import GEOMETRY_WORDS, KERNEL, OPTIONS, padded_image, share_end, share_start, words
+
+WORD = types.int64
+
+
+@cfunc(types.void(*[WORD] * 7), **OPTIONS)
+def image_grad_weights(x, dy, gradient, geometry, scratch, panels, accumulate):
+    """gradient [F / PANEL][KH][KW * C][PANEL] (+)= the share of one image. `panels`: room for dy in panels [F / PANEL][OH * OW][PANEL],
+    used where F is not a whole number of vectors."""
+    g = words(geometry, GEOMETRY_WORDS)
+    channels, out, out_height, out_width, kernel_height, run = g[0], g[3], g[4], g[5], g[6], g[7] * g[0]
+    image = padded_image(x, g, scratch, ITEMSIZE)
+    pixels = out_height * out_width
+    tiles = (run + TILE_ROWS - 1) // TILE_ROWS
+    for f in range(0, out, PANEL):
+        width = min(PANEL, out - f)
+        vectors = (width + LANES - 1) // LANES
+        tail = width - LANES * (vectors - 1)
+        columns, step = dy + f * ITEMSIZE, out
+        if out % LANES != 0:
+            columns, step = panels, PANEL
+            pack_rows((dy + f * ITEMSIZE, out, pixels, width, panels, PANEL))
+        for h in range(kernel_height):
+            for t in range(tiles):
+                r0 = run * t // tiles
+                rows = run * (t + 1) // tiles - r0
+                a = image + (h * g[13] * channels + r0) * ITEMSIZE
+                c = gradient + ((f // PANEL * kernel_height + h) * run + r0) * PANEL * ITEMSIZE
+                outer = g[8] * g[13] * channels
+                tile_m(
+                    rows,
+                    vectors,
+                    (a, channels * g[9], outer, columns, step, out_width * step, c, PANEL, out_width, out_height, tail, accumulate),
+                )
+
+
+@cfunc(KERNEL, **OPTIONS)
+def collect_filters(p, task, tasks):
+    """Words: control, parts (parts, F / PANEL, KH, KW * C, PANEL), dW (F, C, KH, KW), geometry, number of parts; added in order."""
+    g = words(p[3], GEOMETRY_WORDS)
+    channels, out, taps = g[0], g[3], g[6] * g[7]
+    size = (out + PANEL - 1) // PANEL * PANEL * channels * taps
+    parts = floats(p[1], p[4] * size)
+    gradient = floats(p[2], out * channels * taps)
+    for f in range(share_start(out, task, tasks, 1), share_end(out, task, tasks, 1)):
+        base, lane = f // PANEL * taps * channels * PANEL, f % PANEL
+        for c in range(channels):
+            for k in range(taps):
+                place = base + (k * channels + c) * PANEL + lane
+                total = parts[place]
+                for part in range(1, p[4]):
+                    total += parts[part * size + place]
+                gradient[(f * channels + c) * taps + k] = total
