@@ -285,6 +285,7 @@ USAGE = {
     "no run": (("eval", "absent"), "absent: no such run folder"),
     "no layer": (("layers", "conf"), "did you mean conv?"),
     "no code": (("explain", "NS999"), "no diagnostic NS999"),
+    "no output folder": (("predict", "absent", "rows.npz", "-o", "nodir/o.csv"), "-o nodir/o.csv: there is no folder nodir"),
     "format": (("predict", "absent", "rows.npz", "-o", "out.xls"), ".csv, .npz, .jsonl"),
     "stage": (("compile", "tiny.net", "--emit", "assembler"), "--emit"),
 }
@@ -298,6 +299,27 @@ def test_usage_errors_exit_2(folder: Path, name: str) -> None:
     assert part in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_errors_begin_in_one_way(folder: Path) -> None:
+    for words in (("eval", "runs", "--split", "foo"), ("fly",), ("train",), ("train", "tiny.net", "--epochs", "0"), ("eval", "absent")):
+        said = call(*words).stderr
+        assert said.splitlines()[-1].startswith("error: ")
+        assert "Error: " not in said
+    said = call("eval", "runs", "--split", "foo").stderr
+    assert said.count("foo") == 1
+    assert "Value error" not in said
+
+
+def test_a_spec_in_place_of_a_run_is_told_where_the_run_is(folder: Path) -> None:
+    call("train", "tiny.net", "--epochs", "1")
+    for words in (("eval",), ("predict", "rows.npz")):
+        for spec, place in (("runs/tiny/spec.net", "its folder, runs/tiny"), ("tiny.net", "runs/tiny")):
+            result = call(words[0], spec, *words[1:])
+            assert result.exit_code == 2
+            assert f"{spec}: is a spec" in result.stderr
+            assert place in result.stderr
+    assert call("eval", "runs/tiny").exit_code == 0
 
 
 def test_a_run_folder_that_is_not_empty_is_refused(folder: Path) -> None:
@@ -366,8 +388,8 @@ def test_an_unexpected_error_is_one_line_without_traceback(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int) -> None:
-    command = [sys.executable, "-m", "netspec", "train", "tiny.net", "--epochs", "10000000", "--run-dir", "run"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+    command = [sys.executable, "-m", "netspec", "train", "tiny.net", "--epochs", "10000000", "--run-dir", "run", "--json"]
+    with Path("out").open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as running:
         deadline = time.monotonic() + 120
         while not Path("run/weights/last.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -375,6 +397,9 @@ def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int
         _, said = running.communicate(timeout=30)
     assert running.returncode == code
     assert "the last weights are saved" in said
+    assert "in run" in said
+    last = json.loads(Path("out").read_text().splitlines()[-1])
+    assert last == {"event": "interrupted", "code": code, "message": said.rstrip()}
     assert restore_file(Path("run/weights/last.safetensors")).step_count > 0
 
 
@@ -568,8 +593,9 @@ def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
 def test_overrides_reach_the_program(folder: Path) -> None:
     call("train", "tiny.net", "--set", "width=6", "--epochs", "2", "--seed", "3", "--dtype", "float64", "--threads", "1", "--quiet")
     resolved = Path("runs/tiny/spec.resolved.net").read_text()
-    for part in ("let width = 6", "seed 3", "epochs = 2", "dtype = float64", "threads = 1"):
+    for part in ("let width = 6", "seed 3", "epochs = 2", "dtype = float64"):
         assert part in resolved
+    assert "threads" not in resolved  # the machine's matter
 
 
 def test_quiet_prints_the_run_folder_alone(folder: Path) -> None:
@@ -597,6 +623,28 @@ def test_json_lines_while_training(folder: Path) -> None:
     assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", {"loss", "accuracy"})
     best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]
+
+
+FAILURES = {
+    "no file": (("absent.net",), 2, "absent.net: no such file"),
+    "wrong text": (("tiny.net", "--set", "train.optimizer=sdg"), 3, "NS208"),
+    "no data": (("tiny.net", "--set", "data.path=absent.npz"), 4, "absent.npz"),
+    "diverged": (("tiny.net", "--set", "train.lr=1e30", "--epochs", "20"), 5, "the loss became"),
+    "no pair": (("tiny.net", "--set", "width"), 2, "--set width"),
+    "dry run": (("tiny.net", "--dry-run", "--set", "data.path=absent.npz"), 4, "absent.npz"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_last_json_line_of_a_training_that_fails_says_why(folder: Path, name: str) -> None:
+    words, code, part = FAILURES[name]
+    result = call("train", *words, "--json")
+    *_, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == code
+    assert (set(last), last["event"], last["code"]) == ({"event", "code", "message"}, "error", code)
+    assert part in last["message"]
+    assert part in result.stderr
+    assert call("train", *words).stdout == ""
 
 
 def test_overfit_learns_a_few_rows_by_heart(folder: Path) -> None:
@@ -639,7 +687,7 @@ def test_predictions_are_the_same_in_every_format(folder: Path) -> None:
     assert call("predict", "runs/tiny", "rows.npz").stdout == text
     assert call("predict", "runs/tiny", "rows.csv").stdout == text
     for name in ("out.csv", "out.npz", "out.jsonl"):
-        assert call("predict", "runs/tiny", "rows.npy", "-o", name).exit_code == 0
+        assert answer("predict", "runs/tiny", "rows.npy", "-o", name) == {"rows": 100, "output": name}
     assert Path("out.csv").read_text() == text
     assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == objects
     with np.load("out.npz") as out:

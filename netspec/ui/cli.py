@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import sys
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
-from netspec.ui.guard import guarded
+from netspec.ui.guard import guarded, last_line
+
+
+class _Group(TyperGroup):
+    """The verbs; a command line that cannot be read is told in the words of every other error."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **more)
+        try:
+            code = super().main(*args, standalone_mode=False, **more)
+        except Exception as error:
+            if not hasattr(error, "show"):
+                raise
+            told = io.StringIO()
+            error.show(told)
+            print(told.getvalue().replace("\nError: ", "\nerror: ").replace("Value error, ", ""), end="", file=sys.stderr)
+            code = getattr(error, "exit_code", 2)
+        sys.exit(code or 0)
+
 
 app = typer.Typer(
-    help="A compiler for declared neural networks: a .net file in, a trained model out.",
+    cls=_Group, help="A compiler for declared neural networks: a .net file in, a trained model out.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
@@ -128,11 +149,12 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train a net on its data, into a run folder."""
-    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
-    verb = _verb("train")
-    if dry_run:
-        return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
-    return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))
+    with last_line(json):
+        overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
+        verb = _verb("train")
+        if dry_run:
+            return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
+        return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))
 
 
 @app.command(name="eval")

@@ -56,3 +56,12 @@ def spec_file(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{path}: no such file")
     return path
+
+
+def run_path(path: Path) -> Path:
+    """The path of a run folder or weights file, unless it is a spec. Raises UsageError that names the run folder."""
+    if path.suffix != ".net" or not path.is_file():
+        return path
+    if (path.parent / "weights").is_dir():
+        raise UsageError(f"{path}: is a spec; the run is its folder, {path.parent}")
+    raise UsageError(f"{path}: is a spec, where a run folder is needed, such as runs/{path.stem}, which `netspec train {path}` writes")

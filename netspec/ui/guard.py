@@ -6,13 +6,15 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
 
 import typer
 
 from netspec.base.errors import Interrupted, NetspecError, SpecError
+from netspec.ui.screen import print_json
 
 P = ParamSpec("P")
 DEBUG = "NETSPEC_DEBUG"
@@ -43,31 +45,47 @@ def report(error: BaseException) -> int:
         raise error
     if os.environ.get(DEBUG):
         traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
+        _close_stdout()  # the reader has gone, or nothing more can be written
+    code, text = outcome(error)
+    if not isinstance(error, (BrokenPipeError, SpecError, Interrupted, KeyboardInterrupt)):
+        text = f"error: {text}"
+    if text:
+        tell(text)
+    return code
+
+
+def outcome(error: BaseException) -> tuple[int, str]:
+    """The exit code of an error, and what it says; nothing where there is nobody to tell."""
     match error:
         case BrokenPipeError():
-            _close_stdout()  # the reader has gone; there is nobody to tell
-            return 1
-        case SpecError():
-            tell(str(error))
-        case Interrupted():
-            tell(f"{error}; the last weights are saved")
+            return 1, ""
         case NetspecError():
-            tell(f"error: {error}")
+            return error.exit_code, str(error)
         case KeyboardInterrupt():
-            tell("interrupted")
-            return INTERRUPTED
+            return INTERRUPTED, "interrupted"
         case MemoryError():
-            tell("error: out of memory")
-            return 1
+            return 1, "out of memory"
         case OSError() if error.errno in FULL:
-            _close_stdout()
-            tell(f"error: {error.filename or 'output'}: the disk is full")
-            return 1
+            return 1, f"{error.filename or 'output'}: the disk is full"
         case _:
             words = " ".join(str(error).split())
-            tell(f"error: {type(error).__name__}: {words}\nThis is a bug in netspec; {DEBUG}=1 shows where it is.")
-            return 1
-    return int(error.exit_code)
+            return 1, f"{type(error).__name__}: {words}\nThis is a bug in netspec; {DEBUG}=1 shows where it is."
+
+
+@contextmanager
+def last_line(json: bool) -> Iterator[None]:
+    """With `json`, what ends the block early is the last JSON line of stdout too: event "error" or "interrupted", code, message."""
+    try:
+        yield
+    except (SystemExit, typer.Exit):
+        raise
+    except BaseException as error:
+        code, text = outcome(error)
+        if json and text:
+            event = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "error"
+            print_json({"event": event, "code": code, "message": text}, one_line=True)
+        raise
 
 
 def tell(text: str) -> None:

@@ -12,6 +12,7 @@ from netspec.catalog.arrays import as_rows, load_npz
 from netspec.model import Model, restore_file
 from netspec.save.run_folder import RunFolder, find
 from netspec.train.data import Part
+from netspec.ui.given import run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import print_json
 from netspec.ui.verbs.train import figures
@@ -21,7 +22,7 @@ def run(run: Path, *, split: str | None, data: Path | None, last: bool, allow: S
     """Prints the figures. Raises UsageError for a split that the run has not, DataError."""
     if data is not None and split is not None:
         raise UsageError("--split and --data exclude each other: --data gives the rows")
-    found = find(run, last)
+    found = find(run_path(run), last)
     model = restore_file(found.weights)
     if data is not None:
         name, given = "data", read_rows(model, data)

@@ -19,6 +19,7 @@ from netspec.catalog.arrays import load_npy, load_npz
 from netspec.model import Model, restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
+from netspec.ui.given import run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import plain, print_json
 
@@ -54,11 +55,16 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -
     """Writes the predictions to `output`, or prints them. Raises UsageError for a format that is not known, DataError."""
     if output is not None and output.suffix not in WRITERS:
         raise UsageError(f"-o {output}: the name ends in {', '.join(WRITERS)}, which says what is written")
-    model = restore_file(find(run, last).weights)
+    if output is not None and not output.parent.is_dir():
+        raise UsageError(f"-o {output}: there is no folder {output.parent}")
+    model = restore_file(find(run_path(run), last).weights)
     found = predict(model, read_rows(rows, model.graph.input.shape))
     if output is not None:
         write_atomic(output, WRITERS[output.suffix](found))
-        tell(f"{len(found.predicted):,} rows written to {output}")
+        if json:
+            print_json({"rows": len(found.predicted), "output": str(output)})
+        else:
+            tell(f"{len(found.predicted):,} rows written to {output}")
     elif json:
         print_json(found.objects())
     else:
