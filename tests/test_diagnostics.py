@@ -204,3 +204,24 @@ def test_a_misplaced_head_is_all_that_is_told_of_the_head(chain: str, count: str
 def test_the_count_of_a_well_placed_head_is_still_checked() -> None:
     with pytest.raises(SpecError, match="NS506"):
         load(Source("netspec 1 net affine -> relu classes 10"))
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        ("affine -> [relu]x1000000000 -> affine", "x1000000000"),
+        ("[[relu]x20000]x3", "x20000"),
+        ("[[relu]x300]x300", "x300"),
+        ("affine -> leaky_relu(0.1) x20000", "x20000"),
+        ("[[relu]x(n * 2)]x(k: 1, 2)", "x(n * 2)"),
+        ("[affine -> many]x2", "x10001"),
+        ("[relu]x9999 -> [relu]x9999", "[relu]x9999 -> [relu]x9999"),
+    ],
+)
+def test_too_many_layers_are_marked_at_the_repeat_that_makes_them(chain: str, words: str) -> None:
+    with pytest.raises(LimitError) as caught:
+        load(Source(f"netspec 1 let n = 8000 def many = [relu]x10001 net {chain}"))
+    (found,) = caught.value.diagnostics
+    assert found.source is not None
+    assert found.span is not None
+    assert (found.code, found.source.words(found.span)) == ("NS804", words)

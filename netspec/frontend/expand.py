@@ -29,6 +29,8 @@ class Unit:
     """How one copy is named: `of [...]x3 (line 7)`; empty where nothing repeats."""
     inside: str = ""
     """`inside def rb(c=64) (line 3)`."""
+    repeat: Span | None = None
+    """The words `x3` of a repeat."""
 
 
 Piece = Call | Unit
@@ -40,10 +42,10 @@ def count_layers(pieces: Pieces) -> int:
     return sum(1 if isinstance(piece, Call) else piece.layers for piece in pieces)
 
 
-def _unit(text: str, bodies: tuple[Pieces, ...], times: int = 1, **more: str) -> Pieces:
+def _unit(text: str, bodies: tuple[Pieces, ...], times: int = 1, *, note: str = "", inside: str = "", repeat: Span | None = None) -> Pieces:
     """One unit, or nothing where it holds no layer: what repeats nothing costs nothing."""
     layers = times * sum(map(count_layers, bodies))
-    return (Unit(text, bodies, layers, times, **more),) if layers else ()
+    return (Unit(text, bodies, layers, times, note, inside, repeat),) if layers else ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Expander:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
             raise fail("NS310", message, scope.source, item.times.value.span)
         body = self._item(item.unit, scope, depth)
-        return _unit(text, (body,), times.content, note=note)
+        return _unit(text, (body,), times.content, note=note, repeat=_repeat_span(item, scope))
 
     def _words_of(self, item: syntax.Repeated, scope: Scope) -> tuple[str, str]:
         """The text of what is repeated, and how a copy is named; read often where repeats are nested."""
@@ -155,7 +157,7 @@ class Expander:
             inner = replace(scope, parameters={**scope.parameters, over.name.text: value})
             with self.report.inside(f"in copy {number} of {len(over.values)} {note}"):
                 bodies.append(self._item(item.unit, inner, depth))
-        return _unit(text, tuple(bodies), note=note)
+        return _unit(text, tuple(bodies), note=note, repeat=_repeat_span(item, scope))
 
     # layers, parameters and defs
 
@@ -265,6 +267,12 @@ def _repeat_in_run(item: syntax.Repeated, scope: Scope) -> SpecError:
     return fail("NS107", message, scope.source, item.span, help=f"write [{unit}]{times}")
 
 
+def _repeat_span(item: syntax.Repeated, scope: Scope) -> Span:
+    """The words `x3` of a repeat."""
+    after = scope.source.text[item.unit.span.end : item.span.end]
+    return Span(item.span.end - len(after.lstrip()), item.span.end)
+
+
 def _short_repeat(item: syntax.Repeated) -> str:
     """`[...]x3`, `hidden(64)x4`."""
     unit = item_text(item.unit)
@@ -300,10 +308,20 @@ def flatten(pieces: tuple[Piece, ...], source: Source, span: Span) -> Chain:
     if total > limits.LAYERS:
         shown = str(total) if total < MANY else "more than 10^18"
         message = f"the net has {shown} layers when repeats are expanded; at most {limits.LAYERS} are allowed"
-        raise LimitError([Diagnostic("NS804", message, source, span, help="repeat less")])
+        raise LimitError([Diagnostic("NS804", message, source, _too_often(pieces) or span, help="repeat less")])
     calls: list[Call] = []
     _flatten(pieces, calls, _Keys(), (), ())
     return tuple(calls)
+
+
+def _too_often(pieces: Pieces) -> Span | None:
+    """The innermost repeat that alone makes too many layers, if there is one."""
+    found: Span | None = None
+    while True:
+        unit = next((piece for piece in pieces if isinstance(piece, Unit) and piece.layers > limits.LAYERS), None)
+        if unit is None:
+            return found
+        found, pieces = unit.repeat or found, tuple(piece for body in unit.bodies for piece in body)
 
 
 def _flatten(pieces: Pieces, calls: list[Call], keys: _Keys, marks: tuple[UnitMark, ...], notes: tuple[str, ...]) -> None:

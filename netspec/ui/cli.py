@@ -19,11 +19,11 @@ from netspec.ui.guard import guarded, last_line
 class _Group(TyperGroup):
     """The verbs; a command line that cannot be read is told in the words of every other error."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **more)
+    def main(self, *args: Any, **more: Any) -> Any:
+        if not more.get("standalone_mode", True):
+            return super().main(*args, **more)
         try:
-            code = super().main(*args, standalone_mode=False, **more)
+            code = super().main(*args, **{**more, "standalone_mode": False})
         except Exception as error:
             if not hasattr(error, "show"):
                 raise
