@@ -225,3 +225,18 @@ def test_too_many_layers_are_marked_at_the_repeat_that_makes_them(chain: str, wo
     assert found.source is not None
     assert found.span is not None
     assert (found.code, found.source.words(found.span)) == ("NS804", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("epochs", "train.epochs"), ("lr", "train.lr"), ("batch", "train.batch"), ("path", "data.path"), ("split", "data.split")],
+)
+def test_a_key_without_its_section_is_told_its_section(name: str, meant: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source("netspec 1 let epoch = 3 net affine(epoch)"), Overrides(lets={name: "1"}))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.help) == ("NS207", f"did you mean `{meant}`?")
+
+
+def test_a_let_that_has_the_name_of_a_key_is_a_let() -> None:
+    assert load(Source("netspec 1 let epochs = 3 net affine(epochs)"), Overrides(lets={"epochs": "4"})).lets["epochs"] == 4

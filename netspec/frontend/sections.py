@@ -23,6 +23,8 @@ from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, 
 from netspec.frontend.words import accepts_words
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
+MORE_KEYS = {"train": ("lr",), "data": ()}
+"""Keys that a section takes for one of its values."""
 
 
 def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report: Report) -> Keys:

@@ -18,6 +18,7 @@ from netspec.frontend.program import Chain, DataSection, Overrides, Program, Tra
 from netspec.frontend.report import Report
 from netspec.frontend.resolved import NEWEST, resolve
 from netspec.frontend.sections import (
+    MORE_KEYS,
     SECTION_MODELS,
     data_section,
     input_shape,
@@ -197,7 +198,9 @@ class _Validation:
         near = nearest(name, [*known, *sorted(used)])
         notes = (f"lets of the text: {', '.join(known)}",) if known else ("the text has no `let`",)
         message = f"`{name}` is given a value, and the text never uses it"
-        help_ = f"did you mean `{near}`?" if near else None
+        sections = [f"{section}.{name}" for section, model in SECTION_MODELS.items() if name in (*model.model_fields, *MORE_KEYS[section])]
+        meant = " or ".join(f"`{key}`" for key in sections) or (f"`{near}`" if near else "")
+        help_ = f"did you mean {meant}?" if meant else None
         self.report.add([Diagnostic("NS207", message, source, Span(0, len(name)), notes=notes, help=help_)])
 
     # settings and sections, with what the caller overrides
@@ -228,7 +231,8 @@ class _Validation:
         for key in self.overrides.keys:
             section = key.partition(".")[0]
             if key not in settings and section not in SECTION_MODELS:
-                known = [*settings, *(f"{name}.{one}" for name, model in SECTION_MODELS.items() for one in model.model_fields), "train.lr"]
+                sections = (f"{name}.{one}" for name, model in SECTION_MODELS.items() for one in (*model.model_fields, *MORE_KEYS[name]))
+                known = [*settings, *sections]
                 near = nearest(key, known)
                 source = Source(key, f"<{key}>")
                 diagnostic = Diagnostic(
