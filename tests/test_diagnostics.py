@@ -240,3 +240,41 @@ def test_a_key_without_its_section_is_told_its_section(name: str, meant: str) ->
 
 def test_a_let_that_has_the_name_of_a_key_is_a_let() -> None:
     assert load(Source("netspec 1 let epochs = 3 net affine(epochs)"), Overrides(lets={"epochs": "4"})).lets["epochs"] == 4
+
+
+HELPS = {
+    "dropout(.5)": ("NS111", "write 0.5"),
+    "netspec 1 net affine train { l2=.1 }": ("NS111", "write 0.1"),
+    "netspec 1 let a = 3 * .25 net dropout(a)": ("NS111", "write 0.25"),
+    "conv(kernel=3 x 5)": ("NS111", "write 3x5 without blanks"),
+    "conv(kernel=3x 5)": ("NS111", "write 3x5 without blanks"),
+    "conv(kernel=3 x5)": ("NS111", "write 3x5 without blanks"),
+    "netspec 1 input 3 x 32 x 32 net affine": ("NS111", "write 3x32x32 without blanks"),
+    "affine(10,20)": ("NS304", None),
+    "pool(3,5)": ("NS304", "write 3x5"),
+    "dropout(0,5)": ("NS110", "write 0.5"),
+    "netspec 1 net affine train { batch = 10,20 }": ("NS301", None),
+    "affine(7)-relu x2": ("NS107", "write [relu]x2, or [affine(7)-relu]x2 for all of them"),
+    "affine -> [bn-relu]x2-tanh x2 -> affine": ("NS107", "write [tanh]x2, or [[bn-relu]x2-tanh]x2 for all of them"),
+    "affine -> relu x2": ("NS107", "write [relu]x2"),
+    "[affine(4)]x2x3": ("NS107", "write [[affine(4)]x2]x3"),
+    "relu -> [affine(4)]x2x3x4": ("NS107", "write [[[affine(4)]x2]x3]x4"),
+    "[affine(4)]x2 x3": ("NS107", "write [[affine(4)]x2]x3"),
+    "[affine(4)]x(2)x3": ("NS107", "write [[affine(4)]x(2)]x3"),
+    "leaky_relu(4)x2x3": ("NS107", "write [leaky_relu(4)x2]x3"),
+    "netspec 1 def affine(w)=bn net affine-softmax": ("NS205", "choose another name"),
+    "netspec 1 net affine(3)-softmax def softmax(w)=bn": ("NS205", "choose another name"),
+}
+
+
+@pytest.mark.parametrize("text", HELPS)
+def test_a_slip_is_told_once_with_what_to_write(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source(text))
+    assert [(one.code, one.help) for one in caught.value.diagnostics] == [HELPS[text]]
+
+
+@pytest.mark.parametrize("text", [text for text, (_, help_) in HELPS.items() if help_ and help_.startswith("write [")])
+def test_what_is_offered_for_a_repeat_parses(text: str) -> None:
+    for offered in re.findall(r"\[\S+x\d+", HELPS[text][1] or ""):
+        load(Source(offered))

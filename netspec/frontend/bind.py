@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,7 +19,7 @@ from netspec.catalog.registry import entries
 from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
-from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature
+from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -138,17 +138,22 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
 
 
 def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
-    value = given[index].value
-    before = given[index - 1].value if index else None
-    if before is not None and type(before.content) is int and type(value.content) is int and before.span.end + 1 == value.span.start:
+    value, first = given[index].value, model.positional()
+    if first is None:
+        return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
+    before = given[index - 1].value
+    whole = type(before.content) is int and type(value.content) is int
+    annotation = model.model_fields[first].annotation
+    if whole and takes_decimals(annotation) and before.span.end + 1 == value.span.start:
         number = f"{show(before.content)}.{value.source.words(value.span)}"
         message = "a decimal is written with a point, not with a comma"
-        return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}")
-    if model.positional() is None:
-        return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
+        more = "" if len(model.model_fields) == 1 else "; a second argument is written with its key"
+        return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}{more}")
     notes = (f"{model.name} takes: {signature(model)}",)
     message = f"{model.name} takes one argument without its key, first; the others are key = value"
-    return Diagnostic("NS304", message, value.source, value.span, notes=notes)
+    sides = whole and index == 1 and get_origin(annotation) is tuple
+    help_text = f"write {show(before.content)}x{show(value.content)}" if sides else None
+    return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
 
 
 def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value | None) -> ModelT:
@@ -233,7 +238,7 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
         inner = content.parts if isinstance(content, Parts) else content.items
         place = inner[detail["loc"][1]]
     decimal = _decimal_comma(content)
-    if decimal is not None:
+    if decimal is not None and takes_decimals(model.model_fields[key].annotation):
         message = "a decimal is written with a point, not with a comma"
         return Diagnostic("NS110", message, given.value.source, given.value.span, help=f"write {decimal}")
     annotation = model.model_fields[key].annotation

@@ -201,6 +201,8 @@ class Expander:
 
     def _def_call(self, definition: Definition, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:
         node = definition.node
+        if node.name.text in layers():  # refused where it stands; which of the two is meant here cannot be told
+            return ()
         name_span = _name_span(named, where)
         line = scope.source.position(node.name.span.start)[0]
         if definition.index >= max(scope.limit, named.limit):

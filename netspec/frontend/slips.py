@@ -33,10 +33,14 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
             return Diagnostic("NS106", 'in a string only \\" and \\\\ are written with a backslash', source, Span(at, end))
         return Diagnostic("NS106", "a string is not closed on its line", source, Span(at, end), help='end it with "')
     if letter.isdigit() and letter.isascii():
+        shape = re.match(r"[0-9]+([ \t]*[x\u00d7][ \t]*[0-9]+)+(?![\w.])", rest)
+        if shape and shape_without_blanks(shape[0]) != shape[0]:
+            help_text = f"write {shape_without_blanks(shape[0])} without blanks"
+            return Diagnostic("NS111", "a shape is written without blanks", source, Span(at, at + shape.end()), help=help_text)
         word = (re.match(r"[\w.]+", rest) or re.match(r".", rest, re.S) or [letter])[0]
         return Diagnostic("NS111", f"`{word}` is not a number", source, Span(at, at + len(word)), help=_number_help(word))
     if letter == "." and rest[1:2].isdigit():
-        return Diagnostic("NS111", "a decimal begins with a digit", source, here, help="write 0.5 for .5")
+        return Diagnostic("NS111", "a decimal begins with a digit", source, here, help=f"write 0{re.match(r'[.0-9]+', rest)[0]}")
     if letter == ">" and tokens and tokens[-1].type == "MINUS":
         arrow = Span(tokens[-1].start_pos or 0, at + 1)
         return Diagnostic("NS108", "an arrow is one word, `->`", source, arrow, help="write `->` without the space")
@@ -56,6 +60,11 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
         ">": "write `->`", "<": "write `->`", "!": "a comment begins with #", ":": "write `key = value`",
     }  # fmt: skip
     return Diagnostic("NS103", f"{shown} has no meaning here", source, here, help=hints.get(letter))
+
+
+def shape_without_blanks(words: str) -> str:
+    """`3x5` for `3 x 5`."""
+    return re.sub(r"\s*[x\u00d7]\s*", "x", words)
 
 
 def _number_help(word: str) -> str | None:

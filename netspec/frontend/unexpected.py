@@ -10,7 +10,7 @@ from lark import Token
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Source, Span
-from netspec.frontend.slips import span_of
+from netspec.frontend.slips import shape_without_blanks, span_of
 
 SHOWN = {
     "NAME": "a name", "NUMBER": "a number", "PERCENT": "a percentage", "DURATION": "a duration", "SHAPE": "a shape", "STRING": "a string",
@@ -23,6 +23,7 @@ SHOWN = {
 OPERANDS = frozenset({"NUMBER", "PERCENT", "DURATION", "SHAPE", "STRING", "TRUE", "FALSE", "NAME", "LPAR"})
 OPERATORS = frozenset({"PLUS", "STAR", "SLASH", "FLOOR_DIVIDE", "MOD"})
 DANGLING = frozenset({"ARROW", "MINUS", "EQUAL", "COMMA", "VBAR", "NET", "LET", "DEF", *OPERATORS})
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
 _REPEAT_WORD = re.compile(r"[x\u00d7](\d+)")
 
 
@@ -36,6 +37,8 @@ class Place:
     after: Token
     expected: frozenset[str]
     entry_words: Collection[str]
+    tokens: Sequence[Token]
+    at: int
 
     def found(self, code: str, message: str, help_text: str, span: Span | None = None) -> Diagnostic:
         return Diagnostic(code, message, self.source, span or span_of(self.token), help=help_text)
@@ -56,8 +59,8 @@ def unexpected(source: Source, tokens: Sequence[Token], at: int, expected: Colle
     if at >= len(tokens):
         return _end(source, before, frozenset(expected))
     after = tokens[at + 1] if at + 1 < len(tokens) else EDGE
-    place = Place(source, before, tokens[at], after, frozenset(expected), entry_words)
-    for slip in (_stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_sign, _missing_net, _missing_operand, _missing_equals):
+    place = Place(source, before, tokens[at], after, frozenset(expected), entry_words, tokens, at)
+    for slip in SLIPS:
         found = slip(place)
         if found is not None:
             return found
@@ -122,7 +125,69 @@ def _repeat_word(place: Place) -> Slip:
     else:
         return None
     span = Span(place.token.start_pos or 0, last.end_pos or 0)
-    return place.found("NS107", "a repeat follows brackets; a bare name cannot be repeated", f"write [{place.before.value}]x{times}", span)
+    begin = _run_begin(place.tokens, place.at)
+    run = place.source.text[place.tokens[begin].start_pos or 0 : place.before.end_pos or 0]
+    whole = f", or [{run}]x{times} for all of them" if begin < place.at - 1 else ""
+    message = "a repeat follows brackets; a bare name cannot be repeated"
+    return place.found("NS107", message, f"write [{place.before.value}]x{times}{whole}", span)
+
+
+def _opener(tokens: Sequence[Token], closer: int) -> int:
+    """The number of the bracket that the one of number `closer` ends."""
+    depth = 0
+    for at in range(closer, -1, -1):
+        depth += (tokens[at].value in CLOSING) - (tokens[at].value in OPENING)
+        if depth == 0:
+            return at
+    return 0
+
+
+def _run_begin(tokens: Sequence[Token], end: int) -> int:
+    """The number of the first word of the run `a-b-c` that ends before the word number `end`."""
+    at = end
+    while at > 0:
+        word = tokens[at - 1]
+        if word.value in CLOSING:
+            at = _opener(tokens, at - 1)
+        elif word.value not in OPENING and word.type in ("NAME", "MINUS", "REPEAT", "NUMBER"):
+            at -= 1
+        else:
+            break
+    return at
+
+
+def _second_repeat(place: Place) -> Slip:
+    """`[a]x2x3`, `[a]x2 x3`, `[a]x(2)x3`."""
+    tokens, at, token = place.tokens, place.at, place.token
+    count_at = _opener(tokens, at - 1) if place.before.type == "RPAR" else at if token.type == "SHAPE" else at - 1
+    if count_at < 2 or tokens[count_at - 1].type != "REPEAT" or tokens[count_at - 2].value not in CLOSING:
+        return None
+    repeats = re.match(r"[0-9x\u00d7\s]*", place.source.text[tokens[count_at].start_pos if token.type == "SHAPE" else token.start_pos :])
+    counts = re.findall(r"[0-9]+", repeats[0] if repeats else "")
+    if not counts or not (token.type in ("SHAPE", "REPEAT") or re.fullmatch(r"[x\u00d7][0-9]*", token.value)):
+        return None
+    opener = _opener(tokens, count_at - 2)
+    if tokens[opener].value == "(":
+        opener -= 1
+    ends_at = tokens[count_at - 2].end_pos if token.type == "SHAPE" else place.before.end_pos
+    unit = place.source.text[tokens[opener].start_pos or 0 : ends_at]
+    if token.type == "SHAPE":
+        unit = f"{unit}x{counts.pop(0)}"
+    for count in counts:
+        unit = f"[{unit}]x{count}"
+    return place.found("NS107", "a repeat that is repeated stands in brackets of its own", f"write {unit}")
+
+
+def _blanks_in_shape(place: Place) -> Slip:
+    """`kernel=3 x 5`."""
+    if place.before.type not in ("NUMBER", "SHAPE"):
+        return None
+    begin = place.before.start_pos or 0
+    shape = re.match(r"[0-9]+([ \t]*[x\u00d7][ \t]*[0-9]+)+", place.source.text[begin:])
+    if shape is None or shape.end() <= len(place.before.value):
+        return None
+    span = Span(begin, begin + shape.end())
+    return place.found("NS111", "a shape is written without blanks", f"write {shape_without_blanks(shape[0])} without blanks", span)
 
 
 def _argument(place: Place) -> Slip:
@@ -173,14 +238,14 @@ def _missing_net(place: Place) -> Slip:
 def _missing_operand(place: Place) -> Slip:
     """`a -> -> b`, `affine(.5)`."""
     token, before = place.token, place.before
+    if token.type == "DOT" and place.after.type == "NUMBER" and token.end_pos == place.after.start_pos:
+        return place.found("NS111", "a decimal begins with a digit", f"write 0.{place.after.value}")
     if before.type in DANGLING and "NAME" in place.expected:
         at = before.end_pos or 0
         span = Span(at, max(at, token.start_pos or 0))
         message = f"{_what(place.expected)} is missing after `{before.value}`"
         hint = "a chain has its name from `def`, not from `let`" if token.type == "LSQB" else None
         return Diagnostic("NS114", message, place.source, span, label=f"before `{token.value}`", help=hint)
-    if token.type == "DOT" and place.after.type == "NUMBER":
-        return place.found("NS111", "a decimal begins with a digit", f"write 0.{place.after.value}")
     return None
 
 
@@ -189,3 +254,10 @@ def _missing_equals(place: Place) -> Slip:
     if not place.expected or not place.expected <= {"EQUAL", "DOT"}:
         return None
     return place.found("NS114", f"`=` is missing after `{place.before.value}`", f"write {place.before.value} = ...")
+
+
+SLIPS = (
+    _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign, _missing_net,
+    _missing_operand, _missing_equals,
+)  # fmt: skip
+"""In the order in which they are tried."""

@@ -67,6 +67,11 @@ def contract_of(annotation: Any) -> type[Entry] | None:
     return next(filter(None, map(contract_of, get_args(annotation))), None)
 
 
+def takes_decimals(annotation: Any) -> bool:
+    """Whether a number with a point is, or may be part of, a value of this type."""
+    return annotation is float or any(takes_decimals(part) for part in get_args(annotation))
+
+
 def accepts_words(annotation: Any) -> bool:
     """Whether a bare name stands for its own text: strings and choices."""
     return annotation is str or get_origin(annotation) is Literal or any(map(accepts_words, _inner(annotation)))
