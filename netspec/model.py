@@ -21,13 +21,14 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
 from netspec.plan.store import Arrays
+from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
-from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
+from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
 from netspec.train.loop import Best, Material, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
@@ -80,6 +81,11 @@ class Model:
     def _build(self, counts: Counts) -> None:
         grouping = group(to_graph(self.program, counts), self.program.train.fuse)
         self._network = Network(grouping, settings_of(self.program))
+
+    def build_as(self, metadata: Mapping[str, Any]) -> None:
+        """Builds the network with the ends that a weights file tells, where they are not known yet."""
+        if self._network is None and metadata.get("input"):
+            self._build(Counts(tuple(metadata["input"]), metadata.get("classes"), metadata.get("outputs")))
 
     @property
     def network(self) -> Network:
@@ -144,11 +150,11 @@ class Model:
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
         count = epochs if epochs is not None else self.program.train.epochs
+        training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
         record = None
         if run_dir is not None:
             record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
-        monitor = Lines() if verbose else None
-        return self.train_on(splits, count, monitor=monitor, record=record, callbacks=callbacks, sample_weight=sample_weight)
+        return self.run_training(training, record, callbacks)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -203,7 +209,7 @@ class Model:
             shape = np.shape(y)
             outputs = self.program.outputs or (int(np.prod(shape[1:])) if len(shape) > 1 else 1)
         else:
-            labels = np.asarray(y)
+            labels = as_labels(y)
             words = learn_labels(labels, head.target, self.program.classes)
             classes = self.program.classes or count_classes(labels, words, head.target)
         facts = Facts(tuple(rows.shape[1:]), classes, outputs, len(rows), head.target)
@@ -211,14 +217,17 @@ class Model:
         assert counts is not None, "facts give the input shape"
         return counts
 
-    def train_on(
-        self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, record: Record | None = None,
-        callbacks: Sequence[Callback] = (), sample_weight: Any = None,
-    ) -> History:  # fmt: skip
-        """The loop on prepared splits. An interrupted or diverged run leaves its last parameters in `record`."""
+    def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
+        """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
         schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
-        weights = self._weights(sample_weight, len(splits.train.rows))
+        material = self._material(splits.train, self._weights(sample_weight, len(splits.train.rows)))
+        held_out = self._held_out(splits, material)
+        return Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+
+    def run_training(self, training: Training, record: Record | None = None, callbacks: Sequence[Callback] = ()) -> History:
+        """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
+        that holds no weights yet when it cannot be written is taken away."""
         self._forward_rows = 0
 
         def at_epoch_end(row: dict[str, Any], best: Best) -> None:
@@ -228,20 +237,19 @@ class Model:
             for callback in callbacks:
                 callback(self, row)
 
-        material = self._material(splits.train, weights)
-        training = Training(
-            self.network, schedule, material, self._held_out(splits, material), epochs_done=self.epochs_done, monitor=monitor,
-            on_epoch=at_epoch_end, history=self.history,
-        )  # fmt: skip
+        training.on_epoch = at_epoch_end
         try:
             history = training.run()
-        except (Interrupted, DivergedError) as error:
             if record:
                 record.save(training.best)
-                record.event(event="stopped", step=self.step_count, reason=str(error))
+        except (Interrupted, DivergedError) as error:
+            if record:
+                record.stopped(training.best, error)
             raise
-        if record:
-            record.save(training.best)
+        except SaveError:
+            if record:
+                record.discard_if_empty()
+            raise
         training.best.restore(self.network)
         return history
 
@@ -403,6 +411,8 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """One safetensors file with parameters, running averages, normalisation, and the spec; written whole or not at all."""
+        if Path(path).is_dir():
+            raise UsageError(f"{path}: is a folder; give the name of a file")
         save_weights(Path(path), self.tensors(), self.metadata())
 
     def tensors(self, best: Best | None = None) -> dict[str, NDArray[Any]]:
@@ -432,13 +442,21 @@ def restore(path: str | Path) -> Model:
     return restore_file(find(Path(path)).weights)
 
 
+def _spec_of(path: Path, metadata: Mapping[str, Any]) -> Source:
+    """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there."""
+    resolved = path.parent.parent / "spec.resolved.net"
+    if path.parent.name == "weights" and resolved.is_file():
+        return Source(resolved.read_text(encoding="utf-8"), str(resolved))
+    return Source(metadata["spec"], metadata["path"])
+
+
 def restore_file(path: Path) -> Model:
     """The model of one weights file, built from the spec that it carries."""
     tensors, metadata = load_weights(path)
     try:
         shape = tuple(int(side) for side in metadata["input"])
         overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
-        program = load(Source(metadata["spec"], metadata["path"]), overrides)
+        program = load(_spec_of(path, metadata), overrides)
         model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
         model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

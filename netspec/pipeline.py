@@ -71,8 +71,9 @@ def compile(  # noqa: A001  the word of the interface
 
 
 def load_into(model: Model, path: Path, strict: bool) -> None:
-    """Weights of another run into a model of this spec."""
+    """Weights of another run into a model of this spec, which takes their shapes where it has none yet."""
     tensors, metadata = load_weights(find(path).weights)
+    model.build_as(metadata)
     model.unloaded = model.load_tensors(tensors, metadata, strict=strict)
 
 
@@ -106,10 +107,9 @@ def train(
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
     epochs = program.train.epochs
-    record = Record.create(
-        model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow
-    )  # fmt: skip
-    history = model.train_on(splits, epochs, monitor=monitor, record=record)
+    training = model.training_of(splits, epochs, monitor=monitor)
+    record = Record.create(model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow)
+    history = model.run_training(training, record)
     split, rows = held_out(splits) if overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)
     record.event(event="end", split=split, **metrics)

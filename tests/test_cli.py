@@ -356,7 +356,7 @@ def test_a_full_disk_exits_1_and_leaves_nothing_torn(folder: Path) -> None:
     assert done.returncode == 1
     assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
-    assert list(Path("limited/weights").iterdir()) == []
+    assert not Path("limited").exists()  # a run without weights is nothing
 
 
 def test_a_full_disk_behind_stdout_exits_1() -> None:

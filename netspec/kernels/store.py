@@ -15,10 +15,12 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
 import stat
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -109,10 +111,42 @@ def _import(path: Path, name: str) -> ModuleType:
     return module
 
 
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """A Ctrl-C inside is raised at the end: in the middle of a compilation it could be lost in a callback of the compiler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    noted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: noted.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if noted:
+            signal.raise_signal(signal.SIGINT)
+
+
 def is_cached(source: str) -> bool:
     """Whether the compiled form of a source is on disk or in this process."""
     name = kernel_name(source)
     return name in _loaded or any((cache_folder() / "__pycache__").glob(f"{name}.*.nbi"))
+
+
+def _compiled(name: str, source: str) -> ModuleType:
+    """A damaged entry is deleted and compiled once more; where that fails too (a full disk, a folder that vanished), in a folder of
+    this process alone."""
+    folder = cache_folder()
+    for _ in range(2):
+        try:
+            _write(folder / f"{name}.py", source)
+            return _import(folder / f"{name}.py", name)
+        except Exception:
+            with contextlib.suppress(OSError):
+                _forget(folder, name)
+    folder = _fallback_folder()
+    _write(folder / f"{name}.py", source)
+    return _import(folder / f"{name}.py", name)
 
 
 def load(source: str) -> ModuleType:
@@ -122,18 +156,9 @@ def load(source: str) -> ModuleType:
     with _lock:
         if name in _loaded:
             return _loaded[name]
-        folder = cache_folder()
         fresh = not is_cached(source)
-        try:
-            _write(folder / f"{name}.py", source)
-            module = _import(folder / f"{name}.py", name)
-        except Exception:
-            # a damaged entry, a full disk, a folder that vanished: once more from nothing, in a folder of this process's own
-            with contextlib.suppress(OSError):
-                _forget(folder, name)
-            folder, fresh = _fallback_folder(), True
-            _write(folder / f"{name}.py", source)
-            module = _import(folder / f"{name}.py", name)
+        with _whole():
+            module = _compiled(name, source)
         compiled_count += fresh
         _loaded[name] = module
         return module

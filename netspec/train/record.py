@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from netspec.base.errors import NetspecError
 from netspec.frontend.program import Program
 from netspec.plan.network import Network
+from netspec.save.atomic import SaveError
 from netspec.save.environment import describe_environment
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import save_weights
@@ -48,12 +51,27 @@ class Record:
         name: str = "run", allow: Sequence[Path] = (),
     ) -> Record:  # fmt: skip
         """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
-        folder = create_run_folder(name, run_dir)
-        seed = model.network.store.seed
-        folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
-        folder.write_plan(plan + "\n")
-        folder.write_environment(describe_environment(seed, model.network.threads, fingerprint))
-        return cls(folder, model)
+        record = cls(create_run_folder(name, run_dir), model)
+        folder, seed = record.folder, model.network.store.seed
+        try:
+            folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
+            folder.write_plan(plan + "\n")
+            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint))
+        except SaveError:
+            record.discard_if_empty()
+            raise
+        return record
+
+    def discard_if_empty(self) -> None:
+        """Takes the folder away where it holds no weights: a run that could not be written leaves nothing behind."""
+        if not self.folder.last.exists():
+            shutil.rmtree(self.folder.path, ignore_errors=True)
+
+    def stopped(self, best: Best, error: NetspecError) -> None:
+        """The weights of a run that ends early, and why; the error then names the folder."""
+        self.save(best)
+        self.event(event="stopped", step=self.model.network.store.step, reason=str(error))
+        error.args = (f"{error}; the weights are saved in {self.folder.path}",)
 
     def epoch(self, row: Mapping[str, Any], best: Best) -> None:
         """The epoch's row; the weights too, where the last save is long enough ago."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ NOISE = 0.05
 
 def run(file: Path, overrides: Overrides, *, json: bool) -> int:
     """Prints the largest error of each parameter and of the input; 1 where one is above the limit."""
-    model = Model(read(spec_file(file), overrides))
+    # in float64 from the start: kernels in float32 would be compiled for nothing
+    double = replace(overrides, keys={**overrides.keys, "train.dtype": "float64"})
+    model = Model(read(spec_file(file), double))
     x, y, origin = batch(model)
     report = model.gradcheck(x, y)
     passed = report.max_error <= LIMIT and not report.unchecked
