@@ -695,6 +695,25 @@ def test_predictions_are_the_same_in_every_format(folder: Path) -> None:
         np.testing.assert_array_equal(out["classes"], [0, 1])
 
 
+def test_arrays_are_found_under_the_names_of_the_run_or_as_x_and_y(folder: Path) -> None:
+    with np.load("rows.npz") as stored:
+        np.savez("named.npz", inputs=stored["x"], labels=stored["y"])
+        np.savez("other.npz", features=stored["x"])
+    call("train", "tiny.net", "--set", "data.path=named.npz", "--set", "data.x=inputs", "--set", "data.y=labels", "--run-dir", "named")
+    call("train", "tiny.net", "--run-dir", "plain")
+    figures = answer("eval", "named", "--data", "named.npz")
+    assert answer("eval", "named", "--data", "rows.npz") == figures
+    rows = answer("predict", "named", "named.npz")
+    assert answer("predict", "named", "rows.npz") == rows
+    for run, verb, name in (("named", "predict", "inputs"), ("plain", "predict", "x"), ("named", "eval", "inputs"), ("plain", "eval", "x")):
+        result = call(verb, run, *(("--data",) if verb == "eval" else ()), "other.npz")
+        assert result.exit_code == 4
+        assert f"has no array {name}" in result.stderr
+        assert "It holds features" in result.stderr
+        assert f"as {name}" in result.stderr
+        assert "x =" not in result.stderr
+
+
 def test_predict_names_the_cell_that_is_no_number(folder: Path) -> None:
     call("train", "tiny.net")
     Path("rows.csv").write_text("1,2,3,4,5\n1,2,x,4,5\n")

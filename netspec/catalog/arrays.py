@@ -37,8 +37,14 @@ def load_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
-def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES) -> list[NDArray[Any]]:
-    """The arrays `names` of an .npz file, in that order. Raises DataError naming file and array, LimitError as `load_npy`."""
+NAMES_HELP = "name them with x = and y ="
+
+
+def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *, advice: str = NAMES_HELP) -> list[NDArray[Any]]:
+    """The arrays `names` of an .npz file, in that order. Raises DataError naming file and array, LimitError as `load_npy`.
+
+    `advice` is what a message says where an array is missing.
+    """
     _require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -46,7 +52,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES) -
             arrays = []
             for name in names:
                 if name not in stored:
-                    raise DataError(_missing(path, name, list(stored)))
+                    raise DataError(f"{_missing(path, name, list(stored))}; {advice}")
                 with archive.open(stored[name]) as stream:
                     arrays.append(_read(stream, stored[name].file_size, f"{path}: array {name}", limit_bytes))
             return arrays
@@ -57,6 +63,15 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES) -
         raise DataError(f"{path}: cannot be read as .npz: {reason}; write it with numpy.savez") from None
     except DAMAGE as error:
         raise DataError(f"{path}: cannot be read as .npz: {error}") from None
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays of an .npz file; none where it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except DAMAGE:
+        return []
 
 
 def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:
@@ -99,7 +114,7 @@ def _require_file(path: Path) -> None:
 def _missing(path: Path, name: str, stored: list[str]) -> str:
     near = get_close_matches(name, stored, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}; name them with x = and y ="
+    return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}"
 
 
 def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> NDArray[Any]:

@@ -39,8 +39,9 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
             return Diagnostic("NS111", "a shape is written without blanks", source, Span(at, at + shape.end()), help=help_text)
         word = (re.match(r"[\w.]+", rest) or re.match(r".", rest, re.S) or [letter])[0]
         return Diagnostic("NS111", f"`{word}` is not a number", source, Span(at, at + len(word)), help=_number_help(word))
-    if letter == "." and rest[1:2].isdigit():
-        return Diagnostic("NS111", "a decimal begins with a digit", source, here, help=f"write 0{re.match(r'[.0-9]+', rest)[0]}")
+    decimal = re.match(r"\.[0-9]+", rest)
+    if decimal:
+        return Diagnostic("NS111", "a decimal begins with a digit", source, here, help=f"write 0{decimal[0]}")
     if letter == ">" and tokens and tokens[-1].type == "MINUS":
         arrow = Span(tokens[-1].start_pos or 0, at + 1)
         return Diagnostic("NS108", "an arrow is one word, `->`", source, arrow, help="write `->` without the space")

@@ -9,7 +9,8 @@ from typing import Any
 
 from netspec.base.errors import UsageError
 from netspec.base.shape import Shape
-from netspec.frontend.program import Overrides
+from netspec.catalog.arrays import npz_names
+from netspec.frontend.program import DataSection, Overrides
 
 SETTINGS = ("input", "classes", "outputs", "seed")
 
@@ -65,3 +66,12 @@ def run_path(path: Path) -> Path:
     if (path.parent / "weights").is_dir():
         raise UsageError(f"{path}: is a spec; the run is its folder, {path.parent}")
     raise UsageError(f"{path}: is a spec, where a run folder is needed, such as runs/{path.stem}, which `netspec train {path}` writes")
+
+
+def array_names(path: Path, section: DataSection | None) -> tuple[str, str]:
+    """Under which names an .npz file holds inputs and labels: those of the run's data section where they are there, else x and y."""
+    if section is None or (section.x is None and section.y is None):
+        return "x", "y"
+    own = section.x or "x", section.y or "y"
+    stored = npz_names(path)
+    return own if own[0] in stored or "x" not in stored else ("x", "y")

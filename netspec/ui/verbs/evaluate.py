@@ -12,7 +12,7 @@ from netspec.catalog.arrays import as_rows, load_npz
 from netspec.model import Model, restore_file
 from netspec.save.run_folder import RunFolder, find
 from netspec.train.data import Part
-from netspec.ui.given import run_path
+from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import print_json
 from netspec.ui.verbs.train import figures
@@ -38,12 +38,11 @@ def run(run: Path, *, split: str | None, data: Path | None, last: bool, allow: S
 
 
 def read_rows(model: Model, path: Path) -> Rows:
-    """Inputs and labels of an npz file, under the names that the spec's data section gives."""
-    section = model.program.data
-    names = (section.x or "x", section.y or "y") if section is not None else ("x", "y")
+    """Inputs and labels of an npz file, under the names that the spec's data section gives, or x and y."""
+    names = array_names(path, model.program.data)
     if path.suffix != ".npz":
         raise DataError(f"{path}: --data takes an .npz file with the arrays {names[0]} and {names[1]}")
-    x, y = load_npz(path, names)
+    x, y = load_npz(path, names, advice=f"store inputs as {names[0]} and labels as {names[1]}")
     return as_rows(x, y, f"{path}: array {names[0]}", f"{path}: array {names[1]}")
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from netspec.base.errors import DataError, UsageError
 from netspec.base.shape import Shape, size
 from netspec.catalog.arrays import load_npy, load_npz
+from netspec.frontend.program import DataSection
 from netspec.model import Model, restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
-from netspec.ui.given import run_path
+from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import plain, print_json
 
@@ -58,7 +59,7 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"-o {output}: there is no folder {output.parent}")
     model = restore_file(find(run_path(run), last).weights)
-    found = predict(model, read_rows(rows, model.graph.input.shape))
+    found = predict(model, read_rows(rows, model.graph.input.shape, model.program.data))
     if output is not None:
         write_atomic(output, WRITERS[output.suffix](found))
         if json:
@@ -86,15 +87,19 @@ def predict(model: Model, x: NDArray[Any]) -> Predictions:
     return Predictions(predicted, probabilities, labels, values)
 
 
-def read_rows(path: Path, shape: Shape) -> NDArray[Any]:
-    """Rows from an .npy file, from the array x (or the only one) of an .npz, or from a .csv of numbers, which may have a header."""
+def read_rows(path: Path, shape: Shape, section: DataSection | None = None) -> NDArray[Any]:
+    """Rows from an .npy file, from an .npz, or from a .csv of numbers, which may have a header.
+
+    The array of an .npz is the one that the run's data section names, else x.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file")
     match path.suffix:
         case ".npy":
             x = load_npy(path)
         case ".npz":
-            x = load_npz(path, ["x"])[0]
+            name = array_names(path, section)[0]
+            x = load_npz(path, [name], advice=f"store the rows as {name}, or in an .npy file")[0]
         case ".csv":
             return read_csv(path, shape)
         case _:
