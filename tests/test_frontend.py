@@ -8,12 +8,14 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import netspec
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.errors import LimitError, SpecError
+from netspec.base.errors import LimitError, SpecError, UsageError
 from netspec.base.layer import Layer
 from netspec.base.text import Source
 from netspec.frontend import syntax
@@ -524,3 +526,45 @@ def test_a_layer_defined_outside_the_package_is_a_word_of_the_language() -> None
 def test_the_golden_program() -> None:
     one = program(WHOLE.read_text())
     assert one.resolved == (GOLDEN / "whole.resolved.net").read_text()
+
+
+# values from Python
+
+
+@pytest.mark.parametrize(
+    ("keywords", "parts"),
+    [
+        ({"dtype": np.float64}, ["train.dtype is given the type float64", 'give its name, "float64"']),
+        ({"dtype": np.dtype("float32")}, ['give its name, "float32"']),
+        ({"fuse": "no"}, ["`fuse` of train must be true or false"]),
+        ({"input": 3.5}, ["this is 3.5", "write input 30"]),
+        ({"w": np.arange(3)}, ["w is given a ndarray", "give a number"]),
+        ({"w": None}, ["w is given None"]),
+        ({"train": {"batch": 3, "l2": 0.1}}, ['train="batch = 3; l2 = 0.1"']),
+        ({"train": 3}, ["train= takes a text"]),
+    ],
+)
+def test_a_python_value_that_is_none_of_the_language_is_refused_with_what_to_give(keywords: dict[str, object], parts: list[str]) -> None:
+    with pytest.raises((SpecError, UsageError)) as caught:
+        netspec.compile("netspec 1 input 5 let w = 3 net affine(w)", **keywords)
+    assert all(part in str(caught.value) for part in parts)
+
+
+def test_python_values_of_the_language_are_taken() -> None:
+    text = "netspec 1 let w = 3 net affine(w)"
+    assert netspec.check(text, dtype="float64", fuse=False, input="3x8x8", w=np.int64(4), train="batch = 3; l2 = 0.1") == []
+    assert netspec.check(text, fuse="false", input=np.int64(5)) == []
+
+
+@pytest.mark.parametrize("spec", [3, None, b"net affine", ["net affine"]])
+def test_a_spec_that_is_no_text_is_a_usage_error(spec: object) -> None:
+    for call in (netspec.check, netspec.parse, netspec.load):
+        with pytest.raises(UsageError, match="this is "):
+            call(spec)  # type: ignore[operator]
+
+
+def test_dir_lists_each_public_name_once() -> None:
+    listed = dir(netspec)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {*netspec.__all__, "__version__"}
+    assert all(hasattr(netspec, name) for name in listed)

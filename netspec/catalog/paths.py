@@ -48,7 +48,7 @@ def resolve_path(path: str | Path, folders: Sequence[Path], allow: Sequence[Path
     if escaped is not None or outside:
         raise DataError(
             f"{text}: lies outside the folders that a spec may read ({_list(folders)}); "
-            f"move the data there, set {DATA_VARIABLE} to its folder, or allow the path"
+            f"move the data there, set {DATA_VARIABLE} to its folder, or allow it with --allow-path (Python: allow=)"
         )
     raise DataError(f"{text}: no such file; looked in {_list(folders)}")
 

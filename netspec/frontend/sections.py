@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.errors import SpecError
+from netspec.base.errors import SpecError, UsageError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.frontend import syntax
@@ -60,10 +60,26 @@ def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
     elif isinstance(value, (tuple, list)) and value and all(type(side) is int for side in value):
         content = Sides(tuple(value))
     else:
-        source = Source(str(value), label)
-        raise fail("NS301", f"{value!r} is no value of the language", source, Span(0, len(source.text)))
+        source = Source(" ".join(str(value).split()), label)
+        message = f"{label[1:-1]} is given {_in_words(value)}, which is no value of the language"
+        raise fail("NS301", message, source, Span(0, len(source.text)), help=_value_help(value, words))
     shown = Source(show(content), label)
     return Value(content, shown, Span(0, len(shown.text)))
+
+
+def _in_words(value: Any) -> str:
+    """`the type float64`, `a dict`."""
+    if value is None:
+        return "None"
+    name = value.__name__ if isinstance(value, type) else type(value).__name__
+    return f"the type {name}" if isinstance(value, type) else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def _value_help(value: Any, words: bool) -> str:
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)  # of a type of NumPy's, or a dtype
+    if words and isinstance(name, str):
+        return f'give its name, "{name}"'
+    return 'give a number, True or False, a tuple of whole numbers, or a text of the language such as "0.5"'
 
 
 def _words_value(text: str, label: str, scope: Scope) -> Value:
@@ -86,14 +102,24 @@ def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: 
         info = model.model_fields.get(name)
         words = info is not None and accepts_words(info.annotation)
         with report.collecting():
+            if info is not None and info.annotation is bool and isinstance(value, str) and _is_other_word(value, scope):
+                raise fail("NS301", f"`{name}` of {section} must be true or false", Source(value, f"<{dotted}>"), Span(0, len(value)))
             found = outside_value(value, f"<{dotted}>", scope, words)
             source = Source(dotted, f"<{dotted}>")
             keys[name] = Key(found, source, Span(0, len(dotted)))
     return keys
 
 
+def _is_other_word(text: str, scope: Scope) -> bool:
+    """Whether a text is a word such as `yes`, neither a truth value nor a `let`."""
+    return text.isidentifier() and text not in ("true", "false") and text not in scope.lets
+
+
 def override_pairs(text: str, scope: Scope, report: Report) -> Keys:
-    """The keys of a text that stands for the inside of `train { ... }`."""
+    """The keys of a text that stands for the inside of `train { ... }`. Raises UsageError where it is no text."""
+    if not isinstance(text, str):
+        example = "; ".join(f"{key} = {value}" for key, value in text.items()) if isinstance(text, Mapping) else "batch = 50; l2 = 1e-4"
+        raise UsageError(f'train= takes a text, what stands between the braces of a train section: train="{example}"')
     source = Source(text, "<train>")
     if not text.strip():
         return {}

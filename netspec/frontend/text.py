@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 from netspec.base.errors import UsageError
@@ -15,6 +16,8 @@ def source_of(spec: str | Path) -> Source:
     """The text of a spec: a Path, or a str that ends in .net, is a file; any other str is the text itself. Raises UsageError."""
     if isinstance(spec, str) and not spec.endswith(".net"):
         return Source(spec)
+    if not isinstance(spec, (str, PathLike)):
+        raise UsageError(f"a spec is a text (str), or a Path or str ending in .net that names a file; this is {_kind(spec)}")
     try:
         return Source(_read(Path(spec)), str(spec))
     except FileNotFoundError:
@@ -27,6 +30,11 @@ def source_of(spec: str | Path) -> Source:
         raise UsageError(f"{spec}: cannot be read: {error.strerror}") from None
 
 
+def _kind(value: object) -> str:
+    name = type(value).__name__
+    return "None" if value is None else f"of the type {name}"
+
+
 def _read(path: Path) -> str:
     """The text with plain line ends, cut off soon after the limit: parsing then refuses it, however long the file is."""
     with path.open("rb") as stream:
@@ -36,13 +44,15 @@ def _read(path: Path) -> str:
 
 
 def parse(text: str) -> syntax.File:
-    """The program that a text is, as written, before expansion. Raises SpecError."""
+    """The program that a text is, as written, before expansion. Raises SpecError, UsageError."""
+    if not isinstance(text, str):
+        raise UsageError(f"parse takes a text (str); this is {_kind(text)}; load(path) reads a file")
     return parse_source(Source(text))
 
 
 def load(path: str | Path) -> syntax.File:
     """The program of a .net file, as written. Raises SpecError, UsageError."""
-    return parse_source(source_of(Path(path)))
+    return parse_source(source_of(Path(path) if isinstance(path, str) else path))
 
 
 def format(program: syntax.File) -> str:  # noqa: A001  the word of the interface

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ def overrides_of(
     keys: Mapping[str, Any] = {"train.dtype": dtype, "train.threads": threads, "train.fuse": fuse}
     given = {key: value for key, value in keys.items() if value is not None}
     sides: Any = (input,) if isinstance(input, Integral) else input
-    shape = None if input is None else tuple(int(side) if isinstance(side, Integral) else side for side in sides)
+    shape: Any = input  # what is no shape is refused with the words of any other value
+    if isinstance(sides, Iterable) and not isinstance(sides, str):
+        shape = tuple(int(side) if isinstance(side, Integral) else side for side in sides)
     return Overrides(shape, classes, outputs, seed, train, given, lets)
 
 
