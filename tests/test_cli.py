@@ -197,7 +197,8 @@ BAD_DATA = {
     "nan": ["row 17", "feature 3", "NaN"], "infinite": ["row 17", "feature 3", "infinite"], "one_class": ["one_class.npz"],
     "ragged": ["100 rows", "50"], "text": ["text.npz"], "negative": ["-1"], "fractions": ["0.5"], "other": ["inputs"],
     "damaged": ["damaged.npz", "cannot be read"], "foreign": ["foreign.npz", "not a zip file"], "objects": ["objects.npz"],
-    "absent": ["absent.npz", "no such file"], "../outside": ["outside the folders"], "/etc/hostname": ["outside the folders"],
+    "absent": ["absent.npz", "no such file"], "../outside": ["outside the folders", "--allow-path"],
+    "/etc/hostname": ["outside the folders"],
 }  # fmt: skip
 
 UNREADABLE = BAD_DATA.keys() - {"nan", "infinite", "one_class", "negative", "fractions"}
@@ -498,6 +499,25 @@ def test_summary_fits_80_columns_and_its_totals_are_sums(path: Path) -> None:
     text = call("summary", path).stdout
     assert max(map(len, text.splitlines())) <= 80
     assert f"{facts['parameters']:,} parameters" in text
+
+
+@pytest.mark.parametrize(("width", "columns"), [(80, 6), (60, 6), (50, 4), (45, 4), (30, 2)])
+def test_summary_in_few_columns_keeps_the_names_of_layers_whole(width: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    path = MODELS / "digits_conv.net"
+    text = call("summary", path).stdout
+    header, *rows = text.split("\n\n")[0].splitlines()
+    assert max(map(len, [header, *rows])) <= width
+    assert len(header.split()) <= columns
+    for row in answer("summary", path)["layers"]:
+        assert sum(line.split()[0] == row["name"] for line in rows) == 1
+
+
+def test_no_page_of_the_catalogue_offers_what_cannot_be_written() -> None:
+    for one in answer("layers"):
+        assert ".py" not in one["summary"]
+        assert not any("none:" in argument["description"] for argument in one["arguments"])
+    assert "head of yes-no questions" in call("layers").stdout
 
 
 def test_summary_marks_values_by_origin(folder: Path) -> None:

@@ -16,10 +16,13 @@ from netspec.frontend.words import written
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import group
 from netspec.ui.screen import bytes_in_words, flops_in_words, short_count
-from netspec.ui.tables import Justify, as_text, table
+from netspec.ui.tables import WIDTH, Justify, as_text, table
 
 DEFAULT, SECTION, COUNTED = "*", "~", "+"
 MARKS = {DEFAULT: "a default of the layer", SECTION: "from the defaults section", COUNTED: "follows from the classes or outputs"}
+
+LEAST_FIRST = ("memory", "group", "FLOPs", "parameters", "output")
+"""The columns of the table in the order in which they give way."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ class Summary:
             "memory_bytes": self.memory_bytes, "peak_bytes": self.peak_bytes,
         }  # fmt: skip
 
-    def table(self) -> Table:
-        """The table of layers, units and copies as lines of their own."""
+    def table(self, width: int = WIDTH) -> Table:
+        """The table of layers, units and copies as lines of their own; columns that `width` has no room for are left out."""
         lines: list[Sequence[str | Text]] = [("input", show(self.input), "", "", "", "")]
         before: tuple[UnitMark, ...] = ()
         for row in self.rows:
@@ -99,7 +102,7 @@ class Summary:
             before = row.units
             lines.append(
                 (
-                    Text("  " * _depth(row.units) + _shown(row)),
+                    "  " * _depth(row.units) + _shown(row),
                     show(row.output),
                     f"{row.parameters:,}" if row.parameters else "",
                     short_count(row.flops) if row.flops else "",
@@ -107,8 +110,10 @@ class Summary:
                     str(row.group),
                 )
             )
-        numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("parameters", "FLOPs", "memory", "group")]
-        return table([("layer", "left"), ("output", "left"), *numbers], lines, wrap=("layer",))
+        columns: list[tuple[str, Justify]] = [("layer", "left"), ("output", "left")]
+        columns += [(name, "right") for name in ("parameters", "FLOPs", "memory", "group")]
+        kept = _columns_within(width, [name for name, _ in columns], lines)
+        return table([columns[at] for at in kept], [[line[at] for at in kept] for line in lines], wrap=("layer",))
 
     def footer(self) -> str:
         """Totals, and what the marks mean."""
@@ -203,6 +208,16 @@ def _shown(row: LayerRow) -> str:
 
 def _depth(units: Sequence[UnitMark]) -> int:
     return sum(1 + (unit.copies > 1) for unit in units)
+
+
+def _columns_within(width: int, names: Sequence[str], lines: Sequence[Sequence[str | Text]]) -> list[int]:
+    """The columns that fit beside the layers' names; the lines of units, which are texts, may wrap."""
+    widths = [max(len(name), *(len(line[at]) for line in lines if isinstance(line[at], str))) + 2 for at, name in enumerate(names)]
+    kept = list(range(len(names)))
+    for name in LEAST_FIRST:
+        if sum(widths[at] for at in kept) - 2 > width:
+            kept.remove(names.index(name))
+    return kept
 
 
 def _unit_lines(before: Sequence[UnitMark], now: Sequence[UnitMark]) -> list[str]:

@@ -25,9 +25,9 @@ class Affine(Contraction):
     name: ClassVar[str] = "affine"
     width: Annotated[Count, Field(description="number of outputs")] = 100
     bias: Annotated[bool, Field(description="whether b is added")] = True
-    init: Annotated[Initializer | None, Field(description="initial values of W; none: he before a relu-like activation, else xavier")] = (
-        None
-    )
+    init: Annotated[
+        Initializer | None, Field(description="initial values of W; default: he before a relu-like activation, else xavier")
+    ] = None
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         product = self.geometry(shape)

@@ -32,9 +32,9 @@ class Conv(Contraction):
         SamePadding, Field(description="zeros around the image, height x width; same: output side = side / stride, rounded up")
     ] = "same"
     bias: Annotated[bool, Field(description="whether b is added")] = True
-    init: Annotated[Initializer | None, Field(description="initial values of W; none: he before a relu-like activation, else xavier")] = (
-        None
-    )
+    init: Annotated[
+        Initializer | None, Field(description="initial values of W; default: he before a relu-like activation, else xavier")
+    ] = None
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         area = size(self.kernel)

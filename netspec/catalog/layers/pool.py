@@ -24,7 +24,7 @@ class Pool(Window):
 
     name: ClassVar[str] = "pool"
     window: Annotated[Pair, Field(description="sides of the window, height x width")] = (2, 2)
-    stride: Annotated[Pair | None, Field(description="step of the window, height x width; none: the window's sides")] = None
+    stride: Annotated[Pair | None, Field(description="step of the window, height x width; default: the window's sides")] = None
     pad: Annotated[Padding, Field(description="margin around the image, height x width; smaller than the window")] = (0, 0)
 
     def output_shape(self, shape: Shape) -> Shape:

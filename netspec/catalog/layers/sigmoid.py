@@ -1,4 +1,4 @@
-"""The logistic function as an activation; as the last layer, `sigmoid` is the head of sigmoid_head.py."""
+"""The logistic function as an activation; as the last layer it is the head of yes-no questions."""
 
 from __future__ import annotations
 

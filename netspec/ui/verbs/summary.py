@@ -12,7 +12,7 @@ from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
 from netspec.ui.shapes import known_counts
 from netspec.ui.summary import summarize
-from netspec.ui.tables import print_table
+from netspec.ui.tables import console, print_table
 
 
 def run(file: Path, overrides: Overrides, *, json: bool) -> int:
@@ -24,6 +24,6 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
     if json:
         print_json(summary.as_json())
     else:
-        print_table(summary.table())
+        print_table(summary.table(console().width))
         print(f"\n{summary.footer()}")
     return 0
