@@ -568,3 +568,12 @@ def test_dir_lists_each_public_name_once() -> None:
     assert len(listed) == len(set(listed))
     assert set(listed) == {*netspec.__all__, "__version__"}
     assert all(hasattr(netspec, name) for name in listed)
+
+
+def test_a_key_that_looks_like_a_repeat_is_a_key() -> None:
+    file = parse(Source("train { optimizer = adam()\n x4 = 0 }\nnet [affine(3)]x4"))
+    section, net = file.entries
+    assert isinstance(section, syntax.Section)
+    assert [pair.key for pair in section.pairs] == [("optimizer",), ("x4",)]
+    assert isinstance(net, syntax.Net)
+    assert isinstance(net.chain.runs[0].items[0], syntax.Repeated)

@@ -62,7 +62,7 @@ def tokenize(source: Source) -> Words:
     open_at: list[int] = []
     text, at = source.text, 0
     while at < len(text):
-        repeat = _REPEAT.match(text, at) if tokens and tokens[-1].type in ("RSQB", "RPAR") else None
+        repeat = _REPEAT.match(text, at) if tokens and tokens[-1].type in ("RSQB", "RPAR") and not _in_section(tokens, open_at) else None
         match = repeat or pattern.match(text, at)
         if match is None:
             raise SpecError([bad_letter(source, at, tokens)])
@@ -90,10 +90,15 @@ def _kind_of_word(source: Source, span: Span, tokens: list[Token], open_at: list
         message = f"a name has {len(word)} letters; at most {limits.NAME_LENGTH} are allowed"
         raise SpecError([Diagnostic("NS103", message, source, span)])
     if word in ENTRY_WORDS:
-        return "NAME" if any(tokens[at].type == "LBRACE" for at in open_at) else fixed[word]
+        return "NAME" if _in_section(tokens, open_at) else fixed[word]
     if word == "tied":
         return "TIED" if _after_repeat(tokens) else "NAME"
     return fixed.get(word, "NAME")
+
+
+def _in_section(tokens: list[Token], open_at: list[int]) -> bool:
+    """Whether braces are open: pairs stand there, and no chains."""
+    return any(tokens[at].type == "LBRACE" for at in open_at)
 
 
 def _after_repeat(tokens: list[Token]) -> bool:
