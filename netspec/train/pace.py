@@ -9,7 +9,8 @@ from __future__ import annotations
 
 PIECE_SECONDS = 0.1
 PROBE_SHARE = 8  # a probe takes this part of a piece
-PROBE_EVERY = 20
+FIRST_PROBE = 20  # pieces until the slower choice is tried again; twice as many each time it stays slower
+LAST_PROBE = 640
 MOST_STEPS = 8192
 
 
@@ -19,17 +20,17 @@ class Pace:
     def __init__(self, most_threads: int) -> None:
         self.most = most_threads
         self._seconds: dict[int, float] = {}
-        self._pieces = 0
+        self._interval = self._left = FIRST_PROBE
 
     def next_piece(self) -> tuple[int, int]:
         """(threads, steps) of the next piece. The first pieces are single steps: nothing is known yet."""
-        self._pieces += 1
         for threads in {self.most: None, 1: None}:
             if threads not in self._seconds:
                 return threads, 1
-        best = min(self._seconds, key=lambda threads: self._seconds[threads])
+        best = self.threads
         other = 1 if best == self.most else self.most
-        if other != best and self._pieces % PROBE_EVERY == 0:
+        self._left -= 1
+        if other != best and self._left <= 0:
             return other, self._steps(other, PIECE_SECONDS / PROBE_SHARE)
         return best, self._steps(best, PIECE_SECONDS)
 
@@ -40,8 +41,11 @@ class Pace:
         """What a piece took; a time counts half as soon as a newer one is there."""
         if steps <= 0:
             return
-        now = seconds / steps
+        now, best = seconds / steps, self.threads
         self._seconds[threads] = now if threads not in self._seconds else (self._seconds[threads] + now) / 2
+        if self._left <= 0:  # that was a probe
+            self._interval = FIRST_PROBE if self.threads != best else min(2 * self._interval, LAST_PROBE)
+            self._left = self._interval
 
     @property
     def threads(self) -> int:
