@@ -233,7 +233,7 @@ class Model:
         def at_epoch_end(row: dict[str, Any], best: Best) -> None:
             self.epochs_done = row["epoch"]
             if record:
-                record.epoch(row, best)
+                record.epoch(row, self.history.loss[-training.steps_per_epoch :], best)
             for callback in callbacks:
                 callback(self, row)
 

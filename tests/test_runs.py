@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,17 @@ def test_the_resolved_spec_of_a_run_repeats_it(tmp_path: Path) -> None:
     again = netspec.train(tmp_path / "first" / "spec.resolved.net", run_dir=tmp_path / "second", allow=[tmp_path])
     assert len(again.history.epochs) == 3
     assert again.model.network.store.seed == 9
+
+
+def test_events_hold_losses_of_steps_up_to_the_last(tmp_path: Path) -> None:
+    spec = data_file(tmp_path)
+    for batch, logged in ((8, [1, 2, 3, 4, 5, 6, 7, 8]), (1, list(range(2, 65, 2)))):
+        keys = {"train.batch": batch, "data.split": "32 / 8", "train.epochs": 2}
+        run = netspec.train(spec, run_dir=tmp_path / f"run{batch}", **keys)
+        events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+        steps = {event["step"]: event["loss"] for event in events if event["event"] == "step"}
+        assert list(steps) == logged
+        assert all(loss == run.history.loss[step - 1] for step, loss in steps.items())
 
 
 def test_weights_are_the_same_bytes_on_any_number_of_threads(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Files of a run: weights, state, results; each whole or absent."""

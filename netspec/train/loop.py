@@ -155,6 +155,8 @@ class Training:
         self.pace = Pace(network.threads)
         self._labels = network.labels_to_layout(train.y)
         self._order = np.arange(len(train), dtype=np.int64)
+        self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
+        self.steps_per_epoch = len(self._starts)
         self._began = time.perf_counter()
 
     def run(self) -> History:
@@ -165,11 +167,10 @@ class Training:
         network, schedule = self.network, self.schedule
         plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
         evaluation = network.plan(1, train=False)
-        join = network.graph.normalizes_vectors
-        starts, counts = batches(len(self.material), schedule.batch, schedule.drop_last, join)
+        starts, counts = self._starts, self._counts
         if self.monitor:
             self.monitor.begin(
-                first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=len(starts), rows=len(self.material)
+                first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=self.steps_per_epoch, rows=len(self.material)
             )
         try:
             with self.signals.noted():

@@ -21,6 +21,8 @@ from netspec.save.weights import save_weights
 from netspec.train.loop import Best
 from netspec.train.source import resolved_from
 
+LOGGED_STEPS = 20
+"""Steps of an epoch, at most, that events.jsonl holds: every step of a short epoch, else evenly spaced ones up to the last."""
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
 
@@ -73,9 +75,12 @@ class Record:
         self.event(event="stopped", step=self.model.network.store.step, reason=str(error))
         error.args = (f"{error}; the weights are saved in {self.folder.path}",)
 
-    def epoch(self, row: Mapping[str, Any], best: Best) -> None:
-        """The epoch's row; the weights too, where the last save is long enough ago."""
+    def epoch(self, row: Mapping[str, Any], losses: Sequence[float], best: Best) -> None:
+        """The epoch's row, with losses of its steps; the weights too, where the last save is long enough ago."""
         self.folder.add_epoch(row)
+        first, every = row["step"] - len(losses) + 1, -(-len(losses) // LOGGED_STEPS)
+        for place in range(every - 1, len(losses), every):
+            self.folder.add_event({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]})
         self.folder.add_event({"event": "epoch", **row})
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self.save(best)
