@@ -79,7 +79,7 @@ def test_examples_reach_their_figures_on_held_out_rows(name: str) -> None:
     for seed in range(5):
         model = model_of(name, seed=seed)
         splits = model.splits_of_data()
-        model.train_on(splits, model.program.train.epochs)
+        model.run_training(model.training_of(splits, model.program.train.epochs))
         split, rows = held_out(splits)
         assert split == "test"
         measured = model.evaluate_rows(rows)
