@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import Interrupted
 from netspec.base.shape import show
 from netspec.frontend.program import Overrides
 from netspec.model import Model
@@ -29,11 +28,7 @@ def run(
         for warning in read(file, overrides).warnings:
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
-    try:
-        done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
-    except Interrupted as stopped:
-        where = f" in {run_dir}" if run_dir is not None else ""
-        raise Interrupted(stopped.signal_number, f"{stopped}; the last weights are saved{where}") from None
+    done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
     if json:
         print_json(as_json(done), one_line=True)
     else:
