@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from netspec.frontend.explain import codes
@@ -287,7 +288,7 @@ USAGE = {
     "no layer": (("layers", "conf"), "did you mean conv?"),
     "no code": (("explain", "NS999"), "no diagnostic NS999"),
     "no output folder": (("predict", "absent", "rows.npz", "-o", "nodir/o.csv"), "-o nodir/o.csv: there is no folder nodir"),
-    "format": (("predict", "absent", "rows.npz", "-o", "out.xls"), ".csv, .npz, .jsonl"),
+    "format": (("predict", "absent", "rows.npz", "-o", "out.xls"), ".csv, .parquet, .npz, .jsonl"),
     "stage": (("compile", "tiny.net", "--emit", "assembler"), "--emit"),
 }
 
@@ -705,13 +706,23 @@ def test_predictions_are_the_same_in_every_format(folder: Path) -> None:
     assert text.splitlines()[0] == "label,p_0,p_1"
     assert call("predict", "runs/tiny", "rows.npz").stdout == text
     assert call("predict", "runs/tiny", "rows.csv").stdout == text
-    for name in ("out.csv", "out.npz", "out.jsonl"):
+    for name in ("out.csv", "out.npz", "out.jsonl", "out.parquet"):
         assert answer("predict", "runs/tiny", "rows.npy", "-o", name) == {"rows": 100, "output": name}
     assert Path("out.csv").read_text() == text
     assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == objects
+    assert parquet.read_table("out.parquet").to_pylist() == objects
     with np.load("out.npz") as out:
         assert out["predicted"].tolist() == model.predict(x).tolist()
         np.testing.assert_array_equal(out["classes"], [0, 1])
+
+
+def test_a_missing_extra_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("train", "tiny.net")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = call("predict", "runs/tiny", "rows.npz", "-o", "out.parquet")
+    assert result.exit_code == 2
+    assert result.stderr == "error: this needs pyarrow: pip install 'netspec[data]'\n"
+    assert not Path("out.parquet").exists()
 
 
 def test_arrays_are_found_under_the_names_of_the_run_or_as_x_and_y(folder: Path) -> None:

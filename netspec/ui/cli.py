@@ -179,7 +179,7 @@ def predict(
     run: RunPath,
     rows: Annotated[Path, typer.Argument(metavar="INPUT", help="Rows or images: .npy, .npz (array x), or .csv of numbers.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .npz or .jsonl; CSV on stdout if not given.")
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .parquet, .npz or .jsonl; else CSV on stdout.")
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
     json: Json = False,

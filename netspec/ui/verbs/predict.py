@@ -20,6 +20,7 @@ from netspec.frontend.program import DataSection
 from netspec.model import Model, restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
+from netspec.ui.extras import library
 from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import plain, print_json
@@ -160,4 +161,19 @@ def as_npz(found: Predictions) -> bytes:
     return stream.getvalue()
 
 
-WRITERS: dict[str, Callable[[Predictions], bytes]] = {".csv": as_csv, ".npz": as_npz, ".jsonl": as_json_lines}
+def as_parquet(found: Predictions) -> bytes:
+    """A table with the columns of the CSV. Raises UsageError without the extra `data`."""
+    arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
+    columns = zip(*found.table(), strict=True) if len(found.predicted) else ([] for _ in found.columns())
+    table = arrow.table(dict(zip(found.columns(), map(list, columns), strict=True)))
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    return content.getvalue()
+
+
+WRITERS: dict[str, Callable[[Predictions], bytes]] = {
+    ".csv": as_csv,
+    ".parquet": as_parquet,
+    ".npz": as_npz,
+    ".jsonl": as_json_lines,
+}

@@ -1,0 +1,16 @@
+"""Libraries of extras, imported where they are used; a missing one gives one line that names the extra."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from netspec.base.errors import UsageError
+
+
+def library(module: str, extra: str) -> Any:
+    """The module of an optional library. Raises UsageError with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise UsageError(f"this needs {module.split('.', maxsplit=1)[0]}: pip install 'netspec[{extra}]'") from None
