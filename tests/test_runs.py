@@ -89,9 +89,10 @@ def test_the_resolved_spec_of_a_run_repeats_it(tmp_path: Path) -> None:
 
 def test_events_hold_losses_of_steps_up_to_the_last(tmp_path: Path) -> None:
     spec = data_file(tmp_path)
-    for batch, logged in ((8, [1, 2, 3, 4, 5, 6, 7, 8]), (1, list(range(2, 65, 2)))):
-        keys = {"train.batch": batch, "data.split": "32 / 8", "train.epochs": 2}
-        run = netspec.train(spec, run_dir=tmp_path / f"run{batch}", **keys)
+    every, odd = [*range(1, 9)], [*range(1, 24, 2), *range(24, 47, 2)]  # the last step of each epoch is among them
+    for batch, rows, logged in ((8, 32, every), (1, 32, [*range(2, 65, 2)]), (1, 23, odd)):
+        keys = {"train.batch": batch, "data.split": f"{rows} / 8", "train.epochs": 2}
+        run = netspec.train(spec, run_dir=tmp_path / f"run{batch}-{rows}", **keys)
         events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
         steps = {event["step"]: event["loss"] for event in events if event["event"] == "step"}
         assert list(steps) == logged

@@ -22,7 +22,7 @@ from netspec.train.loop import Best
 from netspec.train.source import resolved_from
 
 LOGGED_STEPS = 20
-"""Steps of an epoch, at most, that events.jsonl holds: every step of a short epoch, else evenly spaced ones up to the last."""
+"""Steps of an epoch, at most, that events.jsonl holds: every step of a short epoch, else evenly spaced ones, the last among them."""
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
 
@@ -79,7 +79,7 @@ class Record:
         """The epoch's row, with losses of its steps; the weights too, where the last save is long enough ago."""
         self.folder.add_epoch(row)
         first, every = row["step"] - len(losses) + 1, -(-len(losses) // LOGGED_STEPS)
-        for place in range(every - 1, len(losses), every):
+        for place in range((len(losses) - 1) % every, len(losses), every):
             self.folder.add_event({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]})
         self.folder.add_event({"event": "epoch", **row})
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
