@@ -29,6 +29,7 @@ from types import ModuleType
 import llvmlite
 import numba
 import platformdirs
+from numba.core.errors import NumbaError
 
 from netspec.kernels.simd import current, host_features
 
@@ -114,8 +115,8 @@ def _import(path: Path, name: str) -> ModuleType:
 @contextlib.contextmanager
 def _whole() -> Iterator[None]:
     """A Ctrl-C inside is raised at the end: in the middle of a compilation it could be lost in a callback of the compiler."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        yield  # another thread, or a handler that Python did not install and could not put back
         return
     noted: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: noted.append(number))
@@ -141,6 +142,8 @@ def _compiled(name: str, source: str) -> ModuleType:
         try:
             _write(folder / f"{name}.py", source)
             return _import(folder / f"{name}.py", name)
+        except NumbaError:  # a template that does not compile: once is enough
+            raise
         except Exception:
             with contextlib.suppress(OSError):
                 _forget(folder, name)

@@ -95,7 +95,9 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # None: not installed by Python, which could not put it back
+        before = {number: handler for number, handler in handlers.items() if handler is not None}
 
         def note(number: int, _frame: Any) -> None:
             if self.number is not None and number == signal.SIGINT:
