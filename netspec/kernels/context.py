@@ -12,13 +12,13 @@ from netspec.base.shape import size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Entry, Launch, ParameterPlace, Section, Word
+from netspec.kernels.native import CONTROL_WORDS
 from netspec.kernels.simd import current
 from netspec.kernels.source import module_text
 from netspec.kernels.templates import Template
 
 MOST_TASKS = 16
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
-CONTROL_WORDS = 32
 
 
 def tasks_for(work: float, grain: float) -> int:

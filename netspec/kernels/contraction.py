@@ -14,10 +14,10 @@ from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Context, columns_of, tasks_for
 from netspec.kernels.launch import At, Buffer, Entry, Word
+from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
 from netspec.kernels.pointwise import backward_chain
 from netspec.kernels.source import Words, indent
 
-BLOCK_DEPTH, BLOCK_COLUMNS = 256, 1024  # of library/product.py
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
 MOST_PARTS = 8
 

@@ -60,22 +60,18 @@ def _backward(context: Context, group: Group) -> None:
 def _gather(context: Context, weighted: bool) -> None:
     """The section `gather`: rows `order[start : start + rows]` of the data, their labels and weights."""
     order = context.buffer("order", 1, 8, "data")
-    gather = context.library("rows", "gather")
 
     def rows(name: str, per_row: int, target: Buffer) -> None:
-        data = context.buffer(name, 1, kind="data")
+        data = context.buffer(f"data.{name}", 1, kind="data")
+        words = (At(order), At(data), per_row, At(target))
         tasks = tasks_for(context.batch * per_row, 2 * ELEMENT_GRAIN)
-        context.launch(
-            f"gather {name[5:]}", "gather", gather, (At(order), At(data), per_row, At(target)), tasks, reads=[data], writes=[target]
-        )
+        context.launch(f"gather {name}", "gather", context.library("rows", "gather"), words, tasks, reads=[data], writes=[target])
 
     def images(name: str, shape: Shape, target: Buffer) -> None:
-        data = context.buffer(name, 1, kind="data")
-        tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
+        data = context.buffer(f"data.{name}", 1, kind="data")
         words = (At(order), At(data), shape[0], size(shape[1:]), At(target))
-        context.launch(
-            f"gather {name[5:]}", "gather", context.library("images", "gather_images"), words, tasks, reads=[data], writes=[target]
-        )  # fmt: skip
+        tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
+        context.launch(f"gather {name}", "gather", context.library("images", "gather_images"), words, tasks, reads=[data], writes=[target])
 
     def values(name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:
         """Images of several channels become channels last on their way."""
@@ -84,7 +80,7 @@ def _gather(context: Context, weighted: bool) -> None:
         else:
             rows(name, size(shape), target)
 
-    values("data.x", context.graph.input.shape, context.value(context.graph.input), context.input_is_flat)
+    values("x", context.graph.input.shape, context.value(context.graph.input), context.input_is_flat)
     if "y" not in context.named:
         return
     labels = context.named["y"]
@@ -93,9 +89,9 @@ def _gather(context: Context, weighted: bool) -> None:
         classes = context.library("rows", "gather_classes")
         context.launch("gather y", "gather", classes, (At(order), At(data), At(labels)), 1, reads=[data], writes=[labels])
     else:
-        values("data.y", context.graph.output.shape, labels)
+        values("y", context.graph.output.shape, labels)
     if weighted:
-        rows("data.weights", 1, context.named["row_weights"])
+        rows("weights", 1, context.named["row_weights"])
 
 
 def lower(

@@ -24,6 +24,7 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
+BLOCK_DEPTH, BLOCK_COLUMNS = 256, 1024  # of library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)

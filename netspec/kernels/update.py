@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.base.optimizer import Optimizer
 from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
 from netspec.kernels.launch import At, Entry
+from netspec.kernels.native import CONTROL_WORDS
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import template
 
@@ -40,7 +41,7 @@ def lower_update(context: Context, optimizer: Optimizer) -> None:
         setup.append(f"{name} = {words.add_float(constant)}")
         values[name] = name
     results = ", ".join(["w[i]", *(f"{name}_slot[i]" for name in slots)])
-    body = UPDATE.format(setup=indent("\n".join(setup), 1), results=results, update=part.call(values), control_words=32)
+    body = UPDATE.format(setup=indent("\n".join(setup), 1), results=results, update=part.call(values), control_words=CONTROL_WORDS)
     flat = [context.flat_parameters, *slots.values()]
     context.launch(
         kind.name, "update", Entry(context.emitted([part], body), "update"), words.values[1:],

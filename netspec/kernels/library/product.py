@@ -8,10 +8,8 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_m
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, call_at, share_end, share_start, words
+from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH, INLINE, KERNEL, OPTIONS, ROWS, call_at, share_end, share_start, words
 
-BLOCK_DEPTH = 256
-BLOCK_COLUMNS = 1024
 WORD = types.int64
 
 
