@@ -16,6 +16,8 @@ from netspec.kernels.native import (
     INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, STEP, UPDATE_STATE,
     as_double, call_at, doubles, random_bits, share_end, share_start, stream_key, words,
 )
+
+ROW = {{**INLINE, "fastmath": {{"contract", "reassoc"}}}}  # sums over a row by lanes, so that its loop vectorises
 """
 
 MODULES = {4: "f32", 8: "f64"}
