@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import machine
 import numpy as np
 import pytest
+import report
+import workloads
 from calls import layer_of
 from compiled import Compiled, graph_of
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
+import netspec
 from netspec.base.kinds import Head
 from netspec.base.layer import Layer, ReferenceContext, Sample
 from netspec.base.loss import Loss
@@ -265,3 +269,116 @@ def test_each_is_measured_in_a_process_of_its_own() -> None:
     assert found[0].ratio == 1
     assert all(one.ratio == pytest.approx(one.seconds / found[0].seconds) and one.least <= one.seconds <= one.most for one in found)
     assert heard == [f"round 1 of 1: {one.who}" for one in found]
+
+
+# the scripts of tests/bench
+
+
+def test_the_workloads_are_nets() -> None:
+    for name, one in workloads.ALL.items():
+        program = load(one.source)
+        graph = to_graph(program)
+        assert (graph.classes, program.train.batch, program.train.dtype) == (10, one.batch, one.dtype), name
+        compare.require_counterparts(graph, program.train.optimizer, ("torch", "jax"))
+        assert workloads.ways(name)[0] == "netspec"
+        assert set(workloads.ways(name)) <= {"netspec", *compare.variants("torch", one.image), "jax"}
+
+
+@pytest.mark.parametrize("name", ["mlp4", "conv3", "vgg", "conv1"])
+def test_a_whole_net_in_onnx_has_the_same_scores(name: str) -> None:
+    reason = "the extra onnx is not installed"
+    onnxruntime, onnx_net = (pytest.importorskip(module, reason=reason) for module in ("onnxruntime", "onnx_net"))
+    model = netspec.compile(workloads.ALL[name].text)
+    draw = np.random.default_rng(5)
+    for name_of_state, array in model.state.items():
+        array[...] = draw.normal(0, 0.1, array.shape) if name_of_state.endswith(".mean") else draw.uniform(0.5, 1.5, array.shape)
+    x = draw.standard_normal((3, *model.graph.input.shape), np.float32)
+    session = onnxruntime.InferenceSession(onnx_net.onnx_bytes(model), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["scores"], {"x": x})
+    np.testing.assert_allclose(found, model.forward(x), rtol=1e-4, atol=1e-4)
+    next(iter(model.params.values()))[...] *= 1.1  # the control: other weights
+    assert not np.allclose(found, model.forward(x), rtol=1e-4, atol=1e-4)
+
+
+def point(at: int, power: int) -> dict[str, float]:
+    return {"seconds": at**power * 1e-4, "flops": at * 1e6, "peak_bytes": at * 1e6, "resident_bytes": at * 2e6}
+
+
+POWERS = {"width": 2, "depth": 1, "batch": 1, "threads": -1}
+RESULTS = {
+    "machine": "some processor.",
+    "steps": {
+        "mlp4": {"netspec": [0.001, 0.003, 0.002], "torch": [0.01] * 3, "torch, fused": [0.009] * 3, "jax": [0.008, 0.5, 0.008]},
+        "odd": {"netspec": [1e-4], "torch, fused": [5e-4]},
+    },
+    "first": {"mlp4": {"netspec": [0.5], "torch": [2.5], "jax": [2.25]}},
+    "predict": {"conv3": {"netspec": [1e-4], "onnxruntime": [2e-4], "onnxruntime, 1 thread": [3e-4]}},
+    "products": {"128": {"netspec": [3e11], "torch": [2e11]}},
+    "growth": {axis: {str(at): point(at, power) for at in (1, 2, 4)} for axis, power in POWERS.items()},
+}
+
+
+def test_tables_hold_medians_and_the_best_peer() -> None:
+    text = report.markdown(RESULTS)
+    rows = {cells[0]: cells for line in text.splitlines() if line.startswith("|") for cells in [line.strip("| ").split(" | ")]}
+    assert "Taken on some processor." in text
+    assert [cell.strip() for cell in rows["odd"][2:]] == ["0.100", "0.500", "", "5.0"]
+    assert "| 2.00 | 9.00 | 8.00 | 4.0 |" in text
+    assert "| mlp4 | 0.50 | 2.50 | 2.25 |" in text
+    assert "| conv3 | 100 | 200 | 2.0 |" in text
+    assert "| 128 x 128 | 300 | 200 | 1.50 |" in text
+    assert "](tests/bench/growth.svg)" in text
+    assert "| 4 | 1.60 | 2.5 | 4.0 | 8.0 |" in text
+    assert report.markdown({}) == ""
+
+
+def test_the_readme_has_the_markers_and_only_what_is_between_is_written(tmp_path: Path) -> None:
+    copy = tmp_path / "README.md"
+    original = (ROOT / "README.md").read_text()
+    copy.write_text(original)
+    report.write(copy, "new figures")
+    written = copy.read_text()
+    start, end = original.index(report.START), original.index(report.END)
+    assert written == f"{original[:start]}{report.START}\nnew figures\n{original[end:]}"
+    copy.write_text("no markers")
+    with pytest.raises(ValueError, match="markers"):
+        report.write(copy, "")
+    assert copy.read_text() == "no markers"
+
+
+def test_the_machine_is_named() -> None:
+    words = machine.machine_in_words(1)
+    for part in ("core", "Python 3.", "numba "):
+        assert part in words
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra bench is not installed")
+    growth = importlib.import_module("growth")
+    growth.draw(RESULTS["growth"], tmp_path / "growth.svg")
+    drawn = (tmp_path / "growth.svg").read_text()
+    for words in ("step, ms", "memory, MB", "planned", "resident", "slope 2", "1/threads"):
+        assert words in drawn
+    assert len(drawn) < 200_000
+    points = growth.nets(3)
+    assert list(points["threads"]) == [1, 2, 3]
+    for net in (one for axis in points.values() for one in axis.values()):
+        to_graph(load(net.source))
+
+
+def test_the_run_takes_parts_and_workloads() -> None:
+    for module in ("matplotlib", "onnxruntime", "onnx"):
+        pytest.importorskip(module, reason="the extra bench is not installed")
+    run = importlib.import_module("run")
+    options = run.arguments(["--parts", "steps,products", "--only", "mlp4,mnist", "--rounds", "5"])
+    assert (options.parts, options.only, options.rounds) == (["steps", "products"], ["mlp4", "mnist"], 5)
+    with pytest.raises(run.argparse.ArgumentTypeError, match="mlp5: write some of mlp4"):
+        run.choices("mlp5", list(workloads.ALL))
+    figures = iter([3.0, 1.0, 2.0, 4.0])
+
+    def measure(who: str) -> float:
+        if who == "broken":
+            raise RuntimeError("out of order")
+        return next(figures)
+
+    assert run.in_turn(("a", "broken", "b"), measure, 2, "what") == {"a": [3.0, 2.0], "b": [1.0, 4.0]}

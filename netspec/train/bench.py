@@ -105,6 +105,11 @@ class Benchmark:
         each = tuple(took / count for count, took in counted)
         return StepTimes(each, sum(count for count, _ in counted), self.batch, pace.threads)
 
+    @property
+    def rows_bytes(self) -> int:
+        """Memory that the drawn rows and their labels take."""
+        return self._x.nbytes + self._y.nbytes
+
     def first_step(self) -> float:
         """Seconds of one step on all threads."""
         return self._piece(self.network.threads, 1)
