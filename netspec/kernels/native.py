@@ -13,10 +13,12 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from netspec.kernels.arrays import array_of
+
 KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-INLINE: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python does not call these
 
 # words of the control block; floats stand in it as float64 bits
 ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
@@ -47,16 +49,8 @@ pointer_f32 = _pointer_to(types.float32)
 pointer_f64 = _pointer_to(types.float64)
 
 
-@njit(**INLINE)
-def words(address, count):
-    """`count` int64 words at an address, as an array."""
-    return carray(pointer_i64(address), (count,))
-
-
-@njit(**INLINE)
-def doubles(address, count):
-    """`count` float64 at an address, as an array."""
-    return carray(pointer_f64(address), (count,))
+words = array_of(types.int64)
+doubles = array_of(types.float64)
 
 
 @njit(**INLINE)
