@@ -7,20 +7,24 @@ from __future__ import annotations
 from typing import Any
 
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 
-def _array(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
-    """The array struct, C-contiguous, of memory that nobody counts references to."""
+def _array(context: Any, b: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
+    """The array struct, C-contiguous, of memory that nobody counts references to: its owners stay null."""
     element = context.get_data_type(kind.dtype)
     size = context.get_constant(types.intp, context.get_abi_sizeof(element))
-    steps = [size]
+    steps, count = [size], shape[0]
+    for side in shape[1:]:
+        count = b.mul(count, side)
     for side in reversed(shape[1:]):
-        steps.insert(0, builder.mul(steps[0], side))
-    made = context.make_array(kind)(context, builder)
-    data = builder.inttoptr(address, element.as_pointer())
-    arrayobj.populate_array(made, data=data, shape=shape, strides=steps, itemsize=size, meminfo=None)
+        steps.insert(0, b.mul(steps[0], side))
+    made = context.make_array(kind)(context, b)
+    made.meminfo, made.parent = cgutils.get_null_value(made.meminfo.type), cgutils.get_null_value(made.parent.type)
+    made.nitems, made.itemsize = count, size
+    made.data = b.inttoptr(address, element.as_pointer())
+    made.shape, made.strides = cgutils.pack_array(b, shape), cgutils.pack_array(b, steps)
     return made._getvalue()
 
 

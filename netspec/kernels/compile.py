@@ -47,9 +47,8 @@ def expected_seconds(source: str) -> float:
 def ensure(sources: Sequence[str]) -> None:
     """Compiles those of the sources that are not in the cache, several at once where that is faster. Raises NumbaError for one that does
     not compile."""
-    missing = sorted((source for source in dict.fromkeys(sources) if not store.is_cached(source)), key=expected_seconds, reverse=True)[
-        :MOST
-    ]
+    lacking = (source for source in dict.fromkeys(sources) if not store.is_cached(source))
+    missing = sorted(lacking, key=expected_seconds, reverse=True)[:MOST]
     count = min(jobs(), len(missing), int(sum(map(expected_seconds, missing)) / WORKER_SECONDS)) - 1
     if count < 1 or not _can_start():
         return  # they compile when they are loaded
