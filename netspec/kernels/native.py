@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
@@ -59,11 +60,24 @@ def doubles(address, count):
     return carray(pointer_f64(address), (count,))
 
 
+@intrinsic
+def copy_bytes(_context: Any, source: Any, target: Any, count: Any) -> Any:
+    """memcpy: an assignment between byte arrays becomes a loop of its own, measured at 4 GB/s."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_at = ir.IntType(8).as_pointer()
+        source, target, count = arguments
+        cgutils.raw_memcpy(builder, builder.inttoptr(target, bytes_at), builder.inttoptr(source, bytes_at), count, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
 @njit(**INLINE)
 def copy_rows(source, source_step, target, target_step, rows, count):
     """`rows` runs of `count` bytes; steps in bytes."""
     for r in range(rows):
-        carray(pointer_i8(target + r * target_step), (count,))[:] = carray(pointer_i8(source + r * source_step), (count,))
+        copy_bytes(source + r * source_step, target + r * target_step, count)
 
 
 @njit(**INLINE)

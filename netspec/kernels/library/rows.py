@@ -3,17 +3,17 @@
 from numba import cfunc, njit
 
 from netspec.kernels.f32 import ITEMSIZE, F, floats
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, doubles, share_end, share_start, words
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, copy_bytes, doubles, share_end, share_start, words
 
 
 @cfunc(KERNEL, **OPTIONS)
 def gather(p, task, tasks):
     """Words: control, order, data, elements of a row, batch: batch row r is data row order[start + r]."""
     control = words(p[0], 8)
-    rows, size = control[ROWS], p[3]
+    rows, size = control[ROWS], p[3] * ITEMSIZE
     order = words(p[1] + control[START] * 8, rows)
     for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
-        floats(p[4] + r * size * ITEMSIZE, size)[:] = floats(p[2] + order[r] * size * ITEMSIZE, size)
+        copy_bytes(p[2] + order[r] * size, p[4] + r * size, size)
 
 
 @cfunc(KERNEL, **OPTIONS)
