@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
 
-from netspec.base.kinds import Pointwise, Rearrangement
+from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
+from netspec.base.optimizer import Optimizer
 from netspec.base.shape import size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
@@ -21,9 +23,24 @@ MOST_TASKS = 16
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
 
 
+@dataclass(frozen=True)
+class Update:
+    """How the train form updates: the optimiser, the l2 rate, and whether products update their weights themselves."""
+
+    optimizer: Optimizer
+    l2: float
+    straight: bool
+
+
+def is_product(node: Node) -> bool:
+    """Whether a layer is a matrix product with weights (depth, width)."""
+    return isinstance(node.layer, Contraction) and isinstance(node.layer.geometry(node.input.shape), Product)
+
+
 def tasks_for(work: float, grain: float) -> int:
-    """How many tasks a launch is cut into: fixed by the problem, so that the bits do not depend on the number of threads."""
-    return max(1, min(MOST_TASKS, int(work // grain)))
+    """How many tasks a launch is cut into, a power of two: fixed by the problem, so that the bits do not depend on the number of
+    threads, and even shares for most numbers of them."""
+    return 1 << (max(1, min(MOST_TASKS, int(work // grain))).bit_length() - 1)
 
 
 ELEMENT_GRAIN = 32_768
@@ -36,11 +53,14 @@ def _library_text(name: str) -> str:
 
 
 class Context:
-    """One lowering: a grouping for batches of at most `batch` rows, in train or test form."""
+    """One lowering: a grouping for batches of at most `batch` rows, in train or test form. With `update` the train form has an optimiser,
+    and its gradients of weights need not outlive the launch that computes them."""
 
-    def __init__(self, grouping: Grouping, batch: int, itemsize: int, train: bool, input_gradient: bool, whole: Graph) -> None:
+    def __init__(
+        self, grouping: Grouping, batch: int, itemsize: int, *, train: bool, input_gradient: bool, whole: Graph, update: Update | None
+    ) -> None:
         self.graph: Graph = grouping.graph
-        self.batch, self.itemsize, self.train, self.input_gradient = batch, itemsize, train, input_gradient
+        self.batch, self.itemsize, self.train, self.input_gradient, self.update = batch, itemsize, train, input_gradient, update
         self.launches: list[Launch] = []
         self.named: dict[str, Buffer] = {}
         self.constant_words: dict[str, tuple[int, ...]] = {}
@@ -65,19 +85,21 @@ class Context:
         return made
 
     def _place_parameters(self, whole: Graph) -> None:
-        """Weights first, then the rest, so that l2 is one run of the flat buffer; by name they are listed in reading order."""
+        """Weights of products first, then other weights, then the rest, so that l2 and the update of what no product updates are runs of
+        the flat buffer; by name they are listed in reading order."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
         every = whole.parameters
-        at = 0
-        for weights in (True, False):
+        products = {f"{node.name}.W" for node in whole.nodes if is_product(node)}
+        at, ends = 0, []
+        for rank in range(3):
             for name, parameter in every.items():
-                if (parameter.role == "weight") is weights:
+                if rank == (0 if name in products else 1 if parameter.role == "weight" else 2):
                     self.parameters[name] = ParameterPlace(at, parameter.shape)
                     at += -(-size(parameter.shape) // ALIGNMENT) * ALIGNMENT
-            if weights:
-                self.weight_elements = at
-        self.parameter_elements = at
+            ends.append(at)
+        self.straight_elements = ends[0] if self.update and self.update.straight else 0
+        self.weight_elements, self.parameter_elements = ends[1], ends[2]
         self.parameters = {name: self.parameters[name] for name in every}
         at = 0
         for name, state in whole.state.items():
@@ -86,7 +108,9 @@ class Context:
         self.state_elements = at
         self._flat_parameters = self.buffer("parameters", self.parameter_elements, kind="parameters")
         self._flat_state = self.buffer("state", at, kind="state")
-        if self.train:
+        if self.update:  # of the plan alone, and zero where nothing writes: the bias that a bn cancels
+            self.flat_gradients = self.buffer("gradients", self.parameter_elements - self.straight_elements, kind="result")
+        elif self.train:
             self.flat_gradients = self.buffer("gradients", self.parameter_elements, kind="gradients")
 
     @property
@@ -97,7 +121,13 @@ class Context:
         return At(self._flat_parameters, self.parameters[f"{node.name}.{key}"].offset)
 
     def gradient(self, node: Node, key: str) -> At:
-        return At(self.flat_gradients, self.parameters[f"{node.name}.{key}"].offset)
+        """Where an array's gradient is kept. Not for weights of `straight` layers."""
+        return At(self.flat_gradients, self.parameters[f"{node.name}.{key}"].offset - self.straight_elements)
+
+    def slot(self, name: str) -> Buffer:
+        """A slot of the optimiser, as large as the parameters."""
+        name = f"slot.{name}"
+        return self.named.get(name) or self.buffer(name, self.parameter_elements, kind="slots")
 
     def state(self, node: Node, key: str) -> At:
         return At(self._flat_state, self.states[f"{node.name}.{key}"].offset)

@@ -16,7 +16,9 @@ from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Conte
 from netspec.kernels.launch import At, Buffer, Entry, Word
 from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
 from netspec.kernels.pointwise import backward_chain
+from netspec.kernels.simd import current
 from netspec.kernels.source import Words, indent
+from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
 MOST_PARTS = 8
@@ -56,7 +58,9 @@ def forward(p, task, tasks):
         return
     x, w, z = p[6] + i0 * depth * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
     one = np.int64(1)
-    call_at(p[5], (x, depth, one, w, columns, one, z, columns, i1 - i0, j1 - j0, depth, np.int64(0), p[11] + task * p[12]))
+    none = np.int64(0)
+    sizes = (i1 - i0, j1 - j0, depth)
+    call_at(p[5], (x, depth, one, w, columns, one, z, columns, columns, *sizes, none, p[11] + task * p[12], none, none, none, none))
 {finish}"""
 
 COMBINE = """\
@@ -110,7 +114,7 @@ def split_product(rows: int, columns: int, depth: int, panel: int, may_split_dep
     if tasks == 1:
         return 1, 1, 1
     if may_split_depth and rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
-        return 1, 1, min(tasks, MOST_PARTS, depth // BLOCK_DEPTH)
+        return 1, 1, min(tasks, MOST_PARTS)
     if columns >= 512 and rows <= 1024:
         return 1, min(tasks, -(-columns // panel)), 1
     return min(tasks, -(-rows // 14)), 1, 1
@@ -138,20 +142,34 @@ class Side:
 
 def product(
     context: Context, label: str, a: Side, b: Side, c: At, ldc: int, sizes: tuple[int, int, int], node: Node, *,
-    section: str = "backward", parts: Buffer | None = None, cuts: tuple[int, int, int] | None = None,
+    section: str = "backward", parts: Buffer | None = None, cuts: tuple[int, int, int] | None = None, change: Change | None = None,
 ) -> None:  # fmt: skip
-    """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows."""
+    """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows.
+    With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
     cuts = cuts or split_product(m, n, k, context.panel, False)
     work = _work_bytes(context, -(-n // cuts[1]) + context.panel, k)
     tasks = cuts[0] * cuts[1] * cuts[2]
     scratch = context.work("product", tasks * work // context.itemsize)
     words: list[Word] = [context.library("product", "multiply"), a.at, a.step, a.other, b.at, b.step, b.other]
-    words += [At(parts) if parts else c, ldc, *sizes, *cuts, m * n, At(scratch), work]
-    target = parts or c.buffer
+    reads, writes = [a.buffer, b.buffer], [scratch]
+    if change is None:
+        target, block = At(parts) if parts else c, 0
+    else:  # the gradient of a block of rows, or where its sums come in several parts of the depth all of it
+        block = -(-current().rows * ldc // 16) * 16 if k <= BLOCK_DEPTH else 0
+        target = At(context.work("gradient", tasks * block if block else m * n))
+    words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
+    if change is None:
+        words += [0, 0]
+    else:
+        count = len(words)
+        finish, more = change.finish([*words, 0, 0], c.offset, ldc)
+        words += [finish, block, *more]
+        assert len(words) == count + 2 + len(more)
+        reads, writes = [*reads, *change.buffers], [*writes, *change.buffers]
     context.launch(
         label, section, context.library("product", "product"), words, tasks,  # type: ignore[arg-type]
-        reads=[a.buffer, b.buffer], writes=[target, scratch], flops=2 * m * n * k, layers=[node.name],
+        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name],
     )  # fmt: skip
 
 
@@ -330,14 +348,14 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
 def _product_backward(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
     depth, columns = geometry.depth, geometry.width
     x, name = context.value(node.input), node.layer.name
-    product(
-        context, f"{name} weight gradient", Side(At(x), 1, depth), Side(At(dz), columns, 1), context.gradient(node, "W"), columns,
-        (depth, columns, -1), node,
-    )  # fmt: skip
-    if context.wants_gradient(node.input):
+    if context.wants_gradient(node.input):  # first: it reads the weights that are updated then
         dx = context.value_gradient(node.input)
         weights = Side(context.parameter(node, "W"), 1, columns)
         product(context, f"{name} input gradient", Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
+    change = Change(context, context.update) if context.update and context.update.straight else None
+    label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
+    target = context.parameter(node, "W") if change else context.gradient(node, "W")
+    product(context, label, Side(At(x), 1, depth), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
 
 
 def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -> None:

@@ -1,17 +1,16 @@
-"""Groups to launches: every group forward in order, the loss, every group backward in the opposite order, l2, the update."""
+"""Groups to launches: every group forward in order, the loss, every group backward in the opposite order, l2 or the update."""
 
 from __future__ import annotations
 
 from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
-from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
-from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
+from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import At, Buffer, Lowered
-from netspec.kernels.loss import lower_loss, lower_total
+from netspec.kernels.loss import lower_l2, lower_loss, lower_total
 from netspec.kernels.update import lower_update
 
 
@@ -95,29 +94,34 @@ def _gather(context: Context, weighted: bool) -> None:
 
 
 def lower(
-    grouping: Grouping, batch: int, itemsize: int, *, optimizer: Optimizer | None = None, l2: float = 0.0,
+    grouping: Grouping, batch: int, itemsize: int, *, update: Update | None = None, l2: float = 0.0,
     input_gradient: bool = False, weighted: bool = False, train: bool = True, whole: Graph | None = None,
 ) -> Lowered:  # fmt: skip
-    """All launches for batches of at most `batch` rows: the train form with backward and update, or the test form with the loss alone.
+    """All launches for batches of at most `batch` rows: the train form with backward and either the update or, without one, gradients
+    that are kept; or the test form with the loss alone. `l2` is the rate of the term in the loss and in kept gradients.
 
     With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
     """
     for node in grouping.graph.nodes:
         if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
             raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
-    context = Context(grouping, batch, itemsize, train, input_gradient, whole or grouping.graph)
+    context = Context(
+        grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole or grouping.graph, update=update
+    )
     for group in grouping.groups:
         _forward(context, group)
     slots: tuple[str, ...] = ()
     if whole is None:
         lower_loss(context, weighted)
+        lower_total(context, l2)
         if train:
             for group in reversed(grouping.groups):
                 _backward(context, group)
-        lower_total(context, l2)
-    if train and whole is None and optimizer is not None:
-        lower_update(context, optimizer)
-        slots = type(optimizer).slots
+            if update is None:
+                lower_l2(context, l2)
+            else:
+                lower_update(context, update)
+                slots = type(update.optimizer).slots
     done = len(context.launches)
     _gather(context, weighted)
     launches = (*context.launches[done:], *context.launches[:done])

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
+FINISH = types.void(*[types.int64] * 7)  # see library/product.py
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 INLINE: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
@@ -25,7 +26,7 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
-BLOCK_DEPTH, BLOCK_COLUMNS = 256, 1024  # of library/product.py: what a launch's scratch is sized by
+BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)
@@ -42,7 +43,6 @@ def _pointer_to(element: Any) -> Any:
     return at
 
 
-pointer_i8 = _pointer_to(types.int8)
 pointer_i64 = _pointer_to(types.int64)
 pointer_f32 = _pointer_to(types.float32)
 pointer_f64 = _pointer_to(types.float64)
@@ -88,6 +88,16 @@ def padded_image(x, g, scratch, itemsize):
     row, padded_row = g[2] * g[0] * itemsize, g[13] * g[0] * itemsize
     copy_rows(x, row, scratch + g[10] * padded_row + g[11] * g[0] * itemsize, padded_row, g[1], row)
     return scratch
+
+
+@intrinsic
+def address_of(_context: Any, pointer: Any) -> Any:
+    """The address that a pointer to words holds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], _WORD)
+
+    return types.int64(types.CPointer(types.int64)), codegen
 
 
 @intrinsic

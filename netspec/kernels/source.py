@@ -11,7 +11,7 @@ from numba import cfunc, njit
 
 from netspec.kernels.{module} import F, ITEMSIZE, LANES, PANEL, exp, floats
 from netspec.kernels.native import (
-    INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, STEP, UPDATE_STATE,
+    CONTROL_WORDS, FINISH, INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, STEP, UPDATE_STATE,
     as_double, call_at, doubles, random_bits, share_end, share_start, stream_key, words,
 )
 """

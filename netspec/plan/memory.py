@@ -13,9 +13,10 @@ ALIGNMENT = 64
 
 
 def aligned(count: int, dtype: Any) -> NDArray[Any]:
-    """Zeros whose first element lies on a multiple of 64 bytes (NumPy promises 16)."""
+    """Zeros whose first element lies on a multiple of 64 bytes (NumPy promises 16), with as much behind them that kernels may read: they
+    load whole vectors."""
     itemsize = np.dtype(dtype).itemsize
-    raw = np.zeros(count * itemsize + ALIGNMENT, np.uint8)
+    raw = np.zeros(count * itemsize + 2 * ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + count * itemsize].view(dtype)
 

@@ -228,12 +228,13 @@ class Plan:
 
         The bound order becomes a shuffle of `rows` whenever a start is 0, unless the epoch is negative.
         """
-        update = self._sections["update"][0] or len(self.table)
+        launches = self.layout.lowered.launches
+        before_update = next((i for i, launch in enumerate(launches) if launch.section in ("backward", "update")), len(launches))
         loss_at = int(self.array("loss").ctypes.data)
         order, seed = self._bound["order"], self.store.control[SEED]
         with thread_pool(self.threads):
             steps = driver().train(
-                self.table, update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
+                self.table, before_update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
                 scalars.view(np.int64), losses, self.threads,
             )  # fmt: skip
         return int(steps)

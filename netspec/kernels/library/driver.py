@@ -60,7 +60,7 @@ def shuffle(order, rows, seed, epoch):
 def train(table, before_update, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
     """As many steps as `starts` has. Step s takes `counts[s]` rows from `order[starts[s]]` on, and the scalars[s] of the optimiser (bits
     of float64). At the start of an epoch the order becomes a shuffle of `rows`, unless the epoch is negative. A loss that is not finite
-    stops before its update. Returns the number of steps done; losses[s] = (total, data part)."""
+    stops before its backward pass, which updates. Returns the number of steps done; losses[s] = (total, data part)."""
     loss = doubles(loss_at, 2)
     for s in range(starts.size):
         if starts[s] == 0 and epoch >= 0:

@@ -1,5 +1,6 @@
 """Kernels over rows and flat buffers that are the same for every net: the batch, sums of columns, l2, the loss total."""
 
+import numpy as np
 from numba import cfunc, njit
 
 from netspec.kernels.f32 import ITEMSIZE, F, floats
@@ -54,21 +55,36 @@ LANES_OF_SUM = 64
 
 
 @cfunc(KERNEL, **OPTIONS)
+def squares(p, task, tasks):
+    """Words: control, w, count, parts (tasks,) float64: each task's sum of w**2, 64 sums at a time in the element type, their blocks of
+    4,096 numbers in float64."""
+    first, last = share_start(p[2], task, tasks, LANES_OF_SUM), share_end(p[2], task, tasks, LANES_OF_SUM)
+    total = 0.0
+    sums = np.empty(LANES_OF_SUM, F)
+    for start in range(first, last, 4096):
+        end = min(start + 4096, last)
+        sums[:] = F(0)
+        for at in range(start, end, LANES_OF_SUM):
+            w = floats(p[1] + at * ITEMSIZE, LANES_OF_SUM)
+            if at + LANES_OF_SUM <= end:
+                for i in range(LANES_OF_SUM):
+                    sums[i] += w[i] * w[i]
+            else:
+                for i in range(end - at):
+                    sums[i] += w[i] * w[i]
+        for i in range(LANES_OF_SUM):
+            total += sums[i]
+    doubles(p[3] + task * 8, 1)[0] = total
+
+
+@cfunc(KERNEL, **OPTIONS)
 def regularize(p, task, tasks):
-    """Words: control, w, g, count, rate (float), parts (tasks,) float64: g += rate w, and each task's sum of w**2."""
+    """Words: control, w, g, count, rate (float): g += rate w."""
     rate = F(as_double(p[4]))
     first, last = share_start(p[3], task, tasks, LANES_OF_SUM), share_end(p[3], task, tasks, LANES_OF_SUM)
-    total = 0.0
-    for start in range(first, last, 4096):
-        count = min(4096, last - start)
-        w, g = floats(p[1] + start * ITEMSIZE, count), floats(p[2] + start * ITEMSIZE, count)
-        for i in range(count):
-            g[i] += rate * w[i]
-        square = F(0)
-        for i in range(count):
-            square += w[i] * w[i]
-        total += square
-    doubles(p[5] + task * 8, 1)[0] = total
+    w, g = floats(p[1] + first * ITEMSIZE, last - first), floats(p[2] + first * ITEMSIZE, last - first)
+    for i in range(last - first):
+        g[i] += rate * w[i]
 
 
 @cfunc(KERNEL, **OPTIONS)
