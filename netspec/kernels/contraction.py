@@ -48,7 +48,7 @@ SUM_OF_PARTS = """\
 
 PRODUCT_FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns, depth = control[ROWS], p[4], p[8]
     row_task, column_task = task // p[10], task % p[10]
@@ -65,7 +65,7 @@ def forward(p, task, tasks):
 
 COMBINE = """\
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     rows = control[ROWS]
     finish(p, control, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[4], p[6], p[7])
@@ -73,7 +73,7 @@ def combine(p, task, tasks):
 
 IMAGES_FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     control = words(p[0], 8)
     images = control[ROWS]
     scratch = p[9] + task * p[10] * ITEMSIZE
@@ -84,7 +84,7 @@ def forward(p, task, tasks):
 
 IMAGES_GRAD_INPUT = """\
 @cfunc(KERNEL, **OPTIONS)
-def grad_input(p, task, tasks):
+def grad_input(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     scratch = p[6] + task * p[7] * ITEMSIZE
     floats(scratch, p[7])[:] = F(0)
@@ -94,7 +94,7 @@ def grad_input(p, task, tasks):
 
 IMAGES_GRAD_WEIGHTS = """\
 @cfunc(KERNEL, **OPTIONS)
-def grad_weights(p, task, tasks):
+def grad_weights(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     scratch = p[6] + task * p[7] * ITEMSIZE
     floats(scratch, p[7])[:] = F(0)

@@ -10,7 +10,7 @@ from netspec.kernels.templates import template
 
 ROWS_OF_LOSS = """\
 @cfunc(KERNEL, **OPTIONS)
-def loss(p, task, tasks):
+def loss(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS], p[4]
     losses = floats(p[5], rows)

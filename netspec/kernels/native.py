@@ -1,7 +1,8 @@
 """What numba lacks for kernels: arrays at an address, calls through an address, and the counter generator on one lane.
 
-A kernel is a C function `(parameters, task, tasks)`: `parameters` points at 64-bit words (addresses, sizes, bits of floats), the first
-of them the address of the control block that all kernels of a plan share; `task` of `tasks` is this call's share of the work.
+A kernel is a C function `(parameters, task, tasks, worker)`: `parameters` points at 64-bit words (addresses, sizes, bits of floats), the
+first of them the address of the control block that all kernels of a plan share; `task` of `tasks` is this call's share of the work;
+`worker` numbers the thread, for scratch.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
+KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64, types.int64)
 FINISH = types.void(*[types.int64] * 7)  # see library/product.py
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -73,6 +74,18 @@ def copy_bytes(_context: Any, source: Any, target: Any, count: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), codegen
 
 
+@intrinsic
+def clear_bytes(_context: Any, target: Any, count: Any) -> Any:
+    """memset to zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, count = arguments
+        cgutils.memset(builder, builder.inttoptr(target, ir.IntType(8).as_pointer()), count, 0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
 @njit(**INLINE)
 def copy_rows(source, source_step, target, target_step, rows, count):
     """`rows` runs of `count` bytes; steps in bytes."""
@@ -81,8 +94,20 @@ def copy_rows(source, source_step, target, target_step, rows, count):
 
 
 @njit(**INLINE)
+def clear_margins(scratch, rows, columns, top, left, inner_rows, inner_columns, pixel):
+    """Zeros around the inner part of an image of rows x columns pixels of `pixel` bytes."""
+    clear_bytes(scratch, (top * columns + left) * pixel)
+    gap = (columns - inner_columns) * pixel
+    for r in range(inner_rows - 1):
+        clear_bytes(scratch + ((top + r) * columns + left + inner_columns) * pixel, gap)
+    last = (top + inner_rows - 1) * columns + left + inner_columns
+    clear_bytes(scratch + last * pixel, (rows * columns - last) * pixel)
+
+
+@njit(**INLINE)
 def padded_image(x, g, scratch, itemsize):
-    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the zeroed scratch."""
+    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the scratch, whose
+    margins are zero."""
     if g[14] == 0:
         return x
     row, padded_row = g[2] * g[0] * itemsize, g[13] * g[0] * itemsize
@@ -111,16 +136,16 @@ def as_double(_context: Any, word: Any) -> Any:
 
 
 @intrinsic
-def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any) -> Any:
+def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any, worker: Any) -> Any:
     """Calls the kernel at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [_WORD.as_pointer(), _WORD, _WORD])
-        function, parameters, task, tasks = arguments
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(parameters, _WORD.as_pointer()), task, tasks])
+        kind = ir.FunctionType(ir.VoidType(), [_WORD.as_pointer(), _WORD, _WORD, _WORD])
+        function, parameters, *numbers = arguments
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(parameters, _WORD.as_pointer()), *numbers])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), codegen
+    return types.void(types.int64, types.int64, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic

@@ -76,7 +76,7 @@ def apply(p, control, r0, r1, j0, width):
 
 FORWARD_STRIP = """\
 @cfunc(KERNEL, **OPTIONS)
-def strip(p, task, tasks):
+def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     j0 = share_start(columns, task, tasks, LANES)
@@ -92,7 +92,7 @@ def strip(p, task, tasks):
 
 FORWARD_ROWS = """\
 @cfunc(KERNEL, **OPTIONS)
-def statistics(p, task, tasks):
+def statistics(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
@@ -108,7 +108,7 @@ def statistics(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
     mean, inverse = floats(p[5], columns), floats(p[6], columns)
@@ -123,7 +123,7 @@ def combine(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def spread_out(p, task, tasks):
+def spread_out(p, task, tasks, worker):
     control = words(p[0], 8)
     rows = control[ROWS] * p[1]
     apply(p, control, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
@@ -131,7 +131,7 @@ def spread_out(p, task, tasks):
 
 TEST = """\
 @cfunc(KERNEL, **OPTIONS)
-def test(p, task, tasks):
+def test(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     # the running variance becomes the inverse deviation in scratch, each task in its own
@@ -183,7 +183,7 @@ def finish(p, rows, r0, r1, j0, width):
 
 BACKWARD_STRIP = """\
 @cfunc(KERNEL, **OPTIONS)
-def strip(p, task, tasks):
+def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     j0 = share_start(columns, task, tasks, LANES)
@@ -197,7 +197,7 @@ def strip(p, task, tasks):
 
 BACKWARD_ROWS = """\
 @cfunc(KERNEL, **OPTIONS)
-def reduce_rows(p, task, tasks):
+def reduce_rows(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     part = p[13] + task * 2 * columns * ITEMSIZE
@@ -206,7 +206,7 @@ def reduce_rows(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     columns, parts = p[2], p[14]
     sum_dy, sum_dy_xhat = floats(p[11], columns), floats(p[10], columns)
     sum_dy[:] = F(0)
@@ -220,7 +220,7 @@ def combine(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def finish_rows(p, task, tasks):
+def finish_rows(p, task, tasks, worker):
     rows = words(p[0], 8)[ROWS] * p[1]
     finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
 """

@@ -11,7 +11,7 @@ from netspec.kernels.source import Words, indent
 
 FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     control = words(p[0], 8)
     total = control[ROWS] * p[1]
     first = share_start(total, task, tasks, LANES)
@@ -25,7 +25,7 @@ def forward(p, task, tasks):
 
 BACKWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def backward(p, task, tasks):
+def backward(p, task, tasks, worker):
     control = words(p[0], 8)
     total = control[ROWS] * p[1]
     first = share_start(total, task, tasks, LANES)

@@ -23,7 +23,7 @@ def change(p, place, gradient, count, rate):
 
 UPDATE = """\
 @cfunc(KERNEL, **OPTIONS)
-def update(p, task, tasks):
+def update(p, task, tasks, worker):
     # parameters p[1] to p[3]; those before p[2] are weights, with the l2 rate p[5]
     first = p[1] + share_start(p[3] - p[1], task, tasks, LANES)
     last = p[1] + share_end(p[3] - p[1], task, tasks, LANES)

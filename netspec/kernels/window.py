@@ -25,7 +25,7 @@ OVER_WINDOWS = """\
 
 FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     g = words(p[3], 11)
     channels, size, out_size = g[0], g[0] * g[1] * g[2], g[0] * g[3] * g[4]
@@ -44,7 +44,7 @@ def forward(p, task, tasks):
 
 BACKWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def backward(p, task, tasks):
+def backward(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     g = words(p[3], 11)
     channels, size, out_size = g[0], g[0] * g[1] * g[2], g[0] * g[3] * g[4]

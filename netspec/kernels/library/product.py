@@ -123,7 +123,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
 
 
 @cfunc(KERNEL, **OPTIONS)
-def product(p, task, tasks):
+def product(p, task, tasks, worker):
     """A whole product as a launch. Words: control, multiply, a, a_row, a_step, b, b_step, b_column, c, ldc, M, N, K (each -1 for the
     batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a task, finish (see multiply; it
     gets these words), elements of C a task where C is not kept (else 0)."""

@@ -8,7 +8,7 @@ from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_doub
 
 
 @cfunc(KERNEL, **OPTIONS)
-def gather(p, task, tasks):
+def gather(p, task, tasks, worker):
     """Words: control, order, data, elements of a row, batch: batch row r is data row order[start + r]."""
     control = words(p[0], 8)
     rows, size = control[ROWS], p[3] * ITEMSIZE
@@ -18,7 +18,7 @@ def gather(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def gather_classes(p, task, tasks):
+def gather_classes(p, task, tasks, worker):
     """Words: control, order, class numbers (int64), batch's class numbers."""
     control = words(p[0], 8)
     rows = control[ROWS]
@@ -39,14 +39,14 @@ def add_rows(x, first, last, columns, total):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def column_sums(p, task, tasks):
+def column_sums(p, task, tasks, worker):
     """Words: control, x, columns, rows of x a batch row, parts (tasks, columns)."""
     rows = words(p[0], 8)[ROWS] * p[3]
     add_rows(p[1], share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), p[2], p[4] + task * p[2] * ITEMSIZE)
 
 
 @cfunc(KERNEL, **OPTIONS)
-def add_parts(p, task, tasks):
+def add_parts(p, task, tasks, worker):
     """Words: control, parts (count, columns), columns, count, sum (columns,)."""
     add_rows(p[1], 0, p[3], p[2], p[4])
 
@@ -55,7 +55,7 @@ LANES_OF_SUM = 64
 
 
 @cfunc(KERNEL, **OPTIONS)
-def squares(p, task, tasks):
+def squares(p, task, tasks, worker):
     """Words: control, w, count, parts (tasks,) float64: each task's sum of w**2, 64 sums at a time in the element type, their blocks of
     4,096 numbers in float64."""
     first, last = share_start(p[2], task, tasks, LANES_OF_SUM), share_end(p[2], task, tasks, LANES_OF_SUM)
@@ -78,7 +78,7 @@ def squares(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def regularize(p, task, tasks):
+def regularize(p, task, tasks, worker):
     """Words: control, w, g, count, rate (float): g += rate w."""
     rate = F(as_double(p[4]))
     first, last = share_start(p[3], task, tasks, LANES_OF_SUM), share_end(p[3], task, tasks, LANES_OF_SUM)
@@ -88,7 +88,7 @@ def regularize(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def total_loss(p, task, tasks):
+def total_loss(p, task, tasks, worker):
     """Words: control, loss by row, result (float64: total, data part), factor on the mean (float), squares (parts,) float64, parts,
     half the rate (float): the mean of the rows' losses and the l2 term, added in order."""
     rows = words(p[0], 8)[ROWS]
