@@ -25,15 +25,15 @@ from netspec.base.layer import Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.catalog.registry import entries
 from netspec.kernels import f32, native, simd, store
+from netspec.kernels.library.driver import shuffle
 from netspec.plan.network import Network, Settings
-from netspec.plan.plan import driver
 
 TYPES = {4: np.float32, 8: np.float64}
 TOLERANCE = {4: 1e-5, 8: 1e-13}
 both = pytest.mark.parametrize("itemsize", [4, 8], ids=["float32", "float64"])
 
 
-def library(name: str, itemsize: int) -> Any:
+def library(name: str, itemsize: int) -> store.Addresses:
     text = (Path(netspec.kernels.__file__).parent / "library" / f"{name}.py").read_text()
     return store.load(text if itemsize == 4 else text.replace("netspec.kernels.f32", "netspec.kernels.f64"))
 
@@ -59,7 +59,7 @@ def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], a
     start = 7.0 if accumulate else 0.0
     wanted[1:-1, 1:-2] = (start + a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
     work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize).multiply.address)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
     call(
         at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, n + 3, m, n, k, int(accumulate), at(work) + (-at(work)) % 64, 0, 0, 0, 0
     )  # fmt: skip
@@ -103,12 +103,12 @@ def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: t
     control[native.ROWS] = m
     module = library("product", itemsize)
     words = np.array(
-        [at(control), module.multiply.address, at(a), k, 1, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
+        [at(control), module["multiply"], at(a), k, 1, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
          at(work) + (-at(work)) % 64, per_task, 0, 0], np.int64,
     )  # fmt: skip
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(module.product.address)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(module["product"])
     for task in reversed(range(tasks)):  # the order of tasks does not matter
-        call(at(words), task, tasks)
+        call(at(words), task, tasks, 0)
     laws.close(parts.astype(np.float64).sum(0), a.astype(np.float64) @ b.astype(np.float64), TOLERANCE[itemsize] * k**0.5)
 
 
@@ -305,7 +305,7 @@ def test_shuffle_is_a_permutation_by_seed_and_epoch(count: int) -> None:
     seen = []
     for seed, epoch in ((0, 1), (0, 2), (1, 1), (-3, 5)):
         order = np.full(count, -1, np.int64)
-        driver().shuffle(order, np.arange(count), seed, epoch)
+        shuffle(order, np.arange(count), seed, epoch)
         assert (np.sort(order) == np.arange(count)).all()
         assert (order == shuffled(count, seed, epoch)).all()
         seen.append(tuple(order))
@@ -317,15 +317,9 @@ def test_every_element_gets_everywhere() -> None:
     hits = np.zeros((5, 5))
     order = np.empty(5, np.int64)
     for epoch in range(2000):
-        driver().shuffle(order, np.arange(5), 0, epoch)
+        shuffle(order, np.arange(5), 0, epoch)
         hits[np.arange(5), order] += 1
     assert np.abs(hits - 400).max() < 5 * np.sqrt(2000 * 0.2 * 0.8)
-
-
-def test_functions_of_the_driver_have_one_signature_each() -> None:
-    """With several, processes that fill the cache at the same time can mix up their codes."""
-    for name in ("launch", "run", "train"):
-        assert len(getattr(driver(), name).signatures) == 1
 
 
 @pytest.mark.parametrize("unit", simd.supported()[1:])

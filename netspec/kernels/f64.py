@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import carray, njit
 
@@ -30,5 +32,35 @@ def floats(address, count):
 
 @njit(**INLINE)
 def exp(x):
-    """e**x, the library's."""
+    """e**x, the library's, as all below."""
     return np.exp(x)
+
+
+@njit(**INLINE)
+def expm1(x):
+    """e**x - 1."""
+    return np.expm1(x)
+
+
+@njit(**INLINE)
+def log(x):
+    """The natural logarithm."""
+    return np.log(x)
+
+
+@njit(**INLINE)
+def log1p(x):
+    """log(1 + x)."""
+    return np.log1p(x)
+
+
+@njit(**INLINE)
+def tanh(x):
+    """The hyperbolic tangent."""
+    return np.tanh(x)
+
+
+@njit(**INLINE)
+def erf(x):
+    """The error function."""
+    return math.erf(x)

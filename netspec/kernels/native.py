@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64, types.int64)
 FINISH = types.void(*[types.int64] * 7)  # see library/product.py
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 # words of the control block; floats stand in it as float64 bits

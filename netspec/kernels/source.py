@@ -6,10 +6,12 @@ from netspec.kernels.launch import Word
 from netspec.kernels.templates import Template
 
 HEADER = """\
+import math
+
 import numpy as np
 from numba import cfunc, njit
 
-from netspec.kernels.{module} import F, ITEMSIZE, LANES, PANEL, exp, floats
+from netspec.kernels.{module} import F, ITEMSIZE, LANES, PANEL, erf, exp, expm1, floats, log, log1p, tanh
 from netspec.kernels.native import (
     CONTROL_WORDS, FINISH, INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, STEP, UPDATE_STATE,
     as_double, call_at, doubles, random_bits, share_end, share_start, stream_key, words,

@@ -1,9 +1,9 @@
 """Compiled kernels on disk, by content: the one module that imports generated code.
 
-Each source becomes `k_<hash>.py` in a folder of the user's own; numba keeps its compiled form beside it. The hash covers the source, the
-text of the kernel package (numba does not see changes in imported files), the versions of netspec, numba, llvmlite and Python, and the
-CPU's features. numba's own cache is pickle, so the folder is trusted only when it belongs to the user and nobody else can write to it;
-an entry that is damaged is deleted and compiled once more.
+Each source becomes `k_<hash>.py` in a folder of the user's own, and its machine code `k_<hash>.obj` beside it: a process that finds the
+code runs it without numba's compiler. The hash covers the source, the text of the kernel package, the versions of numba, llvmlite and
+Python, and the CPU. Machine code is run as it stands, so the folder is trusted only when it belongs to the user and nobody else can
+write to it; an entry that is damaged is deleted and compiled once more.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 import platformdirs
 from numba.core.errors import NumbaError
 
+from netspec.kernels import objects
 from netspec.kernels.simd import current, host_features
 
-_loaded: dict[str, ModuleType] = {}
+Addresses = dict[str, int]
+"""The functions of a kernel module: the address of each by its name."""
+
+CODE_OPTIONS = ("NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_BOUNDSCHECK")
+_loaded: dict[str, Addresses] = {}
 _lock = threading.RLock()
 compiled_count = 0
 """Kernels that this process had to compile, for the reports."""
@@ -70,11 +75,12 @@ def cache_folder() -> Path:
 @cache
 def _environment_key() -> bytes:
     digest = hashlib.sha256()
-    for part in (version("netspec"), numba.__version__, llvmlite.__version__, sys.version, platform.machine(), current().name):
+    cpu = (platform.machine(), llvm.get_host_cpu_name(), current().name)
+    options = (os.environ.get(name, "") for name in CODE_OPTIONS)
+    for part in (numba.__version__, llvmlite.__version__, sys.version, *cpu, *options):
         digest.update(part.encode() + b"\0")
     digest.update(",".join(sorted(name for name, present in host_features().items() if present)).encode())
-    package = Path(__file__).parent
-    for path in sorted(package.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.digest()
 
@@ -84,18 +90,23 @@ def kernel_name(source: str) -> str:
     return "k_" + hashlib.sha256(_environment_key() + source.encode()).hexdigest()[:32]
 
 
-def _write(path: Path, source: str) -> None:
-    if path.exists() and path.read_text() == source:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".new-", suffix=".py", delete=False) as file:
-        file.write(source)
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing, whatever other processes write at the same time."""
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", suffix=path.suffix, delete=False) as file:
+        try:
+            file.write(content)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
     os.replace(file.name, path)
 
 
-def _forget(folder: Path, name: str) -> None:
-    (folder / f"{name}.py").unlink(missing_ok=True)
-    for path in (folder / "__pycache__").glob(f"{name}*"):
-        path.unlink(missing_ok=True)
+def write_source(folder: Path, source: str) -> Path:
+    """The file of a source in a cache folder. Raises OSError."""
+    path = folder / f"{kernel_name(source)}.py"
+    if not (path.exists() and path.read_text(encoding="utf-8") == source):
+        _write(path, source.encode())
+    return path
 
 
 def _import(path: Path, name: str) -> ModuleType:
@@ -103,7 +114,7 @@ def _import(path: Path, name: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {path}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # numba looks the module up when it reads its cache
+    sys.modules[spec.name] = module  # numba looks modules up by their names
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -131,46 +142,63 @@ def _whole() -> Iterator[None]:
 def is_cached(source: str) -> bool:
     """Whether the compiled form of a source is on disk or in this process."""
     name = kernel_name(source)
-    return name in _loaded or any((cache_folder() / "__pycache__").glob(f"{name}.*.nbi"))
+    return name in _loaded or (cache_folder() / f"{name}.obj").exists()
 
 
-def _compiled(name: str, source: str) -> ModuleType:
-    """A damaged entry is deleted and compiled once more; where that fails too (a full disk, a folder that vanished), in a folder of
-    this process alone."""
-    folder = cache_folder()
-    for _ in range(2):
-        try:
-            _write(folder / f"{name}.py", source)
-            return _import(folder / f"{name}.py", name)
-        except NumbaError:  # a template that does not compile: once is enough
-            raise
-        except Exception:
-            with contextlib.suppress(OSError):
-                _forget(folder, name)
-    folder = _fallback_folder()
-    _write(folder / f"{name}.py", source)
-    return _import(folder / f"{name}.py", name)
+def _cached(folder: Path, name: str) -> Addresses | None:
+    path = folder / f"{name}.obj"
+    try:
+        return objects.link(objects.from_bytes(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, ImportError):  # damaged, or it needs what this process has not
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
 
 
-def load(source: str) -> ModuleType:
-    """The module of a kernel source, compiled now or read from the cache. Its cfuncs have `.address`."""
+def _compiled(folder: Path, source: str) -> objects.Compiled:
+    """Compiles a source and writes its code beside it, where that can be written. Raises NumbaError; OSError where not even the source
+    can be written."""
+    path = write_source(folder, source)
+    with _whole():
+        compiled = objects.from_module(_import(path, path.stem))
+    with contextlib.suppress(OSError):
+        _write(path.with_suffix(".obj"), compiled.to_bytes())
+    return compiled
+
+
+def compile_source(source: str) -> objects.Compiled:
+    """Compiles a source into the cache: into a folder of this process alone where the cache fails (a full disk, a folder that vanished).
+    Raises NumbaError for a template that does not compile."""
+    try:
+        return _compiled(cache_folder(), source)
+    except NumbaError:
+        raise
+    except Exception:  # what was in the way: a broken file of that name, or a folder that takes none
+        with contextlib.suppress(OSError):
+            (cache_folder() / f"{kernel_name(source)}.py").unlink(missing_ok=True)
+        return _compiled(_fallback_folder(), source)
+
+
+def load(source: str) -> Addresses:
+    """The functions of a kernel source, compiled now or read from the cache."""
     global compiled_count
     name = kernel_name(source)
     with _lock:
-        if name in _loaded:
-            return _loaded[name]
-        fresh = not is_cached(source)
-        with _whole():
-            module = _compiled(name, source)
-        compiled_count += fresh
-        _loaded[name] = module
-        return module
+        if name not in _loaded:
+            found = _cached(cache_folder(), name)
+            if found is None:
+                found = objects.link(compile_source(source))
+                compiled_count += 1
+            _loaded[name] = found
+        return _loaded[name]
 
 
 def clear() -> int:
     """Deletes every cached kernel; returns how many there were."""
     folder = cache_folder()
     sources = list(folder.glob("k_*.py"))
-    for path in [*sources, *(folder / "__pycache__").glob("k_*")]:
+    for path in [*folder.glob("k_*"), *folder.glob(".new-*"), *(folder / "__pycache__").glob("k_*")]:
         path.unlink(missing_ok=True)
     return len(sources)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-ALLOWED = {"np", "range", "min", "max", "abs", "len"}
-FAST = {"exp"}
-"""Functions of NumPy that kernels have their own form of, in f32.py and f64.py."""
+ALLOWED = {"np", "math", "range", "min", "max", "abs", "len"}
+FAST = {"exp", "expm1", "log", "log1p", "tanh", "erf"}
+"""Functions of `np` (erf: of `math`) that kernels have their own form of, in functions.py for float32 and in f64.py."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Typed(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "np":
+        if isinstance(node.value, ast.Name) and node.value.id in {"np", "math"}:
             if node.attr in FAST:
                 return ast.Name(node.attr, ast.Load())
             if node.attr in {"inf", "nan", "pi"}:
@@ -72,7 +72,7 @@ def template(function: Callable[..., Any], name: str, integers: bool = True) -> 
     read, own = _names(tree)
     foreign = sorted(read - own - ALLOWED)
     if foreign:
-        raise TypeError(f"template {name} uses {', '.join(foreign)}: only its parameters and np may appear in it")
+        raise TypeError(f"template {name} uses {', '.join(foreign)}: only its parameters, np and math may appear in it")
     parameters = tuple(argument.arg for argument in tree.args.args)
     typed = ast.fix_missing_locations(_Typed(integers).visit(tree))
     return Template(name, parameters, f"@njit(**INLINE)\n{ast.unparse(typed)}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numba
@@ -21,6 +21,7 @@ from netspec.base.errors import NetspecError
 from netspec.kernels import store as kernel_store
 from netspec.kernels.launch import At, Buffer, Entry, Launch, Lowered, Section, Word, float_bits
 from netspec.kernels.native import ROWS, SEED, START
+from netspec.kernels.store import Addresses
 from netspec.plan.arena import Arena, place
 from netspec.plan.memory import aligned
 from netspec.plan.store import Store
@@ -29,9 +30,27 @@ DTYPES = {4: np.float32, 8: np.float64}
 
 
 @cache
-def driver() -> ModuleType:
+def driver_source() -> str:
+    """The kernel source of the driver's C functions."""
+    return (Path(netspec.kernels.__file__).parent / "library" / "calls.py").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The compiled driver's functions (see library/calls.py): they run without Python's lock."""
+
+    run: Callable[[int, int, int, int, int], None]
+    train: Callable[[int], int]
+
+
+@cache
+def driver() -> Driver:
     """The compiled driver."""
-    return kernel_store.load((Path(netspec.kernels.__file__).parent / "library" / "driver.py").read_text(encoding="utf-8"))
+    addresses, word = kernel_store.load(driver_source()), ctypes.c_int64
+    return Driver(
+        ctypes.CFUNCTYPE(None, *[word] * 5)(addresses["run"]),
+        ctypes.CFUNCTYPE(word, word)(addresses["train"]),
+    )
 
 
 def thread_count(wanted: int | None) -> int:
@@ -162,8 +181,8 @@ class Plan:
                     self._patches.setdefault(word.buffer.name, []).append(at)
                 else:
                     self._words[at] = self._resolve(word, modules)
-            function = getattr(modules[launch.kernel.source], launch.kernel.name)
-            self.table[number] = (function.address, self._words.ctypes.data + 8 * int(starts[number]), launch.tasks)
+            function = modules[launch.kernel.source][launch.kernel.name]
+            self.table[number] = (function, self._words.ctypes.data + 8 * int(starts[number]), launch.tasks)
         self._sections = {
             section: self._range(launches, section) for section in ("gather", "forward", "loss", "backward", "regularize", "update")
         }
@@ -173,13 +192,13 @@ class Plan:
         places = [number for number, launch in enumerate(launches) if launch.section == section]
         return (places[0], places[-1] + 1) if places else (0, 0)
 
-    def _resolve(self, word: Word, modules: dict[str, ModuleType]) -> int:
+    def _resolve(self, word: Word, modules: dict[str, Addresses]) -> int:
         if isinstance(word, float):
             return float_bits(word)
         if isinstance(word, int):
             return word
         if isinstance(word, Entry):
-            return int(getattr(modules[word.source], word.name).address)
+            return modules[word.source][word.name]
         return self._address(word.buffer) + word.offset * word.buffer.itemsize
 
     def _address(self, buffer: Buffer) -> int:
@@ -215,10 +234,10 @@ class Plan:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        native: Callable[..., None] = driver().run
+        native, table = driver().run, self.table.ctypes.data
         with thread_pool(self.threads):
             for section in sections:
-                native(self.table, *self._sections[section], self.threads)
+                native(table, len(self.table), *self._sections[section], self.threads)
 
     def train(
         self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
@@ -229,12 +248,16 @@ class Plan:
         The bound order becomes a shuffle of `rows` whenever a start is 0, unless the epoch is negative.
         """
         launches = self.layout.lowered.launches
-        before_update = next((i for i, launch in enumerate(launches) if launch.section in ("backward", "update")), len(launches))
-        loss_at = int(self.array("loss").ctypes.data)
-        order, seed = self._bound["order"], self.store.control[SEED]
+        update = next((i for i, launch in enumerate(launches) if launch.section in ("backward", "update")), len(launches))
+        order, control = self._bound["order"], self.store.control
+        given = (rows, starts, counts, scalars, losses)
+        assert all(array.flags.c_contiguous and array.itemsize == 8 for array in given)
+        words = np.array(
+            [
+                self.table.ctypes.data, len(self.table), update, control.ctypes.data, self.array("loss").ctypes.data, control[SEED], epoch,
+                order.ctypes.data, len(order), rows.ctypes.data, len(rows), starts.ctypes.data, counts.ctypes.data,
+                scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), self.threads,
+            ], np.int64,
+        )  # fmt: skip
         with thread_pool(self.threads):
-            steps = driver().train(
-                self.table, before_update, self.store.control, loss_at, seed, np.int64(epoch), order, rows, starts, counts,
-                scalars.view(np.int64), losses, self.threads,
-            )  # fmt: skip
-        return int(steps)
+            return driver().train(words.ctypes.data)

@@ -1,0 +1,38 @@
+"""The driver as C functions, for calls from Python through an address: an array is its address and its lengths."""
+
+from numba import carray, cfunc, types
+
+from netspec.kernels.library import driver
+from netspec.kernels.native import CONTROL_WORDS, OPTIONS, pointer_f64, pointer_i64, words
+
+WORD = types.int64
+run_launches, train_steps = driver.run, driver.train
+
+
+@cfunc(types.void(*[WORD] * 5), **OPTIONS)
+def run(table, launches, first, last, threads):
+    """Launches first..last of the table (launches, 3)."""
+    run_launches(carray(pointer_i64(table), (launches, 3)), first, last, threads)
+
+
+@cfunc(WORD(WORD), **OPTIONS)
+def train(address):
+    """The driver's `train`. Words: table, launches, before_update, control, loss, seed, epoch, order, its size, rows, their number,
+    starts, counts, scalars, their number a step, losses, steps, threads."""
+    p = words(address, 18)
+    steps = p[16]
+    return train_steps(
+        carray(pointer_i64(p[0]), (p[1], 3)),
+        p[2],
+        words(p[3], CONTROL_WORDS),
+        p[4],
+        p[5],
+        p[6],
+        words(p[7], p[8]),
+        words(p[9], p[10]),
+        words(p[11], steps),
+        words(p[12], steps),
+        carray(pointer_i64(p[13]), (steps, p[14])),
+        carray(pointer_f64(p[15]), (steps, 2)),
+        p[17],
+    )
