@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.base.shape import size
 from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import At, Entry, Word
+from netspec.kernels.launch import ROWS_CUT, At, Entry, Word
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import template
 
@@ -50,8 +50,8 @@ def lower_loss(context: Context, weighted: bool) -> None:
     body = ROWS_OF_LOSS.format(setup=indent("\n".join(setup), 1), label=label, row=row.call(values))
     context.launch(
         loss.name, "loss", Entry(context.emitted([row], body), "loss"), words.values[1:],
-        tasks_for(context.batch * columns * 16, ELEMENT_GRAIN), reads=[scores, labels, *([weights] if weights else [])],
-        writes=[gradient, losses],
+        min(context.batch, tasks_for(context.batch * columns * 16, ELEMENT_GRAIN)),
+        reads=[scores, labels, *([weights] if weights else [])], writes=[gradient, losses], cut=ROWS_CUT, own=[scores, gradient],
     )  # fmt: skip
 
 
@@ -68,7 +68,8 @@ def lower_total(context: Context, l2: float) -> None:
         parts = context.buffer("squares", tasks, 8)
         context.launch(
             "l2 of weights", "loss", context.library("rows", "squares"), (At(context.flat_parameters), context.weight_elements, At(parts)),
-            tasks, reads=[context.flat_parameters], writes=[parts], flops=2 * context.weight_elements,
+            tasks, reads=context.parts(context.flat_parameters, 0, context.weight_elements), writes=[parts],
+            flops=2 * context.weight_elements,
         )  # fmt: skip
         squares = [At(parts), tasks]
         reads.append(parts)
@@ -81,9 +82,11 @@ def lower_total(context: Context, l2: float) -> None:
 def lower_l2(context: Context, l2: float) -> None:
     """The section `regularize`: the l2 term on gradients that are kept; an update adds it by itself."""
     if l2 > 0 and context.weight_elements:
+        gradients = context.parts(context.flat_gradients, 0, context.weight_elements)
         context.launch(
             "l2", "regularize", context.library("rows", "regularize"),
             (At(context.flat_parameters), At(context.flat_gradients), context.weight_elements, float(l2)),
             tasks_for(context.weight_elements, ELEMENT_GRAIN),
-            reads=[context.flat_parameters, context.flat_gradients], writes=[context.flat_gradients], flops=2 * context.weight_elements,
+            reads=[*context.parts(context.flat_parameters, 0, context.weight_elements), *gradients], writes=gradients,
+            flops=2 * context.weight_elements,
         )  # fmt: skip

@@ -105,6 +105,19 @@ def clear_margins(scratch, rows, columns, top, left, inner_rows, inner_columns, 
 
 
 @njit(**INLINE)
+def clear_image(g, scratch, itemsize):
+    """Zero margins of the scratch that `padded_image` fills; geometry words of library/convolve.py."""
+    if g[14] != 0:
+        clear_margins(scratch, g[12], g[13], g[10], g[11], g[1], g[2], g[0] * itemsize)
+
+
+@njit(**INLINE)
+def clear_gradient_image(g, scratch, itemsize):
+    """Zero margins of the scratch in which a gradient lies KH - 1 rows and KW - 1 columns from the corner."""
+    clear_margins(scratch, g[15], g[16], g[6] - 1, g[7] - 1, g[4], g[5], g[3] * itemsize)
+
+
+@njit(**INLINE)
 def padded_image(x, g, scratch, itemsize):
     """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the scratch, whose
     margins are zero."""

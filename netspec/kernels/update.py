@@ -55,9 +55,9 @@ class Change:
         self.template: Template = template(self.kind.update, f"{self.kind.name}_update")
         self.slots = {name: context.slot(name) for name in self.kind.slots}
 
-    @property
-    def buffers(self) -> list[Buffer]:
-        return [self.context.flat_parameters, *self.slots.values()]
+    def buffers(self, first: int, last: int) -> list[Buffer]:
+        """The parameters and slots that it changes for the elements `first` to `last`."""
+        return [part for flat in (self.context.flat_parameters, *self.slots.values()) for part in self.context.parts(flat, first, last)]
 
     def source(self, words: Words) -> str:
         """The function; adds its words to those of the launch. The control block holds the scalars of a step: lr, then the optimiser's
@@ -94,8 +94,8 @@ def lower_update(context: Context, update: Update) -> None:
     if first == last:
         return
     words.extend(At(context.control), first, max(first, context.weight_elements), last, At(context.flat_gradients), update.l2)
-    source = context.emitted([change.template], change.source(words) + "\n\n" + UPDATE)
+    source, changed = context.emitted([change.template], change.source(words) + "\n\n" + UPDATE), change.buffers(first, last)
     context.launch(
         change.kind.name, "update", Entry(source, "update"), words.values[1:], tasks_for(last - first, ELEMENT_GRAIN),
-        reads=[context.flat_gradients, *change.buffers], writes=change.buffers, flops=10 * (last - first),
+        reads=[*context.parts(context.flat_gradients, first, base=first), *changed], writes=changed, flops=10 * (last - first),
     )  # fmt: skip

@@ -59,8 +59,9 @@ def plan_layout(
     updates = train and whole is None and not gradients and not input_gradient
     update = Update(settings.optimizer, settings.l2, straight=settings.fuse) if updates else None
     lowered = lower(
-        grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole
-    )
+        grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
+        workers=thread_count(settings.threads),
+    )  # fmt: skip
     return lay_out(lowered, rows, itemsize)
 
 
@@ -259,33 +260,28 @@ class Network:
         """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
         plan = self.plan(1, train=False)
         order = np.arange(len(x), dtype=np.int64) if index is None else index
-        plan.bind(x=x, order=order, y=y if y is not None else self._no_labels(len(x)))
+        plan.bind(x=x, order=order, **({} if y is None else {"y": y}))
         shape = self.graph.output.shape
         scores, total = np.empty((len(order), *shape), self.dtype), 0.0
         for start, rows in self.chunks(len(order)):
-            plan.run(rows, start, "gather", "forward", *(("loss",) if y is not None else ()))
+            plan.run(rows, start, "forward", *(("loss",) if y is not None else ()))
             scores[start : start + rows] = from_layout(plan.array("scores"), rows, shape)
             if y is not None:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
         plan.release()
         return scores, total
 
-    def _no_labels(self, rows: int) -> NDArray[Any]:
-        if self.graph.loss.target == "class":
-            return np.zeros(rows, np.int64)
-        return np.zeros((rows, size(self.graph.output.shape)), self.dtype)
-
     @_exclusive
     def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:
         """The output of a layer (None: the scores). The train form takes all rows as one batch."""
         rows = len(x) if train else min(len(x), chunk_rows(self.graph, self.settings))
         plan = self.plan(rows, train=train, until=node, input_gradient=train and node is None)
-        plan.bind(x=x, order=np.arange(len(x), dtype=np.int64), y=self._no_labels(len(x)))
+        plan.bind(x=x, order=np.arange(len(x), dtype=np.int64))
         shape = (node.output if node else self.graph.output).shape
         out = np.empty((len(x), *shape), self.dtype)
         for start in range(0, len(x), rows):
             count = min(rows, len(x) - start)
-            plan.run(count, start, "gather", "forward")
+            plan.run(count, start, "forward")
             out[start : start + count] = from_layout(plan.array("scores"), count, shape)
         plan.release()
         return out
@@ -312,7 +308,7 @@ class Network:
         """Data loss plus l2 of one batch in train form, mask of the current step; running averages stay. Gradients are in the store."""
         plan = self.plan(len(x), gradients=True, input_gradient=input_gradient, weighted=weights is not None)
         plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
-        plan.run(len(x), 0, "gather", "forward", "loss", *(("backward",) if gradients else ()), "regularize")
+        plan.run(len(x), 0, "forward", "loss", *(("backward",) if gradients else ()), "regularize")
         plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan
 

@@ -6,23 +6,24 @@ from netspec.kernels.library import driver
 from netspec.kernels.native import CONTROL_WORDS, OPTIONS, pointer_f64, pointer_i64, words
 
 WORD = types.int64
-run_launches, train_steps = driver.run, driver.train
+run_waves, train_steps = driver.run, driver.train
 
 
-@cfunc(types.void(*[WORD] * 5), **OPTIONS)
-def run(table, launches, first, last, threads):
-    """Launches first..last of the table (launches, 3)."""
-    run_launches(carray(pointer_i64(table), (launches, 3)), first, last, threads)
+@cfunc(types.void(*[WORD] * 4), **OPTIONS)
+def run(tables, first, last, threads):
+    """Waves first..last; `tables` are three addresses: see the driver."""
+    run_waves(tables, first, last, threads)
 
 
 @cfunc(WORD(WORD), **OPTIONS)
 def train(address):
-    """The driver's `train`. Words: table, launches, before_update, control, loss, seed, epoch, order, its size, rows, their number,
+    """The driver's `train`. Words: tables, before_backward, waves, control, loss, seed, epoch, order, its size, rows, their number,
     starts, counts, scalars, their number a step, losses, steps, threads."""
     p = words(address, 18)
     steps = p[16]
     return train_steps(
-        carray(pointer_i64(p[0]), (p[1], 3)),
+        p[0],
+        p[1],
         p[2],
         words(p[3], CONTROL_WORDS),
         p[4],

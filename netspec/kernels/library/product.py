@@ -125,8 +125,8 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
 @cfunc(KERNEL, **OPTIONS)
 def product(p, task, tasks, worker):
     """A whole product as a launch. Words: control, multiply, a, a_row, a_step, b, b_step, b_column, c, ldc, M, N, K (each -1 for the
-    batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a task, finish (see multiply; it
-    gets these words), elements of C a task where C is not kept (else 0)."""
+    batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a worker, finish (see multiply; it
+    gets these words), elements of C a worker where C is not kept (else 0)."""
     rows = words(p[0], 8)[ROWS]
     multiply_at, a, a_row, a_step, b, b_step, b_column, c, ldc = p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9]
     m, n, k = (rows if p[10] < 0 else p[10]), (rows if p[11] < 0 else p[11]), (rows if p[12] < 0 else p[12])
@@ -142,9 +142,9 @@ def product(p, task, tasks, worker):
         b_at = b + (k0 * b_step + j0 * b_column) * ITEMSIZE
         c_at, c_row = c + (part * p[16] + i0 * ldc + j0) * ITEMSIZE, ldc
         if p[20] != 0:
-            c_at, c_row = c + task * p[20] * ITEMSIZE, np.int64(0)
+            c_at, c_row = c + worker * p[20] * ITEMSIZE, np.int64(0)
         sizes = (i1 - i0, j1 - j0, k1 - k0)
         call_at(
             multiply_at,
-            (a_at, a_row, a_step, b_at, b_step, b_column, c_at, c_row, ldc, *sizes, np.int64(0), p[17] + task * p[18], p[19], address_of(p), i0, j0),
+            (a_at, a_row, a_step, b_at, b_step, b_column, c_at, c_row, ldc, *sizes, np.int64(0), p[17] + worker * p[18], p[19], address_of(p), i0, j0),
         )

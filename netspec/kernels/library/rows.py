@@ -3,18 +3,25 @@
 import numpy as np
 from numba import cfunc, njit
 
-from netspec.kernels.f32 import ITEMSIZE, F, floats
+from netspec.kernels.f32 import ITEMSIZE, LANES, F, floats
 from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, copy_bytes, doubles, share_end, share_start, words
 
 
 @cfunc(KERNEL, **OPTIONS)
 def gather(p, task, tasks, worker):
-    """Words: control, order, data, elements of a row, batch: batch row r is data row order[start + r]."""
+    """Words: control, order, data, elements of a row, batch, whether tasks share columns and not rows: batch row r is data row
+    order[start + r]."""
     control = words(p[0], 8)
     rows, size = control[ROWS], p[3] * ITEMSIZE
     order = words(p[1] + control[START] * 8, rows)
-    for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
-        copy_bytes(p[2] + order[r] * size, p[4] + r * size, size)
+    if p[5] != 0:
+        first = share_start(p[3], task, tasks, LANES) * ITEMSIZE
+        last = share_end(p[3], task, tasks, LANES) * ITEMSIZE
+        for r in range(rows):
+            copy_bytes(p[2] + order[r] * size + first, p[4] + r * size + first, last - first)
+    else:
+        for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
+            copy_bytes(p[2] + order[r] * size, p[4] + r * size, size)
 
 
 @cfunc(KERNEL, **OPTIONS)
