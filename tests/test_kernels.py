@@ -24,7 +24,7 @@ from netspec.base import random
 from netspec.base.layer import Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.catalog.registry import entries
-from netspec.kernels import f32, native, simd, store
+from netspec.kernels import native, simd, store
 from netspec.kernels.library.driver import shuffle
 from netspec.plan.network import Network, Settings
 
@@ -239,30 +239,6 @@ def test_weights_multiply_the_losses_of_rows(name: str) -> None:
     gradient = plan.array("dscores")[:36].reshape(9, 4).copy()
     _, plan = network.loss(scores, y, input_gradient=True)
     laws.close(gradient, weights[:, None] * plan.array("dscores")[:36].reshape(9, 4), 1e-13)
-
-
-@njit
-def exponentials(x: Any, y: Any) -> None:
-    for i in range(x.size):
-        y[i] = f32.exp(x[i])
-
-
-def test_exp_is_within_two_units() -> None:
-    x = np.concatenate([np.linspace(-87.2, 88.37, 400_001), np.random.default_rng(0).normal(0, 1, 200_000)]).astype(np.float32)
-    y = np.empty_like(x)
-    exponentials(x, y)
-    exact = np.exp(x.astype(np.float64))
-    assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= 2
-
-
-def test_exp_of_what_is_no_number() -> None:
-    x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0], np.float32)
-    y = np.empty_like(x)
-    exponentials(x, y)
-    assert np.isnan(y[0])
-    assert y[5] == 1
-    assert (y[[1, 3]] == np.inf).all()
-    assert (np.abs(y[[2, 4]]) < 2e-38).all()
 
 
 @njit

@@ -1,8 +1,8 @@
 """Functions of one float32 that vectorise: polynomials, selects and integer arithmetic on the bits, no branch and no call.
 
 Coefficients are minimax fits in the relative error of the result, rounded to float32 one by one with the rest fitted again. Errors are in
-ulp of the exact value rounded to float32, the largest over every float32; they hold with fused multiply-adds and without.
-A NaN gives a NaN: comparisons are written so that it falls through.
+ulp of the exact value rounded to float32: the largest of all 2**32 floats, with fused multiply-adds or without, whichever is more.
+A NaN gives a NaN: comparisons are written so that it falls through. The logistic function in the catalogue's form, by `exp`, has 2.41 ulp.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _EXP_LOWEST, _EXP_HIGHEST, _EXP_MAGIC = F(-104), F(89), F(12582912.0 + 254)
 
 @njit(**INLINE)
 def exp(x):
-    """e**x. Infinite above 88.72, where the exact value is no float32; denormal below -87.33, 0 below -103.97."""
+    """e**x. Infinite above 88.72, where the exact value is no float32; denormal below -87.33, 0 below -103.97. 0.91 ulp."""
     inside = _EXP_HIGHEST if x > _EXP_HIGHEST else x
     inside = _EXP_LOWEST if inside < _EXP_LOWEST else inside
     s, high, low = _split(inside, _EXP_MAGIC)
@@ -95,7 +95,7 @@ _EXPM1_LOWEST, _EXPM1_MAGIC, _EXPM1_TINY = F(-20), F(12582912.0 + 126), F(2.0**-
 
 @njit(**INLINE)
 def expm1(x):
-    """e**x - 1. Infinite above 88.72, -1 far below; -0 stays -0."""
+    """e**x - 1. Infinite above 88.72, -1 far below; -0 stays -0. 1.57 ulp."""
     inside = _EXP_HIGHEST if x > _EXP_HIGHEST else x
     inside = _EXPM1_LOWEST if inside < _EXPM1_LOWEST else inside
     s, high, low = _split(inside, _EXPM1_MAGIC)
@@ -126,7 +126,7 @@ def _log_reduced(f, k):
 
 @njit(**INLINE)
 def log(x):
-    """The natural logarithm: -infinity at 0, NaN below; denormals too."""
+    """The natural logarithm: -infinity at 0, NaN below; denormals too. 0.93 ulp."""
     small = x < _SMALLEST
     above = np.int32(_bits(x * _LIFT if small else x) - _ROOT_HALF)
     k = F(np.int32(above >> _MANTISSA)) - (_LIFTED if small else _ZERO)
@@ -141,7 +141,7 @@ _WHOLE, _LOG1P_TINY = F(2.0**24), F(2.0**-25)
 
 @njit(**INLINE)
 def log1p(x):
-    """log(1 + x): -infinity at -1, NaN below; -0 stays -0."""
+    """log(1 + x): -infinity at -1, NaN below; -0 stays -0. 1.53 ulp."""
     above = np.int32(_bits(_ONE + x) - _ROOT_HALF)
     exponent = np.int32(above >> _MANTISSA)
     # 1 + x is 2**k (1 + f); up to 2**24 f comes from x itself, without what 1 + x rounded off
@@ -162,7 +162,7 @@ _TANH_BORDER, _TANH_HIGHEST, _BIAS_MAGIC = F(0.625), F(10), F(12582912.0 + 127)
 
 @njit(**INLINE)
 def tanh(x):
-    """The hyperbolic tangent: below 0.625 x + x**3 p(x*x), p of degree 4, else 1 - 2 / (e**2x + 1); -0 stays -0."""
+    """The hyperbolic tangent: below 0.625 x + x**3 p(x*x), p of degree 4, else 1 - 2 / (e**2x + 1); -0 stays -0. 1.32 ulp."""
     size = np.abs(x)
     inside = _TANH_HIGHEST if size > _TANH_HIGHEST else size
     s, high, low = _split(inside + inside, _BIAS_MAGIC)
@@ -186,7 +186,7 @@ _ERF_BORDER, _ERF_HIGHEST = F(0.9), F(4)
 
 @njit(**INLINE)
 def erf(x):
-    """The error function: below 0.9 x + x p(x*x), p of degree 5, else 1 - e**-q(x), q of degree 6; -0 stays -0."""
+    """The error function: below 0.9 x + x p(x*x), p of degree 5, else 1 - e**-q(x), q of degree 6; -0 stays -0. 1.30 ulp."""
     size = np.abs(x)
     inside = _ERF_HIGHEST if size > _ERF_HIGHEST else size
     q = (((((_Q6 * inside + _Q5) * inside + _Q4) * inside + _Q3) * inside + _Q2) * inside + _Q1) * inside + _Q0

@@ -20,7 +20,7 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +41,7 @@ CODE_OPTIONS = ("NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_LOOP
 _loaded: dict[str, Addresses] = {}
 _lock = threading.RLock()
 compiled_count = 0
-"""Kernels that this process had to compile, for the reports."""
+"""Kernels that had to be compiled for this process, for the reports."""
 
 
 def _is_private(folder: Path) -> bool:
@@ -179,6 +179,12 @@ def compile_source(source: str) -> objects.Compiled:
         with contextlib.suppress(OSError):
             (cache_folder() / f"{kernel_name(source)}.py").unlink(missing_ok=True)
         return _compiled(_fallback_folder(), source)
+
+
+def count_compiled(sources: Iterable[str]) -> None:
+    """Other processes compiled those of the sources for this one that are in the cache and not loaded yet."""
+    global compiled_count
+    compiled_count += sum(kernel_name(source) not in _loaded and is_cached(source) for source in sources)
 
 
 def load(source: str) -> Addresses:

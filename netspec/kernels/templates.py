@@ -58,7 +58,8 @@ def _names(tree: ast.FunctionDef) -> tuple[set[str], set[str]]:
 
 @cache
 def template(function: Callable[..., Any], name: str, integers: bool = True) -> Template:
-    """The kernel form of a template. With `integers` whole-number literals are typed too (templates on scalars, which index nothing).
+    """The kernel form of a template. With `integers` whole-number literals are typed too (templates on scalars, which index nothing);
+    without, it is a template on a row, whose sums may be taken in another order.
 
     Raises TypeError for one that uses names from outside.
     """
@@ -75,4 +76,4 @@ def template(function: Callable[..., Any], name: str, integers: bool = True) -> 
         raise TypeError(f"template {name} uses {', '.join(foreign)}: only its parameters, np and math may appear in it")
     parameters = tuple(argument.arg for argument in tree.args.args)
     typed = ast.fix_missing_locations(_Typed(integers).visit(tree))
-    return Template(name, parameters, f"@njit(**INLINE)\n{ast.unparse(typed)}\n")
+    return Template(name, parameters, f"@njit(**{'INLINE' if integers else 'ROW'})\n{ast.unparse(typed)}\n")

@@ -21,11 +21,12 @@ from netspec.catalog.inits.he import He
 from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Grouping, group
+from netspec.kernels.compile import ensure
 from netspec.kernels.context import Update
 from netspec.kernels.lower import lower
 from netspec.kernels.native import CONTROL_WORDS
 from netspec.plan.memory import available_bytes
-from netspec.plan.plan import Layout, Plan, lay_out, thread_count
+from netspec.plan.plan import Layout, Plan, driver_source, lay_out, thread_count
 from netspec.plan.store import Store
 
 Arguments = ParamSpec("Arguments")
@@ -160,6 +161,7 @@ class Network:
         """Held from binding rows to reading results: a plan serves one call at a time."""
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self.initialize(settings.seed)
+        ensure([*self.training.train.sources, *self.training.test.sources, driver_source()])
         self.plan(train_rows(self.graph, settings))
         self.plan(chunk_rows(self.graph, settings), train=False)
 

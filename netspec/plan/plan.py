@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import netspec.kernels
 from netspec.base.errors import NetspecError
 from netspec.kernels import store as kernel_store
+from netspec.kernels.compile import ensure
 from netspec.kernels.launch import SECTIONS, At, Buffer, Entry, Lowered, Section, Word, float_bits
 from netspec.kernels.native import ROWS, SEED, START
 from netspec.kernels.store import Addresses
@@ -182,6 +183,7 @@ class Plan:
         self._words = aligned(int(starts[-1]), np.int64)
         self.table = np.zeros((len(launches), 2), np.int64)
         self._patches: dict[str, list[int]] = {}
+        ensure(self.layout.sources)
         modules = {source: kernel_store.load(source) for source in self.layout.sources}
         for number, launch in enumerate(launches):
             for offset, word in enumerate(launch.words):

@@ -202,6 +202,23 @@ def gradcheck(
 
 @app.command()
 @guarded
+def bench(
+    file: File,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="Rows of a batch; train.batch if not given.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.0, metavar="S", help="How long to measure.")] = 3.0,
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="PEERS", help="The same net in other libraries: torch, jax, or torch,jax.")
+    ] = None,
+    threads: Threads = None, dtype: Dtype = None, pairs: Set = None,
+    input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
+) -> int:  # fmt: skip
+    """Time a training step, launch by launch, beside this machine's peak."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, batch=batch, threads=threads, dtype=dtype)
+    return int(_verb("bench").run(file, overrides, threads=threads, seconds=seconds, peers=compare, json=json))
+
+
+@app.command()
+@guarded
 def layers(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", show_default=False)] = None,
     json: Json = False,

@@ -27,13 +27,11 @@ class Hinge(Loss):
         total = 0.0
         inside = 0.0
         for c in range(scores.size):
-            margin = scores[c] - wanted + 1.0
-            if c == label or margin <= 0.0:  # this way round, a NaN reaches the loss
-                gradient[c] = 0.0
-            else:
-                gradient[c] = scale
-                total += margin
-                inside += 1.0
+            margin = 0.0 if c == label else scores[c] - wanted + 1.0
+            counted = 0.0 if margin <= 0.0 else 1.0  # this way round, a NaN reaches the loss
+            gradient[c] = counted * scale
+            total += 0.0 if margin <= 0.0 else margin
+            inside += counted
         gradient[label] = -scale * inside
         return total
 

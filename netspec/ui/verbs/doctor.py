@@ -13,6 +13,7 @@ from typing import Any
 from numba import config, get_num_threads
 
 from netspec.kernels import store
+from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
 from netspec.plan.memory import available_bytes
 from netspec.save.environment import describe_environment
@@ -72,7 +73,7 @@ def threading_layer() -> str | None:
 
 
 def cache_facts() -> dict[str, Any]:
-    """Where compiled kernels are kept, how many there are, and whether they outlive this process."""
+    """Where compiled kernels are kept, how many there are, whether they outlive this process, and how many processes compile."""
     folder = store.cache_folder()
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
@@ -81,6 +82,7 @@ def cache_facts() -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in files),
         "persistent": not folder.name.startswith("netspec-kernels-"),
         "writable": os.access(folder, os.W_OK),
+        "compile_jobs": jobs(),
     }
 
 
@@ -115,6 +117,7 @@ def in_words(facts: Mapping[str, Any]) -> str:
         ("memory", f"{bytes_in_words(facts['memory_available_bytes'])} available to this process"),
         ("cache", cache["folder"]),
         ("", f"{cache['kernels']} kernels, {bytes_in_words(cache['bytes'])}{_state(cache)}"),
+        ("compiling", f"{cache['compile_jobs']} processes at most (NETSPEC_COMPILE_JOBS)"),
     ]
     rows += [
         (f"extra {name}", "complete" if not lacking else f"missing: {', '.join(lacking)}") for name, lacking in facts["extras"].items()
