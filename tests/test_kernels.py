@@ -61,7 +61,8 @@ def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], a
     work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
     call(
-        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, n + 3, m, n, k, int(accumulate), at(work) + (-at(work)) % 64, 0, 0, 0, 0
+        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, n + 3, m, n, k, int(accumulate),
+        at(work) + (-at(work)) % 64, 0, 0, 0, 0,
     )  # fmt: skip
     return frame, wanted
 

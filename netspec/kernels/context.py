@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
 from netspec.base.optimizer import Optimizer
-from netspec.base.shape import size
+from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
@@ -69,7 +69,7 @@ class Context:
         """Those that need parameters alone: they go before all others of their section."""
         self.named: dict[str, Buffer] = {}
         self.constant_words: dict[str, tuple[int, ...]] = {}
-        simd = current()
+        self.simd = simd = current()
         self.lanes = simd.lanes(itemsize)
         self.panel = simd.vectors * self.lanes
         self.strip = -(-simd.rows // self.lanes) * self.lanes
@@ -125,7 +125,8 @@ class Context:
         """The part of a flat buffer that belongs to an array, the same object each time: launches conflict by arrays."""
         key = (flat.name, name)
         if key not in self._parts:
-            self._parts[key] = Buffer(f"{flat.name}.{name}", size(place.shape), self.itemsize, flat.kind, flat, place.offset - base)
+            own = name if flat.kind == "parameters" else f"{flat.name}.{name}"
+            self._parts[key] = Buffer(own, size(place.shape), self.itemsize, flat.kind, flat, place.offset - base)
         return self._parts[key]
 
     def parts(self, flat: Buffer, first: int = 0, last: int | None = None, base: int = 0) -> list[Buffer]:

@@ -16,7 +16,6 @@ from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Conte
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
 from netspec.kernels.pointwise import backward_chain
-from netspec.kernels.simd import current
 from netspec.kernels.source import Words, indent
 from netspec.kernels.update import Change
 
@@ -156,7 +155,7 @@ def product(
     if change is None:
         target, block = At(parts) if parts else c, 0
     else:  # the gradient of a block of rows, or where its sums come in several parts of the depth all of it
-        block = -(-current().rows * ldc // 16) * 16 if k <= BLOCK_DEPTH else 0
+        block = -(-context.simd.rows * ldc // 16) * 16 if k <= BLOCK_DEPTH else 0
         target = At(context.work("gradient", context.workers * block if block else m * n))
     words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
     if change is None:
@@ -407,7 +406,7 @@ def _images_grad_input(context: Context, node: Node, images: Images, dz: Buffer)
         reads=[weights.buffer], writes=[flipped], layers=[node.name], first=True,
     )  # fmt: skip
     scratch = context.work("image", context.workers * images.grad_scratch)
-    words = [context.library("convolve_input", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
+    words: list[Word] = [context.library("convolve_input", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
     words += [images.grad_scratch, images.output_size, images.input_size]
     context.launch(
         f"{name} input gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_INPUT), "grad_input"), words, images.tasks,

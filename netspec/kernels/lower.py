@@ -110,8 +110,8 @@ class _Gather:
 
 def _in_order(context: Context, gathers: int) -> tuple[Launch, ...]:
     """The launches by section: those of the batch (the last `gathers`) go to its start, and before them those of parameters alone."""
-    rest, copies = context.launches[: len(context.launches) - gathers], context.launches[len(context.launches) - gathers :]
-    every = [*context.first_launches, *copies, *rest]
+    border = len(context.launches) - gathers
+    every = [*context.first_launches, *context.launches[border:], *context.launches[:border]]
     return tuple(launch for section in SECTIONS for launch in every if launch.section == section)
 
 
@@ -127,9 +127,10 @@ def lower(
     for node in grouping.graph.nodes:
         if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
             raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
+    whole_graph = whole or grouping.graph
     context = Context(
-        grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole or grouping.graph, update=update, workers=workers,
-    )  # fmt: skip
+        grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole_graph, update=update, workers=workers
+    )
     for group in grouping.groups:
         _forward(context, group)
     slots: tuple[str, ...] = ()
@@ -149,6 +150,6 @@ def lower(
     if "y" in context.named:
         gather.labels(weighted)
     return Lowered(
-        _in_order(context, len(context.launches) - done), context.named, context.parameters, context.states, context.parameter_elements, context.weight_elements,
-        context.state_elements, slots, context.constant_words, context.input_is_flat,
+        _in_order(context, len(context.launches) - done), context.named, context.parameters, context.states, context.parameter_elements,
+        context.weight_elements, context.state_elements, slots, context.constant_words, context.input_is_flat,
     )  # fmt: skip

@@ -271,7 +271,8 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     fill["normalize"] = normalize.call(IN_COLUMN)
     templates = [normalize, *chain.templates]
     values = words.values[1:]
-    trained, running = ([words.values[at].buffer for at in places] for places in ((7, 8), (9, 10)))
+    trained = [context.parameter(node, key).buffer for key in ("gamma", "beta")]
+    running = [context.state(node, key).buffer for key in ("mean", "var")]
 
     def launch(
         entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT

@@ -246,14 +246,17 @@ class Plan:
         """Lets go of the caller's arrays; they are bound anew before they are read again."""
         self._bound.clear()
 
+    def run_waves(self, first: int, last: int, threads: int) -> None:
+        """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`."""
+        driver().run(self._tables.ctypes.data, first, last, threads)
+
     def run(self, rows: int, start: int, *sections: Section) -> None:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        native, tables = driver().run, self._tables.ctypes.data
         with thread_pool(self.threads):
             for section in sections:
-                native(tables, *self._sections[section], self.threads)
+                self.run_waves(*self._sections[section], self.threads)
 
     def train(
         self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],

@@ -72,7 +72,7 @@ def shuffle(order, rows, seed, epoch):
         order[i], order[j] = order[j], order[i]
 
 
-@njit(WORD(WORD, WORD, WORD, WORDS, WORD, WORD, WORD, WORDS, WORDS, WORDS, WORDS, TABLE, types.float64[:, ::1], WORD), nogil=True, **OPTIONS)
+@njit(WORD(*[WORD] * 3, WORDS, *[WORD] * 3, *[WORDS] * 4, TABLE, types.float64[:, ::1], WORD), nogil=True, **OPTIONS)
 def train(tables, before_backward, waves, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
     """As many steps as `starts` has. Step s takes `counts[s]` rows from `order[starts[s]]` on, and the scalars[s] of the optimiser (bits
     of float64). At the start of an epoch the order becomes a shuffle of `rows`, unless the epoch is negative. A loss that is not finite

@@ -144,7 +144,5 @@ def product(p, task, tasks, worker):
         if p[20] != 0:
             c_at, c_row = c + worker * p[20] * ITEMSIZE, np.int64(0)
         sizes = (i1 - i0, j1 - j0, k1 - k0)
-        call_at(
-            multiply_at,
-            (a_at, a_row, a_step, b_at, b_step, b_column, c_at, c_row, ldc, *sizes, np.int64(0), p[17] + worker * p[18], p[19], address_of(p), i0, j0),
-        )
+        where = (a_at, a_row, a_step, b_at, b_step, b_column, c_at, c_row, ldc)
+        call_at(multiply_at, (*where, *sizes, np.int64(0), p[17] + worker * p[18], p[19], address_of(p), i0, j0))
