@@ -25,7 +25,7 @@ from netspec.base.layer import Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.catalog.registry import entries
 from netspec.kernels import native, simd, store
-from netspec.kernels.library.driver import shuffle
+from netspec.kernels.library import driver
 from netspec.plan.network import Network, Settings
 
 TYPES = {4: np.float32, 8: np.float64}
@@ -265,6 +265,11 @@ def test_random_words_are_those_of_the_definition(seed: int, place: int, step: i
     out = np.empty(counters.size, np.uint32)
     words_of(signed(key), counters.astype(np.int64), out)
     assert (out == random.bits(key, counters)).all()
+
+
+@njit
+def shuffle(order: Any, rows: Any, seed: int, epoch: int) -> None:
+    driver.shuffle(order, rows, seed, epoch)
 
 
 def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -6,10 +6,10 @@ A kernel's source imports either this module or `f64`, and nothing else differs.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import types
 
+from netspec.kernels.arrays import array_of
 from netspec.kernels.functions import erf, exp, expm1, log, log1p, tanh
-from netspec.kernels.native import INLINE, pointer_f32
 from netspec.kernels.simd import current
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 
@@ -29,9 +29,4 @@ tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
-
-
-@njit(**INLINE)
-def floats(address, count):
-    """`count` elements at an address, as an array."""
-    return carray(pointer_f32(address), (count,))
+floats = array_of(types.float32)

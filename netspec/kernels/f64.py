@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import carray, njit
+from numba import njit, types
 
-from netspec.kernels.native import INLINE, pointer_f64
+from netspec.kernels.arrays import array_of
+from netspec.kernels.native import INLINE
 from netspec.kernels.simd import current
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 
@@ -22,12 +23,7 @@ tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
-
-
-@njit(**INLINE)
-def floats(address, count):
-    """`count` elements at an address, as an array."""
-    return carray(pointer_f64(address), (count,))
+floats = array_of(types.float64)
 
 
 @njit(**INLINE)

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from netspec.kernels.arrays import array_of
 
 KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64, types.int64)
 FINISH = types.void(*[types.int64] * 7)  # see library/product.py
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-INLINE: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python does not call these
 
 # words of the control block; floats stand in it as float64 bits
 ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
@@ -32,33 +34,8 @@ BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)
 
-
-def _pointer_to(element: Any) -> Any:
-    @intrinsic
-    def at(_context: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(element)(types.int64), codegen
-
-    return at
-
-
-pointer_i64 = _pointer_to(types.int64)
-pointer_f32 = _pointer_to(types.float32)
-pointer_f64 = _pointer_to(types.float64)
-
-
-@njit(**INLINE)
-def words(address, count):
-    """`count` int64 words at an address, as an array."""
-    return carray(pointer_i64(address), (count,))
-
-
-@njit(**INLINE)
-def doubles(address, count):
-    """`count` float64 at an address, as an array."""
-    return carray(pointer_f64(address), (count,))
+words = array_of(types.int64)
+doubles = array_of(types.float64)
 
 
 @intrinsic

@@ -1,11 +1,14 @@
 """The driver as C functions, for calls from Python through an address: an array is its address and its lengths."""
 
-from numba import carray, cfunc, types
+import numpy as np
+from numba import cfunc, types
 
+from netspec.kernels.arrays import matrix_of
 from netspec.kernels.library import driver
-from netspec.kernels.native import CONTROL_WORDS, OPTIONS, pointer_f64, pointer_i64, words
+from netspec.kernels.native import CONTROL_WORDS, OPTIONS, words
 
 WORD = types.int64
+integers, reals = matrix_of(types.int64), matrix_of(types.float64)
 run_waves, train_steps = driver.run, driver.train
 
 
@@ -33,7 +36,7 @@ def train(address):
         words(p[9], p[10]),
         words(p[11], steps),
         words(p[12], steps),
-        carray(pointer_i64(p[13]), (steps, p[14])),
-        carray(pointer_f64(p[15]), (steps, 2)),
+        integers(p[13], steps, p[14]),
+        reals(p[15], steps, np.int64(2)),
         p[17],
     )

@@ -1,6 +1,5 @@
 """Kernels over rows and flat buffers that are the same for every net: the batch, sums of columns, l2, the loss total."""
 
-import numpy as np
 from numba import cfunc, njit
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, F, floats
@@ -58,29 +57,25 @@ def add_parts(p, task, tasks, worker):
     add_rows(p[1], 0, p[3], p[2], p[4])
 
 
+SUMS = {**INLINE, "fastmath": {"contract", "reassoc"}}  # sums in several lanes: LLVM may reorder these alone
 LANES_OF_SUM = 64
+
+
+@njit(**SUMS)
+def sum_of_squares(w):
+    total = F(0)
+    for i in range(w.size):
+        total += w[i] * w[i]
+    return total
 
 
 @cfunc(KERNEL, **OPTIONS)
 def squares(p, task, tasks, worker):
-    """Words: control, w, count, parts (tasks,) float64: each task's sum of w**2, 64 sums at a time in the element type, their blocks of
-    4,096 numbers in float64."""
+    """Words: control, w, count, parts (tasks,) float64: each task's sum of w**2, by blocks of 4,096 numbers."""
     first, last = share_start(p[2], task, tasks, LANES_OF_SUM), share_end(p[2], task, tasks, LANES_OF_SUM)
     total = 0.0
-    sums = np.empty(LANES_OF_SUM, F)
     for start in range(first, last, 4096):
-        end = min(start + 4096, last)
-        sums[:] = F(0)
-        for at in range(start, end, LANES_OF_SUM):
-            w = floats(p[1] + at * ITEMSIZE, LANES_OF_SUM)
-            if at + LANES_OF_SUM <= end:
-                for i in range(LANES_OF_SUM):
-                    sums[i] += w[i] * w[i]
-            else:
-                for i in range(end - at):
-                    sums[i] += w[i] * w[i]
-        for i in range(LANES_OF_SUM):
-            total += sums[i]
+        total += sum_of_squares(floats(p[1] + start * ITEMSIZE, min(4096, last - start)))
     doubles(p[3] + task * 8, 1)[0] = total
 
 

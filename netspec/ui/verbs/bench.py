@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def headline(report: Report) -> str:
 def _milliseconds(seconds: float) -> str:
     """Three digits that count."""
     taken = seconds * 1e3
-    return f"{taken:.0f}" if taken >= 100 else f"{taken:.{1 if taken >= 10 else 2 if taken >= 1 else 3}f}"
+    behind = 2 - floor(log10(max(taken, 1e-6)))
+    return f"{taken:,.{max(0, behind)}f}"
 
 
 def _threads(count: int) -> str:
