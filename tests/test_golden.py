@@ -1,6 +1,6 @@
 """Each stage's print of each example is the one on file. NETSPEC_GOLDEN=write writes them anew: look at the difference before a commit.
 
-Plans are those of the AVX2 unit on any machine: the sizes of panels, and so of buffers, differ from unit to unit.
+Plans are those of the AVX2 unit and of two threads on any machine: the sizes of panels and of scratch differ with them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pytest
 
 from netspec.frontend.program import Overrides
 from netspec.kernels import context, simd
+from netspec.plan import network
 from netspec.ui.verbs.compile import stage_text
 
 MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.net"))
@@ -32,6 +33,7 @@ def compare(found: str, path: Path) -> None:
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_print(model: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "current", lambda: simd.UNITS["avx2"])
+    monkeypatch.setattr(network, "thread_count", lambda wanted: 2)
     compare(stage_text(model, Overrides(), stage), GOLDEN / stage / f"{model.stem}.txt")
 
 

@@ -58,10 +58,11 @@ def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], a
     wanted = frame.copy()
     start = 7.0 if accumulate else 0.0
     wanted[1:-1, 1:-2] = (start + a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
-    work = np.empty((256 * (1024 + 64 + 64) * itemsize) + 64, np.uint8)
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 13)(library("product", itemsize)["multiply"])
+    work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
     call(
-        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, m, n, k, int(accumulate), at(work) + (-at(work)) % 64
+        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, n + 3, m, n, k, int(accumulate),
+        at(work) + (-at(work)) % 64, 0, 0, 0, 0,
     )  # fmt: skip
     return frame, wanted
 
@@ -97,18 +98,18 @@ def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: t
     draw = np.random.default_rng(0)
     a, b = draw.normal(size=(m, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
     tasks, parts = int(np.prod(cuts)), np.full((cuts[2], m, n), np.nan, dtype)
-    per_task = 256 * (1024 + 128) * itemsize
+    per_task = 384 * (512 + 128) * itemsize
     work = np.empty(tasks * per_task + 64, np.uint8)
     control = np.zeros(32, np.int64)
     control[native.ROWS] = m
     module = library("product", itemsize)
     words = np.array(
         [at(control), module["multiply"], at(a), k, 1, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
-         at(work) + (-at(work)) % 64, per_task], np.int64,
+         at(work) + (-at(work)) % 64, per_task, 0, 0], np.int64,
     )  # fmt: skip
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(module["product"])
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(module["product"])
     for task in reversed(range(tasks)):  # the order of tasks does not matter
-        call(at(words), task, tasks)
+        call(at(words), task, tasks, 0)
     laws.close(parts.astype(np.float64).sum(0), a.astype(np.float64) @ b.astype(np.float64), TOLERANCE[itemsize] * k**0.5)
 
 

@@ -41,7 +41,7 @@ def sources(
     settings = Settings(optimizer or entries(Optimizer)["sgd"](), rows)
     layout = plan_layout(group(graph, True), settings, rows, input_gradient=True)
     for launch in layout.lowered.launches:
-        if not contractions.intersection(launch.layers) and launch.section != "gather":
+        if not contractions.intersection(launch.layers) and not launch.label.startswith("gather"):
             yield launch.kernel.source
 
 
@@ -121,7 +121,7 @@ def test_a_library_call_is_reported() -> None:
 
 RECURRENCE = """\
 @cfunc(KERNEL, **OPTIONS)
-def recurrence(p, task, tasks):
+def recurrence(p, task, tasks, worker):
     x = floats(p[1], p[2])
     last = F(0)
     for i in range(x.size):
@@ -137,7 +137,7 @@ def test_a_fold_in_order_may_do_little(step: str, reported: bool) -> None:
 
 TWO_LOOPS = """\
 @cfunc(KERNEL, **OPTIONS)
-def two(p, task, tasks):
+def two(p, task, tasks, worker):
     x, y = floats(p[1], p[3]), floats(p[2], p[3])
     for i in range(x.size):
         y[i] = x[i] * x[i]

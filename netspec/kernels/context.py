@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
 
-from netspec.base.kinds import Pointwise, Rearrangement
-from netspec.base.shape import size
+from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
+from netspec.base.optimizer import Optimizer
+from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
-from netspec.kernels.launch import At, Buffer, Entry, Launch, ParameterPlace, Section, Word
+from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
 from netspec.kernels.native import CONTROL_WORDS
 from netspec.kernels.simd import current
 from netspec.kernels.source import module_text
 from netspec.kernels.templates import Template
 
 MOST_TASKS = 16
+MOST_IMAGE_TASKS = 64
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
 
 
-def tasks_for(work: float, grain: float) -> int:
-    """How many tasks a launch is cut into: fixed by the problem, so that the bits do not depend on the number of threads."""
-    return max(1, min(MOST_TASKS, int(work // grain)))
+@dataclass(frozen=True)
+class Update:
+    """How the train form updates: the optimiser, the l2 rate, and whether products update their weights themselves."""
+
+    optimizer: Optimizer
+    l2: float
+    straight: bool
+
+
+def is_product(node: Node) -> bool:
+    """Whether a layer is a matrix product with weights (depth, width)."""
+    return isinstance(node.layer, Contraction) and isinstance(node.layer.geometry(node.input.shape), Product)
+
+
+def tasks_for(work: float, grain: float, most: int = MOST_TASKS) -> int:
+    """How many tasks a launch is cut into, a power of two: fixed by the problem, so that the bits do not depend on the number of
+    threads, and even shares for most numbers of them."""
+    return 1 << (max(1, min(most, int(work // grain))).bit_length() - 1)
 
 
 ELEMENT_GRAIN = 32_768
-FLOP_GRAIN = 2_000_000
+FLOP_GRAIN = 1_000_000
 
 
 @cache
@@ -36,15 +54,22 @@ def _library_text(name: str) -> str:
 
 
 class Context:
-    """One lowering: a grouping for batches of at most `batch` rows, in train or test form."""
+    """One lowering: a grouping for batches of at most `batch` rows, in train or test form. With `update` the train form has an optimiser,
+    and its gradients of weights need not outlive the launch that computes them."""
 
-    def __init__(self, grouping: Grouping, batch: int, itemsize: int, train: bool, input_gradient: bool, whole: Graph) -> None:
+    def __init__(
+        self, grouping: Grouping, batch: int, itemsize: int, *, train: bool, input_gradient: bool, whole: Graph, update: Update | None,
+        workers: int,
+    ) -> None:  # fmt: skip
         self.graph: Graph = grouping.graph
-        self.batch, self.itemsize, self.train, self.input_gradient = batch, itemsize, train, input_gradient
+        self.batch, self.itemsize, self.train, self.input_gradient, self.update = batch, itemsize, train, input_gradient, update
+        self.workers = workers
         self.launches: list[Launch] = []
+        self.first_launches: list[Launch] = []
+        """Those that need parameters alone: they go before all others of their section."""
         self.named: dict[str, Buffer] = {}
         self.constant_words: dict[str, tuple[int, ...]] = {}
-        simd = current()
+        self.simd = simd = current()
         self.lanes = simd.lanes(itemsize)
         self.panel = simd.vectors * self.lanes
         self.strip = -(-simd.rows // self.lanes) * self.lanes
@@ -52,8 +77,11 @@ class Context:
         self._values: dict[int, Buffer] = {}
         self._gradients: dict[int, Buffer] = {}
         self._shared: dict[str, Buffer] = {}
+        self._parts: dict[tuple[str, str], Buffer] = {}
         self.control = self.buffer("control", CONTROL_WORDS, 8, "control")
         self._place_parameters(whole)
+        flops = self.batch * sum(node.flops for node in self.graph.nodes if len(node.input.shape) == 3)
+        self._image_tasks = min(self.batch, tasks_for(flops, FLOP_GRAIN, MOST_IMAGE_TASKS))
 
     # buffers
 
@@ -65,42 +93,64 @@ class Context:
         return made
 
     def _place_parameters(self, whole: Graph) -> None:
-        """Weights first, then the rest, so that l2 is one run of the flat buffer; by name they are listed in reading order."""
+        """Weights of products first, then other weights, then the rest, so that l2 and the update of what no product updates are runs of
+        the flat buffer; by name they are listed in reading order."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
         every = whole.parameters
-        at = 0
-        for weights in (True, False):
+        products = {f"{node.name}.W" for node in whole.nodes if is_product(node)}
+        at, ends = 0, []
+        for rank in range(3):
             for name, parameter in every.items():
-                if (parameter.role == "weight") is weights:
+                if rank == (0 if name in products else 1 if parameter.role == "weight" else 2):
                     self.parameters[name] = ParameterPlace(at, parameter.shape)
                     at += -(-size(parameter.shape) // ALIGNMENT) * ALIGNMENT
-            if weights:
-                self.weight_elements = at
-        self.parameter_elements = at
+            ends.append(at)
+        self.straight_elements = ends[0] if self.update and self.update.straight else 0
+        self.weight_elements, self.parameter_elements = ends[1], ends[2]
         self.parameters = {name: self.parameters[name] for name in every}
         at = 0
         for name, state in whole.state.items():
             self.states[name] = ParameterPlace(at, state.shape)
             at += -(-size(state.shape) // ALIGNMENT) * ALIGNMENT
         self.state_elements = at
-        self._flat_parameters = self.buffer("parameters", self.parameter_elements, kind="parameters")
+        self.flat_parameters = self.buffer("parameters", self.parameter_elements, kind="parameters")
         self._flat_state = self.buffer("state", at, kind="state")
-        if self.train:
+        if self.update:  # of the plan alone, and zero where nothing writes: the bias that a bn cancels
+            self.flat_gradients = self.buffer("gradients", self.parameter_elements - self.straight_elements, kind="result")
+        elif self.train:
             self.flat_gradients = self.buffer("gradients", self.parameter_elements, kind="gradients")
 
-    @property
-    def flat_parameters(self) -> Buffer:
-        return self._flat_parameters
+    def part(self, flat: Buffer, name: str, place: ParameterPlace, base: int = 0) -> Buffer:
+        """The part of a flat buffer that belongs to an array, the same object each time: launches conflict by arrays."""
+        key = (flat.name, name)
+        if key not in self._parts:
+            own = name if flat.kind == "parameters" else f"{flat.name}.{name}"
+            self._parts[key] = Buffer(own, size(place.shape), self.itemsize, flat.kind, flat, place.offset - base)
+        return self._parts[key]
+
+    def parts(self, flat: Buffer, first: int = 0, last: int | None = None, base: int = 0) -> list[Buffer]:
+        """The parts of a flat buffer over the parameters `first` to `last`."""
+        end = self.parameter_elements if last is None else last
+        return [self.part(flat, name, place, base) for name, place in self.parameters.items() if first <= place.offset < end]
 
     def parameter(self, node: Node, key: str) -> At:
-        return At(self._flat_parameters, self.parameters[f"{node.name}.{key}"].offset)
+        name = f"{node.name}.{key}"
+        return At(self.part(self.flat_parameters, name, self.parameters[name]))
 
     def gradient(self, node: Node, key: str) -> At:
-        return At(self.flat_gradients, self.parameters[f"{node.name}.{key}"].offset)
+        """Where an array's gradient is kept. Not for weights of `straight` layers."""
+        name = f"{node.name}.{key}"
+        return At(self.part(self.flat_gradients, name, self.parameters[name], self.straight_elements))
+
+    def slot(self, name: str) -> Buffer:
+        """A slot of the optimiser, as large as the parameters."""
+        name = f"slot.{name}"
+        return self.named.get(name) or self.buffer(name, self.parameter_elements, kind="slots")
 
     def state(self, node: Node, key: str) -> At:
-        return At(self._flat_state, self.states[f"{node.name}.{key}"].offset)
+        name = f"{node.name}.{key}"
+        return At(self.part(self._flat_state, name, self.states[name]))
 
     def _aliases(self) -> dict[int, int]:
         """For each value the first value that is the same memory: rearrangements that move nothing make no buffer of their own."""
@@ -180,15 +230,22 @@ class Context:
 
     def launch(
         self, label: str, section: Section, kernel: Entry, words: Iterable[Word], tasks: int, *,
-        reads: Iterable[Buffer], writes: Iterable[Buffer], flops: int = 0, layers: Iterable[str] = (),
+        reads: Iterable[Buffer], writes: Iterable[Buffer], flops: int = 0, layers: Iterable[str] = (), cut: Cut | None = None,
+        own: Iterable[Buffer] = (), first: bool = False,
     ) -> None:  # fmt: skip
-        """Appends a launch; the control block is its first word."""
-        every = (At(self.control), *words)
-        self.launches.append(Launch(label, section, kernel, every, tasks, tuple(reads), tuple(writes), flops, tuple(layers)))
+        """Appends a launch; the control block is its first word. One that is `first` needs parameters alone."""
+        launch = Launch(
+            label, section, kernel, (At(self.control), *words), tasks, tuple(reads), tuple(writes), flops, tuple(layers), cut, tuple(own)
+        )
+        (self.first_launches if first else self.launches).append(launch)
 
     def work(self, name: str, count: int) -> Buffer:
         """Scratch of one launch."""
         return self.buffer(f"work.{name}", count)
+
+    def row_tasks(self, shape: Shape, work: float, grain: float) -> int:
+        """Tasks of a launch over the batch's rows: those of all images where rows are images, else by its own work."""
+        return self._image_tasks if len(shape) == 3 and self._image_tasks > 1 else min(self.batch, tasks_for(work, grain))
 
 
 def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:

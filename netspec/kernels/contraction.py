@@ -13,10 +13,11 @@ from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Context, columns_of, tasks_for
-from netspec.kernels.launch import At, Buffer, Entry, Word
+from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
 from netspec.kernels.pointwise import backward_chain
 from netspec.kernels.source import Words, indent
+from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
 MOST_PARTS = 8
@@ -46,7 +47,7 @@ SUM_OF_PARTS = """\
 
 PRODUCT_FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns, depth = control[ROWS], p[4], p[8]
     row_task, column_task = task // p[10], task % p[10]
@@ -56,12 +57,14 @@ def forward(p, task, tasks):
         return
     x, w, z = p[6] + i0 * depth * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
     one = np.int64(1)
-    call_at(p[5], (x, depth, one, w, columns, one, z, columns, i1 - i0, j1 - j0, depth, np.int64(0), p[11] + task * p[12]))
+    none = np.int64(0)
+    sizes = (i1 - i0, j1 - j0, depth)
+    call_at(p[5], (x, depth, one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
 {finish}"""
 
 COMBINE = """\
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     rows = control[ROWS]
     finish(p, control, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[4], p[6], p[7])
@@ -69,38 +72,38 @@ def combine(p, task, tasks):
 
 IMAGES_FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     control = words(p[0], 8)
     images = control[ROWS]
-    scratch = p[9] + task * p[10] * ITEMSIZE
-    floats(scratch, p[10])[:] = F(0)
+    scratch = p[9] + worker * p[10] * ITEMSIZE
+    clear_image(words(p[8], GEOMETRY_WORDS), scratch, ITEMSIZE)
     for n in range(share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)):
         call_at(p[5], (p[6] + n * p[11] * ITEMSIZE, p[7], p[1] + n * p[12] * p[4] * ITEMSIZE, p[8], scratch))
 {finish}"""
 
 IMAGES_GRAD_INPUT = """\
 @cfunc(KERNEL, **OPTIONS)
-def grad_input(p, task, tasks):
+def grad_input(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
-    scratch = p[6] + task * p[7] * ITEMSIZE
-    floats(scratch, p[7])[:] = F(0)
+    scratch = p[6] + worker * p[7] * ITEMSIZE
+    clear_gradient_image(words(p[5], GEOMETRY_WORDS), scratch, ITEMSIZE)
     for n in range(share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)):
         call_at(p[1], (p[2] + n * p[8] * ITEMSIZE, p[3], p[4] + n * p[9] * ITEMSIZE, p[5], scratch))
 """
 
 IMAGES_GRAD_WEIGHTS = """\
 @cfunc(KERNEL, **OPTIONS)
-def grad_weights(p, task, tasks):
+def grad_weights(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
-    scratch = p[6] + task * p[7] * ITEMSIZE
-    floats(scratch, p[7])[:] = F(0)
+    scratch = p[6] + worker * p[7] * ITEMSIZE
+    clear_image(words(p[5], GEOMETRY_WORDS), scratch, ITEMSIZE)
     part = p[4] + task * p[10] * ITEMSIZE
     first, last = share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)
     if last <= first:
         floats(part, p[10])[:] = F(0)
     for n in range(first, last):
         add = np.int64(1) if n > first else np.int64(0)
-        call_at(p[1], (p[2] + n * p[8] * ITEMSIZE, p[3] + n * p[9] * ITEMSIZE, part, p[5], scratch, p[11] + task * p[12] * ITEMSIZE, add))
+        call_at(p[1], (p[2] + n * p[8] * ITEMSIZE, p[3] + n * p[9] * ITEMSIZE, part, p[5], scratch, p[11] + worker * p[12] * ITEMSIZE, add))
 """
 
 
@@ -110,7 +113,7 @@ def split_product(rows: int, columns: int, depth: int, panel: int, may_split_dep
     if tasks == 1:
         return 1, 1, 1
     if may_split_depth and rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
-        return 1, 1, min(tasks, MOST_PARTS, depth // BLOCK_DEPTH)
+        return 1, 1, min(tasks, MOST_PARTS)
     if columns >= 512 and rows <= 1024:
         return 1, min(tasks, -(-columns // panel)), 1
     return min(tasks, -(-rows // 14)), 1, 1
@@ -138,21 +141,51 @@ class Side:
 
 def product(
     context: Context, label: str, a: Side, b: Side, c: At, ldc: int, sizes: tuple[int, int, int], node: Node, *,
-    section: str = "backward", parts: Buffer | None = None, cuts: tuple[int, int, int] | None = None,
+    section: str = "backward", parts: Buffer | None = None, cuts: tuple[int, int, int] | None = None, change: Change | None = None,
 ) -> None:  # fmt: skip
-    """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows."""
+    """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows.
+    With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
     cuts = cuts or split_product(m, n, k, context.panel, False)
     work = _work_bytes(context, -(-n // cuts[1]) + context.panel, k)
     tasks = cuts[0] * cuts[1] * cuts[2]
-    scratch = context.work("product", tasks * work // context.itemsize)
+    scratch = context.work("product", context.workers * work // context.itemsize)
     words: list[Word] = [context.library("product", "multiply"), a.at, a.step, a.other, b.at, b.step, b.other]
-    words += [At(parts) if parts else c, ldc, *sizes, *cuts, m * n, At(scratch), work]
-    target = parts or c.buffer
+    reads, writes = [a.buffer, b.buffer], [scratch]
+    if change is None:
+        target, block = At(parts) if parts else c, 0
+    else:  # the gradient of a block of rows, or where its sums come in several parts of the depth all of it
+        block = -(-context.simd.rows * ldc // 16) * 16 if k <= BLOCK_DEPTH else 0
+        target = At(context.work("gradient", context.workers * block if block else m * n))
+    words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
+    if change is None:
+        words += [0, 0]
+    else:
+        count = len(words)
+        place = c.buffer.start
+        finish, more = change.finish([*words, 0, 0], place, ldc)
+        words += [finish, block, *more]
+        assert len(words) == count + 2 + len(more)
+        changed = change.buffers(place, place + 1)
+        reads, writes = [*reads, *changed], [*writes, *changed]
     context.launch(
         label, section, context.library("product", "product"), words, tasks,  # type: ignore[arg-type]
-        reads=[a.buffer, b.buffer], writes=[target, scratch], flops=2 * m * n * k, layers=[node.name],
+        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name],
+        cut=_product_cut(sizes, cuts, context), own=[a.buffer, target.buffer],
     )  # fmt: skip
+
+
+def _product_cut(sizes: tuple[int, int, int], cuts: tuple[int, int, int], context: Context) -> Cut | None:
+    """How a product's tasks share A, and C where it is cut by rows: by the batch's rows, or by columns of the batch."""
+    if sizes[0] < 0 and cuts[1:] == (1, 1):
+        return ROWS_CUT
+    if sizes[0] < 0 and cuts[:2] == (1, 1):
+        return depth_cut(sizes[2], context)
+    return None
+
+
+def depth_cut(depth: int, context: Context) -> Cut:
+    return ("depth", depth, context.lanes)
 
 
 class _Finish:
@@ -168,6 +201,7 @@ class _Finish:
         self.writes = list(dict.fromkeys((self.z, self.y)))  # the same order in every process, unlike a set's
         self.bias = "b" in node.parameters
         bias: Word = context.parameter(node, "b") if self.bias else 0
+        self.reads = [bias.buffer] if isinstance(bias, At) else []
         self.words.extend(At(context.control), At(self.z), bias, At(self.y), self.columns)
         self.needed = self.bias or bool(chain_nodes)
 
@@ -220,19 +254,20 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
         tasks = tasks_for(batch * columns * cuts[2], ELEMENT_GRAIN)
         context.launch(
             f"{_label(node, chain_nodes)} parts", "forward", Entry(source, "combine"), finish.words.values[1:], tasks,
-            reads=[parts, context.flat_parameters], writes=finish.writes, layers=names,
+            reads=[parts, *finish.reads], writes=finish.writes, layers=names, cut=ROWS_CUT, own=finish.writes,
         )  # fmt: skip
         return
     tasks = cuts[0] * cuts[1]
     work = _work_bytes(context, -(-columns // cuts[1]) + context.panel, depth)
-    scratch = context.work("product", tasks * work // context.itemsize)
+    scratch = context.work("product", context.workers * work // context.itemsize)
     finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work)
     call = "    finish(p, control, i0, i1, j0, j1 - j0, 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + PRODUCT_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], tasks,
-        reads=[x, context.flat_parameters], writes=[*finish.writes, scratch], flops=flops, layers=names,
+        reads=[x, weights.buffer, *finish.reads], writes=[*finish.writes, scratch], flops=flops, layers=names,
+        cut=ROWS_CUT if cuts[1] == 1 else None, own=[x, *finish.writes],
     )  # fmt: skip
 
 
@@ -262,7 +297,7 @@ class Images:
         self.flipped = -(-channels // context.panel) * context.panel * kernel_height * kernel_width * out
         self.dy_panel = self.pixels * context.panel if out % context.lanes else 1
         self.flops = context.batch * 2 * size(window.output) * channels * kernel_height * kernel_width
-        self.tasks = min(context.batch, tasks_for(self.flops, FLOP_GRAIN))
+        self.tasks = context.row_tasks(window.input, self.flops, FLOP_GRAIN)
         self.parts = min(self.tasks, MOST_PARTS)
         self.pack_tasks = min(panels, tasks_for(self.packed, ELEMENT_GRAIN))
         self.constants = context.constants(node.name + ".geometry", self.words)
@@ -273,10 +308,11 @@ def _images_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...],
     x, weights = context.value(node.input), context.parameter(node, "W")
     names = [node.name, *(other.name for other in chain_nodes)]
     packed = context.shared(f"{node.name}.packed", images.packed)
-    scratch = context.work("image", images.tasks * images.scratch)
+    scratch = context.work("image", context.workers * images.scratch)
     context.launch(
         f"{node.layer.name} filters", "forward", context.library("convolve", "pack_filters"),
-        (weights, At(packed), At(images.constants)), images.pack_tasks, reads=[context.flat_parameters], writes=[packed], layers=names,
+        (weights, At(packed), At(images.constants)), images.pack_tasks, reads=[weights.buffer], writes=[packed],
+        layers=[node.name], first=True,
     )  # fmt: skip
     run = context.library("convolve", "image_forward")
     finish.words.extend(run, At(x), At(packed), At(images.constants), At(scratch), images.scratch, images.input_size, images.pixels)
@@ -285,7 +321,8 @@ def _images_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...],
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], images.tasks,
-        reads=[x, packed, context.flat_parameters], writes=[*finish.writes, scratch], flops=images.flops, layers=names,
+        reads=[x, packed, *finish.reads], writes=[*finish.writes, scratch], flops=images.flops, layers=names,
+        cut=ROWS_CUT, own=[x, *finish.writes],
     )  # fmt: skip
 
 
@@ -330,20 +367,22 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
 def _product_backward(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
     depth, columns = geometry.depth, geometry.width
     x, name = context.value(node.input), node.layer.name
-    product(
-        context, f"{name} weight gradient", Side(At(x), 1, depth), Side(At(dz), columns, 1), context.gradient(node, "W"), columns,
-        (depth, columns, -1), node,
-    )  # fmt: skip
-    if context.wants_gradient(node.input):
+    if context.wants_gradient(node.input):  # first: it reads the weights that are updated then
         dx = context.value_gradient(node.input)
         weights = Side(context.parameter(node, "W"), 1, columns)
         product(context, f"{name} input gradient", Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
+    change = Change(context, context.update) if context.update and context.update.straight else None
+    label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
+    target = context.parameter(node, "W") if change else context.gradient(node, "W")
+    product(context, label, Side(At(x), 1, depth), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
 
 
 def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -> None:
+    if context.wants_gradient(node.input):  # first: it goes on image by image from what gave dz
+        _images_grad_input(context, node, images, dz)
     x, name, constants = context.value(node.input), node.layer.name, images.constants
     parts = context.buffer("parts", images.parts * images.packed)
-    scratch, panels = context.work("image", images.parts * images.scratch), context.work("panels", images.parts * images.dy_panel)
+    scratch, panels = context.work("image", context.workers * images.scratch), context.work("panels", context.workers * images.dy_panel)
     words: list[Word] = [context.library("convolve_weights", "image_grad_weights"), At(x), At(dz), At(parts), At(constants), At(scratch)]
     words += [images.scratch, images.input_size, images.output_size, images.packed, At(panels), images.dy_panel]
     context.launch(
@@ -356,18 +395,20 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
         (At(parts), gradient, At(constants), images.parts), min(MOST_TASKS, tasks_for(images.packed * images.parts, ELEMENT_GRAIN)),
         reads=[parts], writes=[gradient.buffer], layers=[node.name],
     )  # fmt: skip
-    if not context.wants_gradient(node.input):
-        return
-    dx, flipped = context.value_gradient(node.input), context.buffer("flipped", images.flipped)
+
+
+def _images_grad_input(context: Context, node: Node, images: Images, dz: Buffer) -> None:
+    name, constants = node.layer.name, images.constants
+    dx, flipped = context.value_gradient(node.input), context.shared(f"{node.name}.flipped", images.flipped)
     pack, weights = context.library("convolve_input", "pack_flipped"), context.parameter(node, "W")
     context.launch(
         f"{name} filters flipped", "backward", pack, (weights, At(flipped), At(constants)), 1,
-        reads=[context.flat_parameters], writes=[flipped], layers=[node.name],
+        reads=[weights.buffer], writes=[flipped], layers=[node.name], first=True,
     )  # fmt: skip
-    scratch = context.work("image", images.tasks * images.grad_scratch)
-    words = [context.library("convolve_input", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
+    scratch = context.work("image", context.workers * images.grad_scratch)
+    words: list[Word] = [context.library("convolve_input", "image_grad_input"), At(dz), At(flipped), At(dx), At(constants), At(scratch)]
     words += [images.grad_scratch, images.output_size, images.input_size]
     context.launch(
         f"{name} input gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_INPUT), "grad_input"), words, images.tasks,
-        reads=[dz, flipped], writes=[dx, scratch], flops=images.flops, layers=[node.name],
+        reads=[dz, flipped], writes=[dx, scratch], flops=images.flops, layers=[node.name], cut=ROWS_CUT, own=[dz, dx],
     )  # fmt: skip

@@ -6,7 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal
 
-Section = Literal["gather", "forward", "loss", "backward", "regularize", "update"]
+Section = Literal["forward", "loss", "backward", "regularize", "update"]
+SECTIONS: tuple[Section, ...] = ("forward", "loss", "backward", "regularize", "update")
 
 BufferKind = Literal["control", "parameters", "gradients", "slots", "state", "data", "value", "result", "constants"]
 
@@ -20,6 +21,9 @@ class Buffer:
     count: int
     itemsize: int
     kind: BufferKind = "value"
+    flat: Buffer | None = None
+    """The buffer that this one is a part of, from element `start` on."""
+    start: int = 0
 
     @property
     def bytes(self) -> int:
@@ -50,9 +54,18 @@ def float_bits(value: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
 
 
+Cut = tuple[str, int, int]
+"""What is shared: rows of the batch or columns of a matrix, how many columns, and of what the borders are multiples."""
+ROWS_CUT: Cut = ("rows", 0, 1)
+
+
 @dataclass(frozen=True)
 class Launch:
-    """One call of a kernel: `tasks` shares of the work that its `words` describe. `flops` and `bytes` are those of a full batch."""
+    """One call of a kernel: `tasks` shares of the work that its `words` describe. `flops` and `bytes` are those of a full batch.
+
+    `cut` says how the work is shared where task t of this launch may follow task t of another one at once: both have the same cut, the
+    same number of tasks, and of the buffers in `own` each task touches its own share alone.
+    """
 
     label: str
     section: Section
@@ -63,6 +76,8 @@ class Launch:
     writes: tuple[Buffer, ...]
     flops: int = 0
     layers: tuple[str, ...] = ()
+    cut: Cut | None = None
+    own: tuple[Buffer, ...] = ()
 
     @property
     def bytes(self) -> int:

@@ -1,16 +1,16 @@
-"""The loss: each row's loss and the gradient of its scores in one pass, then the mean and the l2 term in order."""
+"""The loss: each row's loss and the gradient of its scores in one pass, then the total; the l2 term of gradients."""
 
 from __future__ import annotations
 
 from netspec.base.shape import size
 from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import At, Entry, Word
+from netspec.kernels.launch import ROWS_CUT, At, Entry, Word
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import template
 
 ROWS_OF_LOSS = """\
 @cfunc(KERNEL, **OPTIONS)
-def loss(p, task, tasks):
+def loss(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS], p[4]
     losses = floats(p[5], rows)
@@ -50,13 +50,13 @@ def lower_loss(context: Context, weighted: bool) -> None:
     body = ROWS_OF_LOSS.format(setup=indent("\n".join(setup), 1), label=label, row=row.call(values))
     context.launch(
         loss.name, "loss", Entry(context.emitted([row], body), "loss"), words.values[1:],
-        tasks_for(context.batch * columns * 16, ELEMENT_GRAIN), reads=[scores, labels, *([weights] if weights else [])],
-        writes=[gradient, losses],
+        min(context.batch, tasks_for(context.batch * columns * 16, ELEMENT_GRAIN)),
+        reads=[scores, labels, *([weights] if weights else [])], writes=[gradient, losses], cut=ROWS_CUT, own=[scores, gradient],
     )  # fmt: skip
 
 
 def lower_total(context: Context, l2: float) -> None:
-    """The section `regularize`: the l2 term on gradients and loss, and the total as float64 in `loss` (total, data part)."""
+    """The end of the section `loss`: the total, with the l2 term in the train form, as float64 in `loss` (total, data part)."""
     columns = size(context.graph.output.shape)
     factor = 1.0 / columns if context.graph.loss.per_element else 1.0
     result = context.buffer("loss", 2, 8, "result")
@@ -67,13 +67,26 @@ def lower_total(context: Context, l2: float) -> None:
         tasks = tasks_for(context.weight_elements, ELEMENT_GRAIN)
         parts = context.buffer("squares", tasks, 8)
         context.launch(
-            "l2", "regularize", context.library("rows", "regularize"),
-            (At(context.flat_parameters), At(context.flat_gradients), context.weight_elements, float(l2), At(parts)), tasks,
-            reads=[context.flat_parameters], writes=[context.flat_gradients, parts], flops=4 * context.weight_elements,
+            "l2 of weights", "loss", context.library("rows", "squares"), (At(context.flat_parameters), context.weight_elements, At(parts)),
+            tasks, reads=context.parts(context.flat_parameters, 0, context.weight_elements), writes=[parts],
+            flops=2 * context.weight_elements,
         )  # fmt: skip
         squares = [At(parts), tasks]
         reads.append(parts)
     context.launch(
-        "mean loss", "regularize", context.library("rows", "total_loss"), (At(losses), At(result), factor, *squares, 0.5 * l2), 1,
+        "mean loss", "loss", context.library("rows", "total_loss"), (At(losses), At(result), factor, *squares, 0.5 * l2), 1,
         reads=reads, writes=[result],
     )  # fmt: skip
+
+
+def lower_l2(context: Context, l2: float) -> None:
+    """The section `regularize`: the l2 term on gradients that are kept; an update adds it by itself."""
+    if l2 > 0 and context.weight_elements:
+        gradients = context.parts(context.flat_gradients, 0, context.weight_elements)
+        context.launch(
+            "l2", "regularize", context.library("rows", "regularize"),
+            (At(context.flat_parameters), At(context.flat_gradients), context.weight_elements, float(l2)),
+            tasks_for(context.weight_elements, ELEMENT_GRAIN),
+            reads=[*context.parts(context.flat_parameters, 0, context.weight_elements), *gradients], writes=gradients,
+            flops=2 * context.weight_elements,
+        )  # fmt: skip

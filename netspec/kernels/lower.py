@@ -1,17 +1,16 @@
-"""Groups to launches: every group forward in order, the loss, every group backward in the opposite order, l2, the update."""
+"""Groups to launches: every group forward in order, the loss, every group backward in the opposite order, l2 or the update."""
 
 from __future__ import annotations
 
 from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
-from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
-from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import At, Buffer, Lowered
-from netspec.kernels.loss import lower_loss, lower_total
+from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
+from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
+from netspec.kernels.loss import lower_l2, lower_loss, lower_total
 from netspec.kernels.update import lower_update
 
 
@@ -57,71 +56,100 @@ def _backward(context: Context, group: Group) -> None:
             pointwise.backward(context, chain)
 
 
-def _gather(context: Context, weighted: bool) -> None:
-    """The section `gather`: rows `order[start : start + rows]` of the data, their labels and weights."""
-    order = context.buffer("order", 1, 8, "data")
+class _Gather:
+    """Launches that copy the batch's rows, `order[start : start + rows]` of the data. Each is cut as the first launch that reads the
+    rows is, where that one is cut by rows or by columns of them: it finds its share in its own cache."""
 
-    def rows(name: str, per_row: int, target: Buffer) -> None:
-        data = context.buffer(f"data.{name}", 1, kind="data")
-        words = (At(order), At(data), per_row, At(target))
-        tasks = tasks_for(context.batch * per_row, 2 * ELEMENT_GRAIN)
-        context.launch(f"gather {name}", "gather", context.library("rows", "gather"), words, tasks, reads=[data], writes=[target])
+    def __init__(self, context: Context) -> None:
+        self.context, self.order = context, context.buffer("order", 1, 8, "data")
 
-    def images(name: str, shape: Shape, target: Buffer) -> None:
-        data = context.buffer(f"data.{name}", 1, kind="data")
-        words = (At(order), At(data), shape[0], size(shape[1:]), At(target))
-        tasks = min(context.batch, tasks_for(context.batch * size(shape), ELEMENT_GRAIN))
-        context.launch(f"gather {name}", "gather", context.library("images", "gather_images"), words, tasks, reads=[data], writes=[target])
+    def _cut(self, target: Buffer, work: int) -> tuple[int, Cut]:
+        """(tasks, cut) of a copy."""
+        for launch in self.context.launches:
+            if target in launch.reads:
+                if launch.cut and target in launch.own:
+                    return launch.tasks, launch.cut
+                break
+        return min(self.context.batch, tasks_for(work, 2 * ELEMENT_GRAIN)), ROWS_CUT
 
-    def values(name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:
+    def rows(self, section: Section, name: str, per_row: int, target: Buffer) -> None:
+        data = self.context.buffer(f"data.{name}", 1, kind="data")
+        tasks, cut = self._cut(target, self.context.batch * per_row)
+        words = (At(self.order), At(data), per_row, At(target), int(cut != ROWS_CUT))
+        kernel = self.context.library("rows", "gather")
+        self.context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=cut, own=[target])
+
+    def values(self, section: Section, name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:
         """Images of several channels become channels last on their way."""
-        if not flat and len(shape) == 3 and shape[0] > 1 and size(shape[1:]) > 1:
-            images(name, shape, target)
-        else:
-            rows(name, size(shape), target)
+        if flat or len(shape) != 3 or shape[0] == 1 or size(shape[1:]) == 1:
+            self.rows(section, name, size(shape), target)
+            return
+        context = self.context
+        data = context.buffer(f"data.{name}", 1, kind="data")
+        words = (At(self.order), At(data), shape[0], size(shape[1:]), At(target))
+        tasks = context.row_tasks(shape, context.batch * size(shape), ELEMENT_GRAIN)
+        kernel = context.library("images", "gather_images")
+        context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=ROWS_CUT, own=[target])
 
-    values("x", context.graph.input.shape, context.value(context.graph.input), context.input_is_flat)
-    if "y" not in context.named:
-        return
-    labels = context.named["y"]
-    if context.graph.loss.target == "class":
-        data = context.buffer("data.y", 1, 8, "data")
-        classes = context.library("rows", "gather_classes")
-        context.launch("gather y", "gather", classes, (At(order), At(data), At(labels)), 1, reads=[data], writes=[labels])
-    else:
-        values("y", context.graph.output.shape, labels)
-    if weighted:
-        rows("weights", 1, context.named["row_weights"])
+    def input(self) -> None:
+        graph = self.context.graph
+        self.values("forward", "x", graph.input.shape, self.context.value(graph.input), self.context.input_is_flat)
+
+    def labels(self, weighted: bool) -> None:
+        context = self.context
+        target = context.named["y"]
+        if context.graph.loss.target == "class":
+            data = context.buffer("data.y", 1, 8, "data")
+            kernel = context.library("rows", "gather_classes")
+            context.launch("gather y", "loss", kernel, (At(self.order), At(data), At(target)), 1, reads=[data], writes=[target])
+        else:
+            self.values("loss", "y", context.graph.output.shape, target)
+        if weighted:
+            self.rows("loss", "weights", 1, context.named["row_weights"])
+
+
+def _in_order(context: Context, gathers: int) -> tuple[Launch, ...]:
+    """The launches by section: those of the batch (the last `gathers`) go to its start, and before them those of parameters alone."""
+    border = len(context.launches) - gathers
+    every = [*context.first_launches, *context.launches[border:], *context.launches[:border]]
+    return tuple(launch for section in SECTIONS for launch in every if launch.section == section)
 
 
 def lower(
-    grouping: Grouping, batch: int, itemsize: int, *, optimizer: Optimizer | None = None, l2: float = 0.0,
-    input_gradient: bool = False, weighted: bool = False, train: bool = True, whole: Graph | None = None,
+    grouping: Grouping, batch: int, itemsize: int, *, update: Update | None = None, l2: float = 0.0,
+    input_gradient: bool = False, weighted: bool = False, train: bool = True, whole: Graph | None = None, workers: int = 1,
 ) -> Lowered:  # fmt: skip
-    """All launches for batches of at most `batch` rows: the train form with backward and update, or the test form with the loss alone.
+    """All launches for batches of at most `batch` rows: the train form with backward and either the update or, without one, gradients
+    that are kept; or the test form with the loss alone. `l2` is the rate of the term in the loss and in kept gradients.
 
     With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
     """
     for node in grouping.graph.nodes:
         if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
             raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
-    context = Context(grouping, batch, itemsize, train, input_gradient, whole or grouping.graph)
+    whole_graph = whole or grouping.graph
+    context = Context(
+        grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole_graph, update=update, workers=workers
+    )
     for group in grouping.groups:
         _forward(context, group)
     slots: tuple[str, ...] = ()
     if whole is None:
         lower_loss(context, weighted)
+        lower_total(context, l2)
         if train:
             for group in reversed(grouping.groups):
                 _backward(context, group)
-        lower_total(context, l2)
-    if train and whole is None and optimizer is not None:
-        lower_update(context, optimizer)
-        slots = type(optimizer).slots
-    done = len(context.launches)
-    _gather(context, weighted)
-    launches = (*context.launches[done:], *context.launches[:done])
+            if update is None:
+                lower_l2(context, l2)
+            else:
+                lower_update(context, update)
+                slots = type(update.optimizer).slots
+    done, gather = len(context.launches), _Gather(context)
+    gather.input()
+    if "y" in context.named:
+        gather.labels(weighted)
     return Lowered(
-        launches, context.named, context.parameters, context.states, context.parameter_elements, context.weight_elements,
-        context.state_elements, slots, context.constant_words, context.input_is_flat,
+        _in_order(context, len(context.launches) - done), context.named, context.parameters, context.states, context.parameter_elements,
+        context.weight_elements, context.state_elements, slots, context.constant_words, context.input_is_flat,
     )  # fmt: skip

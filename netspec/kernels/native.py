@@ -1,7 +1,8 @@
 """What numba lacks for kernels: arrays at an address, calls through an address, and the counter generator on one lane.
 
-A kernel is a C function `(parameters, task, tasks)`: `parameters` points at 64-bit words (addresses, sizes, bits of floats), the first
-of them the address of the control block that all kernels of a plan share; `task` of `tasks` is this call's share of the work.
+A kernel is a C function `(parameters, task, tasks, worker)`: `parameters` points at 64-bit words (addresses, sizes, bits of floats), the
+first of them the address of the control block that all kernels of a plan share; `task` of `tasks` is this call's share of the work;
+`worker` numbers the thread, for scratch.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.kernels.arrays import array_of
 
-KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64)
+KERNEL = types.void(types.CPointer(types.int64), types.int64, types.int64, types.int64)
+FINISH = types.void(*[types.int64] * 7)  # see library/product.py
 # `contract` alone: it allows multiply-adds, and nothing that would remove a NaN test or the rounding constant of `exp`
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python does not call these
@@ -26,48 +29,90 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
-BLOCK_DEPTH, BLOCK_COLUMNS = 256, 1024  # of library/product.py: what a launch's scratch is sized by
+BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)
 
-
-def _pointer_to(element: Any) -> Any:
-    @intrinsic
-    def at(_context: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(element)(types.int64), codegen
-
-    return at
-
-
-pointer_i8 = _pointer_to(types.int8)
-pointer_i64 = _pointer_to(types.int64)
-pointer_f32 = _pointer_to(types.float32)
-pointer_f64 = _pointer_to(types.float64)
-
-
 words = array_of(types.int64)
 doubles = array_of(types.float64)
+
+
+@intrinsic
+def copy_bytes(_context: Any, source: Any, target: Any, count: Any) -> Any:
+    """memcpy: an assignment between byte arrays becomes a loop of its own, measured at 4 GB/s."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_at = ir.IntType(8).as_pointer()
+        source, target, count = arguments
+        cgutils.raw_memcpy(builder, builder.inttoptr(target, bytes_at), builder.inttoptr(source, bytes_at), count, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def clear_bytes(_context: Any, target: Any, count: Any) -> Any:
+    """memset to zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, count = arguments
+        cgutils.memset(builder, builder.inttoptr(target, ir.IntType(8).as_pointer()), count, 0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
 
 
 @njit(**INLINE)
 def copy_rows(source, source_step, target, target_step, rows, count):
     """`rows` runs of `count` bytes; steps in bytes."""
     for r in range(rows):
-        carray(pointer_i8(target + r * target_step), (count,))[:] = carray(pointer_i8(source + r * source_step), (count,))
+        copy_bytes(source + r * source_step, target + r * target_step, count)
+
+
+@njit(**INLINE)
+def clear_margins(scratch, rows, columns, top, left, inner_rows, inner_columns, pixel):
+    """Zeros around the inner part of an image of rows x columns pixels of `pixel` bytes."""
+    clear_bytes(scratch, (top * columns + left) * pixel)
+    gap = (columns - inner_columns) * pixel
+    for r in range(inner_rows - 1):
+        clear_bytes(scratch + ((top + r) * columns + left + inner_columns) * pixel, gap)
+    last = (top + inner_rows - 1) * columns + left + inner_columns
+    clear_bytes(scratch + last * pixel, (rows * columns - last) * pixel)
+
+
+@njit(**INLINE)
+def clear_image(g, scratch, itemsize):
+    """Zero margins of the scratch that `padded_image` fills; geometry words of library/convolve.py."""
+    if g[14] != 0:
+        clear_margins(scratch, g[12], g[13], g[10], g[11], g[1], g[2], g[0] * itemsize)
+
+
+@njit(**INLINE)
+def clear_gradient_image(g, scratch, itemsize):
+    """Zero margins of the scratch in which a gradient lies KH - 1 rows and KW - 1 columns from the corner."""
+    clear_margins(scratch, g[15], g[16], g[6] - 1, g[7] - 1, g[4], g[5], g[3] * itemsize)
 
 
 @njit(**INLINE)
 def padded_image(x, g, scratch, itemsize):
-    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the zeroed scratch."""
+    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the scratch, whose
+    margins are zero."""
     if g[14] == 0:
         return x
     row, padded_row = g[2] * g[0] * itemsize, g[13] * g[0] * itemsize
     copy_rows(x, row, scratch + g[10] * padded_row + g[11] * g[0] * itemsize, padded_row, g[1], row)
     return scratch
+
+
+@intrinsic
+def address_of(_context: Any, pointer: Any) -> Any:
+    """The address that a pointer to words holds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], _WORD)
+
+    return types.int64(types.CPointer(types.int64)), codegen
 
 
 @intrinsic
@@ -81,16 +126,16 @@ def as_double(_context: Any, word: Any) -> Any:
 
 
 @intrinsic
-def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any) -> Any:
+def call_kernel(_context: Any, function: Any, parameters: Any, task: Any, tasks: Any, worker: Any) -> Any:
     """Calls the kernel at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [_WORD.as_pointer(), _WORD, _WORD])
-        function, parameters, task, tasks = arguments
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(parameters, _WORD.as_pointer()), task, tasks])
+        kind = ir.FunctionType(ir.VoidType(), [_WORD.as_pointer(), _WORD, _WORD, _WORD])
+        function, parameters, *numbers = arguments
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(parameters, _WORD.as_pointer()), *numbers])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), codegen
+    return types.void(types.int64, types.int64, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
-from netspec.kernels.launch import At, Buffer, Entry
+from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
 
@@ -76,7 +76,7 @@ def apply(p, control, r0, r1, j0, width):
 
 FORWARD_STRIP = """\
 @cfunc(KERNEL, **OPTIONS)
-def strip(p, task, tasks):
+def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     j0 = share_start(columns, task, tasks, LANES)
@@ -92,10 +92,10 @@ def strip(p, task, tasks):
 
 FORWARD_ROWS = """\
 @cfunc(KERNEL, **OPTIONS)
-def statistics(p, task, tasks):
+def statistics(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
-    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
     part = p[13] + task * 4 * columns * ITEMSIZE
     mean, spread = floats(part, columns), floats(part + columns * ITEMSIZE, columns)
     more_mean, more_spread = floats(part + 2 * columns * ITEMSIZE, columns), floats(part + 3 * columns * ITEMSIZE, columns)
@@ -108,14 +108,14 @@ def statistics(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
     mean, inverse = floats(p[5], columns), floats(p[6], columns)
     mean[:] = F(0)
     inverse[:] = F(0)
     for part in range(parts):
-        first, last = share_start(rows, part, parts, 1), share_end(rows, part, parts, 1)
+        first, last = share_start(control[ROWS], part, parts, 1) * p[1], share_end(control[ROWS], part, parts, 1) * p[1]
         at = p[13] + part * 4 * columns * ITEMSIZE
         merge(first, mean, inverse, last - first, floats(at, columns), floats(at + columns * ITEMSIZE, columns))
     running_mean, running_var = floats(p[9], columns), floats(p[10], columns)
@@ -123,23 +123,23 @@ def combine(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def spread_out(p, task, tasks):
+def spread_out(p, task, tasks, worker):
     control = words(p[0], 8)
-    rows = control[ROWS] * p[1]
-    apply(p, control, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
+    rows = control[ROWS]
+    apply(p, control, share_start(rows, task, tasks, 1) * p[1], share_end(rows, task, tasks, 1) * p[1], 0, p[2])
 """
 
 TEST = """\
 @cfunc(KERNEL, **OPTIONS)
-def test(p, task, tasks):
+def test(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
-    # the running variance becomes the inverse deviation in scratch, each task in its own
-    inverse = floats(p[6] + task * columns * ITEMSIZE, columns)
+    # the running variance becomes the inverse deviation in scratch, each worker in its own
+    inverse = floats(p[6] + worker * columns * ITEMSIZE, columns)
     variance = floats(p[10], columns)
     for j in range(columns):
         inverse[j] = F(1) / np.sqrt(variance[j] + F(as_double(p[11])))
-    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
     mean, gamma, beta = floats(p[9], columns), floats(p[7], columns), floats(p[8], columns)
 {setup}    for r in range(first, last):
         x, y = floats(p[3] + r * columns * ITEMSIZE, columns), floats(p[4] + r * columns * ITEMSIZE, columns)
@@ -183,7 +183,7 @@ def finish(p, rows, r0, r1, j0, width):
 
 BACKWARD_STRIP = """\
 @cfunc(KERNEL, **OPTIONS)
-def strip(p, task, tasks):
+def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     j0 = share_start(columns, task, tasks, LANES)
@@ -197,16 +197,16 @@ def strip(p, task, tasks):
 
 BACKWARD_ROWS = """\
 @cfunc(KERNEL, **OPTIONS)
-def reduce_rows(p, task, tasks):
+def reduce_rows(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
     part = p[13] + task * 2 * columns * ITEMSIZE
-    first, last = share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)
+    first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
     reduce(p, control, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
 
 
 @cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks):
+def combine(p, task, tasks, worker):
     columns, parts = p[2], p[14]
     sum_dy, sum_dy_xhat = floats(p[11], columns), floats(p[10], columns)
     sum_dy[:] = F(0)
@@ -220,9 +220,9 @@ def combine(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def finish_rows(p, task, tasks):
-    rows = words(p[0], 8)[ROWS] * p[1]
-    finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, p[2])
+def finish_rows(p, task, tasks, worker):
+    rows = words(p[0], 8)[ROWS]
+    finish(p, rows * p[1], share_start(rows, task, tasks, 1) * p[1], share_end(rows, task, tasks, 1) * p[1], 0, p[2])
 """
 
 IN_COLUMN = {name: f"{name}[j]" for name in ("x", "mean", "inverse", "gamma", "beta")}
@@ -234,11 +234,12 @@ class _Shape:
     def __init__(self, context: Context, node: Node) -> None:
         self.columns, self.pixels = columns_of(node.input.shape)
         rows = context.batch * self.pixels
-        self.by_strips = rows <= STRIP_ROWS and self.columns >= context.lanes
-        work = rows * self.columns
-        most = -(-self.columns // context.lanes) if self.by_strips else rows
-        self.tasks = min(tasks_for(work, ELEMENT_GRAIN // 2), most)
+        self.by_strips = rows <= STRIP_ROWS and (self.pixels == 1 or context.batch == 1)
+        strips = -(-self.columns // context.lanes)
+        by_rows = context.row_tasks(node.input.shape, rows * self.columns, ELEMENT_GRAIN // 2)
+        self.tasks = min(tasks_for(rows * self.columns, ELEMENT_GRAIN // 2), strips) if self.by_strips else by_rows
         self.by_strips = self.by_strips or self.tasks == 1
+        self.columns_cut: Cut = ("columns", self.columns, context.lanes)
         self.flops = context.batch * node.flops
 
 
@@ -254,7 +255,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
     names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([layer.name, *(other.layer.name for other in chain_nodes)])
-    parts = context.work("parts", 1 if context.train and shape.by_strips else shape.tasks * 4 * shape.columns)
+    parts = context.work("parts", 1 if context.train and shape.by_strips else max(shape.tasks, context.workers) * 4 * shape.columns)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
     words.extend(
         At(context.control), shape.pixels, shape.columns, At(x), At(y), At(mean), At(inverse if context.train else parts),
@@ -270,23 +271,29 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     fill["normalize"] = normalize.call(IN_COLUMN)
     templates = [normalize, *chain.templates]
     values = words.values[1:]
+    trained = [context.parameter(node, key).buffer for key in ("gamma", "beta")]
+    running = [context.state(node, key).buffer for key in ("mean", "var")]
 
-    def launch(entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0) -> None:
+    def launch(
+        entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT
+    ) -> None:
         what = label if entry in ("strip", "spread_out", "test") else f"{label} {entry}"
-        context.launch(what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names)
+        context.launch(
+            what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut, own=[x, y]
+        )  # fmt: skip
 
     flops = shape.flops + context.batch * sum(other.flops for other in chain_nodes)
     if not context.train:
         source = context.emitted(templates, TEST.format(**fill))
-        launch("test", source, shape.tasks, [x], [y, parts], flops)
+        launch("test", source, min(context.batch, shape.tasks), [x, *trained, *running], [y, parts], flops)
         return
     source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), FORWARD_STRIP if shape.by_strips else FORWARD_ROWS]))
     if shape.by_strips:
-        launch("strip", source, shape.tasks, [x], [y, mean, inverse], flops)
+        launch("strip", source, shape.tasks, [x, *trained, *running], [y, mean, inverse, *running], flops, shape.columns_cut)
     else:
         launch("statistics", source, shape.tasks, [x], [parts])
-        launch("combine", source, 1, [parts], [mean, inverse])
-        launch("spread_out", source, shape.tasks, [x, mean, inverse], [y], flops)
+        launch("combine", source, 1, [parts, *running], [mean, inverse, *running], cut=None)
+        launch("spread_out", source, shape.tasks, [x, mean, inverse, *trained], [y], flops)
 
 
 def _statistic(context: Context, node: Node, which: str) -> Buffer:
@@ -319,16 +326,20 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     body = "\n\n".join([BACKWARD.format(**fill), BACKWARD_STRIP if shape.by_strips else BACKWARD_ROWS])
     source = context.emitted([forward_template, backward_template, *chain.templates], body)
     values, flops = words.values[1:], 2 * shape.flops
-    gradients = context.flat_gradients
+    gamma, gradients = context.parameter(node, "gamma").buffer, [context.gradient(node, key).buffer for key in ("gamma", "beta")]
+    trained = [gamma, context.parameter(node, "beta").buffer]
 
-    def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0) -> None:
+    def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT) -> None:
         what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows") else f" {entry}")
-        context.launch(what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names)
+        context.launch(
+            what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names, cut=cut,
+            own=[x, dy, dx],
+        )  # fmt: skip
 
     if shape.by_strips:
-        launch("strip", shape.tasks, [x, dy, mean, inverse], [dx, gradients], flops)
+        launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients], flops, shape.columns_cut)
         return
-    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse], [dx, parts], flops)
-    launch("combine", 1, [parts], [gradients])
+    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts], flops)
+    launch("combine", 1, [parts], gradients, cut=None)
     if wanted:
-        launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gradients], [dx])
+        launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gamma, *gradients], [dx])

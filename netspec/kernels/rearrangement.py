@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from netspec.base.shape import size
 from netspec.graph.graph import Node, Value
-from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import At, Buffer
+from netspec.kernels.context import ELEMENT_GRAIN, Context
+from netspec.kernels.launch import ROWS_CUT, At, Buffer
 
 
 def _turn(context: Context, node: Node, section: str, source: Buffer, target: Buffer, rows: int, columns: int) -> None:
-    tasks = min(context.batch, tasks_for(context.batch * rows * columns, ELEMENT_GRAIN))
+    tasks = context.row_tasks((1, rows, columns), context.batch * rows * columns, ELEMENT_GRAIN)
     label = node.layer.name if section == "forward" else f"{node.layer.name} gradient"
     context.launch(
         label, section, context.library("images", "rearrange"), (At(source), At(target), rows, columns), tasks,  # type: ignore[arg-type]
-        reads=[source], writes=[target], layers=[node.name],
+        reads=[source], writes=[target], layers=[node.name], cut=ROWS_CUT, own=[source, target],
     )  # fmt: skip
 
 

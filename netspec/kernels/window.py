@@ -5,8 +5,8 @@ from __future__ import annotations
 from netspec.base.kinds import Window
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import At, Entry
+from netspec.kernels.context import ELEMENT_GRAIN, Context
+from netspec.kernels.launch import ROWS_CUT, At, Entry
 from netspec.kernels.templates import Template, template
 
 # geometry words: 0 C, 1 H, 2 W, 3 OH, 4 OW, 5 KH, 6 KW, 7 SH, 8 SW, 9 top, 10 left
@@ -25,7 +25,7 @@ OVER_WINDOWS = """\
 
 FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def forward(p, task, tasks):
+def forward(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     g = words(p[3], 11)
     channels, size, out_size = g[0], g[0] * g[1] * g[2], g[0] * g[3] * g[4]
@@ -44,11 +44,11 @@ def forward(p, task, tasks):
 
 BACKWARD = """\
 @cfunc(KERNEL, **OPTIONS)
-def backward(p, task, tasks):
+def backward(p, task, tasks, worker):
     images = words(p[0], 8)[ROWS]
     g = words(p[3], 11)
     channels, size, out_size = g[0], g[0] * g[1] * g[2], g[0] * g[3] * g[4]
-    left = floats(p[6] + task * channels * ITEMSIZE, channels)
+    left = floats(p[6] + worker * channels * ITEMSIZE, channels)
     for n in range(share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)):
         floats(p[5] + n * size * ITEMSIZE, size)[:] = F(0)
 {windows}                y = floats(p[2] + (n * out_size + place) * ITEMSIZE, channels)
@@ -82,7 +82,7 @@ def _geometry(context: Context, node: Node) -> tuple[Window, At, int]:
     window = layer.geometry(node.input.shape)
     words = (*window.input, *window.output[1:], *window.kernel, *window.stride, window.margins[0], window.margins[2])
     work = context.batch * size(window.output) * size(window.kernel)
-    return layer, At(context.constants(f"{node.name}.geometry", words)), min(context.batch, tasks_for(work, ELEMENT_GRAIN))
+    return layer, At(context.constants(f"{node.name}.geometry", words)), context.row_tasks(node.input.shape, work, ELEMENT_GRAIN)
 
 
 def forward(context: Context, node: Node) -> None:
@@ -95,7 +95,7 @@ def forward(context: Context, node: Node) -> None:
     x, y = context.value(node.input), context.value(node.output)
     context.launch(
         layer.name, "forward", Entry(context.emitted([begin, fold, finish], body), "forward"), (At(x), At(y), geometry), tasks,
-        reads=[x], writes=[y], flops=context.batch * node.flops, layers=[node.name],
+        reads=[x], writes=[y], flops=context.batch * node.flops, layers=[node.name], cut=ROWS_CUT, own=[x, y],
     )  # fmt: skip
 
 
@@ -109,9 +109,9 @@ def backward(context: Context, node: Node) -> None:
     )
     x, y = context.value(node.input), context.value(node.output)
     dy, dx = context.value_gradient(node.output), context.value_gradient(node.input)
-    left = context.work("left", tasks * node.input.shape[0])
+    left = context.work("left", context.workers * node.input.shape[0])
     context.launch(
         f"{layer.name} gradient", "backward", Entry(context.emitted([share], body), "backward"),
         (At(x), At(y), geometry, At(dy), At(dx), At(left)), tasks,
-        reads=[x, y, dy], writes=[dx, left], flops=context.batch * node.flops, layers=[node.name],
+        reads=[x, y, dy], writes=[dx, left], flops=context.batch * node.flops, layers=[node.name], cut=ROWS_CUT, own=[x, y, dy, dx],
     )  # fmt: skip

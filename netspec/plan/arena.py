@@ -1,4 +1,4 @@
-"""Places for buffers that live a while: two buffers share memory when no launch needs both."""
+"""Places for buffers that live a while: two buffers share memory when no wave needs both."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netspec.kernels.launch import At, Buffer, Launch
+from netspec.plan.waves import Wave
 
 ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
 class Life:
-    """A buffer with the first and the last launch that touches it."""
+    """A buffer with the first and the last wave that touches it."""
 
     buffer: Buffer
     first: int
@@ -41,24 +42,25 @@ class Arena:
                     assert apart, f"{one.buffer.name} and {other.buffer.name} overlap"
 
 
-def lives(launches: Sequence[Launch]) -> tuple[Life, ...]:
-    """The life of every value buffer, over the whole list of launches: a launch touches what it reads, writes or is given."""
+def lives(launches: Sequence[Launch], waves: Sequence[Wave]) -> tuple[Life, ...]:
+    """The life of every value buffer, over all waves: a launch touches what it reads, writes or is given."""
     first: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
-    for number, launch in enumerate(launches):
-        given = (word.buffer for word in launch.words if isinstance(word, At))
-        for buffer in (*launch.reads, *launch.writes, *given):
-            if buffer.kind == "value":
-                first.setdefault(buffer, number)
-                last[buffer] = number
+    for number, wave in enumerate(waves):
+        for launch in launches[wave.first : wave.last]:
+            given = (word.buffer for word in launch.words if isinstance(word, At))
+            for buffer in (*launch.reads, *launch.writes, *given):
+                if buffer.kind == "value":
+                    first.setdefault(buffer, number)
+                    last[buffer] = number
     return tuple(Life(buffer, first[buffer], last[buffer]) for buffer in first)
 
 
-def place(launches: Sequence[Launch]) -> Arena:
+def place(launches: Sequence[Launch], waves: Sequence[Wave]) -> Arena:
     """First fit by decreasing size: each buffer goes to the lowest gap that is free for its whole life."""
     placed: list[tuple[int, int, Life]] = []
     offsets: dict[Buffer, int] = {}
-    everything = lives(launches)
+    everything = lives(launches, waves)
     for life in sorted(everything, key=lambda one: (-one.buffer.bytes, one.first)):
         need = -(-life.buffer.bytes // ALIGNMENT) * ALIGNMENT
         at = 0

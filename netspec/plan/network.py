@@ -22,6 +22,7 @@ from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Grouping, group
 from netspec.kernels.compile import ensure
+from netspec.kernels.context import Update
 from netspec.kernels.lower import lower
 from netspec.kernels.native import CONTROL_WORDS
 from netspec.plan.memory import available_bytes
@@ -50,14 +51,17 @@ class Settings:
 
 
 def plan_layout(
-    grouping: Grouping, settings: Settings, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False,
-    whole: Graph | None = None,
+    grouping: Grouping, settings: Settings, rows: int, *, train: bool = True, gradients: bool = False, input_gradient: bool = False,
+    weighted: bool = False, whole: Graph | None = None,
 ) -> Layout:  # fmt: skip
-    """Groups to launches to places, for batches of at most `rows`; nothing is allocated. See `lower` for the forms."""
+    """Groups to launches to places, for batches of at most `rows`; nothing is allocated. The train form updates, or with `gradients` or
+    `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
+    updates = train and whole is None and not gradients and not input_gradient
+    update = Update(settings.optimizer, settings.l2, straight=settings.fuse) if updates else None
     lowered = lower(
-        grouping, rows, itemsize, optimizer=settings.optimizer, l2=settings.l2, train=train, input_gradient=input_gradient,
-        weighted=weighted, whole=whole,
+        grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
+        workers=thread_count(settings.threads),
     )  # fmt: skip
     return lay_out(lowered, rows, itemsize)
 
@@ -82,8 +86,8 @@ def chunk_rows(graph: Graph, settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What training allocates, known before it does: the step's plan, the evaluation's, parameters with gradients and slots, and the
-    copy of the best parameters."""
+    """What training allocates, known before it does: the step's plan, the evaluation's, parameters with slots, and the copy of the
+    best parameters."""
 
     train: Layout
     test: Layout
@@ -102,7 +106,7 @@ class TrainingPlan:
     def __str__(self) -> str:
         return (
             f"{self.train}\n{_mega(self.peak_bytes)} at most: step {_mega(self.train.own_bytes)}, evaluation {_mega(self.test.own_bytes)}, "
-            + (f"parameters, gradients and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}")
+            + (f"parameters and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}")
         )
 
 
@@ -117,8 +121,8 @@ def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
     lowered, itemsize = train.lowered, np.dtype(settings.dtype).itemsize
     best = (lowered.parameter_elements + lowered.state_elements) * itemsize
-    # parameters and averages once, gradients and slots as large as the parameters, the control block
-    store = best + (1 + len(lowered.slot_names)) * lowered.parameter_elements * itemsize + 8 * CONTROL_WORDS
+    # parameters and averages once, slots as large as the parameters, the control block
+    store = best + len(lowered.slot_names) * lowered.parameter_elements * itemsize + 8 * CONTROL_WORDS
     return TrainingPlan(train, test, store, best)
 
 
@@ -187,7 +191,6 @@ class Network:
             store.state[name] = state.initial
         for slot in store.slots.values():
             slot.flat[:] = 0
-        store.gradients.flat[:] = 0
         store.step, store.seed = 0, seed
 
     def in_dtype(self, dtype: str) -> Network:
@@ -206,28 +209,31 @@ class Network:
     # plans
 
     def plan(
-        self, rows: int, *, train: bool = True, input_gradient: bool = False, weighted: bool = False, until: Node | None = None
-    ) -> Plan:
+        self, rows: int, *, train: bool = True, gradients: bool = False, input_gradient: bool = False, weighted: bool = False,
+        until: Node | None = None,
+    ) -> Plan:  # fmt: skip
         """A plan for at least `rows` rows. Training and evaluation keep theirs, whatever else is computed between; of any other kind one
         is kept, for exactly as many rows in the train form: sums are cut by a plan's rows, and no earlier call may change a bit.
 
         Raises LimitError where it needs more memory than is left.
         """
         planned = self.training.train if train else self.training.test
-        own = rows <= planned.batch and not input_gradient and not weighted and until is None
-        key = (own, train, input_gradient, weighted, until.name if until else None)
+        own = rows <= planned.batch and not gradients and not input_gradient and not weighted and until is None
+        key = (own, train, gradients, input_gradient, weighted, until.name if until else None)
         found = self._plans.get(key)
         if found is None or found.batch < rows or (train and not own and found.batch != rows):
             self._plans.pop(key, None)
-            layout = planned if own else self._layout(rows, train, input_gradient, weighted, until)
+            layout = planned if own else self._layout(rows, train, gradients, input_gradient, weighted, until)
             check_memory(layout.own_bytes)
             found = self._plans[key] = Plan(layout, self.store, self.threads)
         return found
 
-    def _layout(self, rows: int, train: bool, input_gradient: bool, weighted: bool, until: Node | None) -> Layout:
+    def _layout(self, rows: int, train: bool, gradients: bool, input_gradient: bool, weighted: bool, until: Node | None) -> Layout:
         part = self.grouping if until is None else beginning(self.grouping, until, self.settings.fuse)
         whole = None if until is None else self.graph
-        return plan_layout(part, self.settings, rows, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole)
+        return plan_layout(
+            part, self.settings, rows, train=train, gradients=gradients, input_gradient=input_gradient, weighted=weighted, whole=whole
+        )
 
     # layouts
 
@@ -256,33 +262,28 @@ class Network:
         """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
         plan = self.plan(1, train=False)
         order = np.arange(len(x), dtype=np.int64) if index is None else index
-        plan.bind(x=x, order=order, y=y if y is not None else self._no_labels(len(x)))
+        plan.bind(x=x, order=order, **({} if y is None else {"y": y}))
         shape = self.graph.output.shape
         scores, total = np.empty((len(order), *shape), self.dtype), 0.0
         for start, rows in self.chunks(len(order)):
-            plan.run(rows, start, "gather", "forward", *(("loss",) if y is not None else ()))
+            plan.run(rows, start, "forward", *(("loss",) if y is not None else ()))
             scores[start : start + rows] = from_layout(plan.array("scores"), rows, shape)
             if y is not None:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
         plan.release()
         return scores, total
 
-    def _no_labels(self, rows: int) -> NDArray[Any]:
-        if self.graph.loss.target == "class":
-            return np.zeros(rows, np.int64)
-        return np.zeros((rows, size(self.graph.output.shape)), self.dtype)
-
     @_exclusive
     def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:
         """The output of a layer (None: the scores). The train form takes all rows as one batch."""
         rows = len(x) if train else min(len(x), chunk_rows(self.graph, self.settings))
         plan = self.plan(rows, train=train, until=node, input_gradient=train and node is None)
-        plan.bind(x=x, order=np.arange(len(x), dtype=np.int64), y=self._no_labels(len(x)))
+        plan.bind(x=x, order=np.arange(len(x), dtype=np.int64))
         shape = (node.output if node else self.graph.output).shape
         out = np.empty((len(x), *shape), self.dtype)
         for start in range(0, len(x), rows):
             count = min(rows, len(x) - start)
-            plan.run(count, start, "gather", "forward")
+            plan.run(count, start, "forward")
             out[start : start + count] = from_layout(plan.array("scores"), count, shape)
         plan.release()
         return out
@@ -307,9 +308,9 @@ class Network:
         self, x: NDArray[Any], y: NDArray[Any], *, gradients: bool = True, input_gradient: bool = False, weights: NDArray[Any] | None = None
     ) -> tuple[float, Plan]:
         """Data loss plus l2 of one batch in train form, mask of the current step; running averages stay. Gradients are in the store."""
-        plan = self.plan(len(x), input_gradient=input_gradient, weighted=weights is not None)
+        plan = self.plan(len(x), gradients=True, input_gradient=input_gradient, weighted=weights is not None)
         plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
-        plan.run(len(x), 0, "gather", "forward", "loss", *(("backward",) if gradients else ()), "regularize")
+        plan.run(len(x), 0, "forward", "loss", *(("backward",) if gradients else ()), "regularize")
         plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan
 

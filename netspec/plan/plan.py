@@ -20,12 +20,13 @@ import netspec.kernels
 from netspec.base.errors import NetspecError
 from netspec.kernels import store as kernel_store
 from netspec.kernels.compile import ensure
-from netspec.kernels.launch import At, Buffer, Entry, Launch, Lowered, Section, Word, float_bits
+from netspec.kernels.launch import SECTIONS, At, Buffer, Entry, Lowered, Section, Word, float_bits
 from netspec.kernels.native import ROWS, SEED, START
 from netspec.kernels.store import Addresses
 from netspec.plan.arena import Arena, place
 from netspec.plan.memory import aligned
 from netspec.plan.store import Store
+from netspec.plan.waves import Wave, in_waves
 
 DTYPES = {4: np.float32, 8: np.float64}
 
@@ -40,7 +41,7 @@ def driver_source() -> str:
 class Driver:
     """The compiled driver's functions (see library/calls.py): they run without Python's lock."""
 
-    run: Callable[[int, int, int, int, int], None]
+    run: Callable[[int, int, int, int], None]
     train: Callable[[int], int]
 
 
@@ -49,7 +50,7 @@ def driver() -> Driver:
     """The compiled driver."""
     addresses, word = kernel_store.load(driver_source()), ctypes.c_int64
     return Driver(
-        ctypes.CFUNCTYPE(None, *[word] * 5)(addresses["run"]),
+        ctypes.CFUNCTYPE(None, *[word] * 4)(addresses["run"]),
         ctypes.CFUNCTYPE(word, word)(addresses["train"]),
     )
 
@@ -95,6 +96,7 @@ class Layout:
     """A plan before it has memory: the launches and where their buffers will lie."""
 
     lowered: Lowered
+    waves: tuple[Wave, ...]
     arena: Arena
     batch: int
     itemsize: int
@@ -124,21 +126,27 @@ class Layout:
         return list(found)
 
     def __str__(self) -> str:
-        """A line a launch: what, over which layers, tasks, FLOPs, bytes read and written once, buffers. Then each buffer's place."""
+        """A line a launch, in waves: what (`>`: each task after the same task of the launch before), over which layers, tasks, FLOPs, bytes
+        read and written once, buffers. Then each buffer's place."""
         lines = [f"batches of at most {self.batch} rows, float{8 * self.itemsize}"]
-        lines.append(f"{'':>3}  {'section':<10} {'launch':<36} {'tasks':>5} {'MFLOP':>9} {'MB':>9}  buffers")
+        lines.append(f"{'':>3}  {'section':<10} {'launch':<40} {'tasks':>5} {'MFLOP':>9} {'MB':>9}  buffers")
+        starts = {wave.first: number for number, wave in enumerate(self.waves)}
+        goes_on = {number for wave in self.waves for chain in wave.chains for number in range(chain.first + 1, chain.last)}
         for number, launch in enumerate(self.lowered.launches):
+            if number in starts:
+                lines.append(f"wave {starts[number]}")
             reads = ", ".join(dict.fromkeys(buffer.name for buffer in launch.reads))
             writes = ", ".join(dict.fromkeys(buffer.name for buffer in launch.writes))
             flops = f"{launch.flops / 1e6:,.3f}" if launch.flops else ""
-            what = f"{number:>3}  {launch.section:<10} {launch.label:<36} {launch.tasks:>5} {flops:>9} {launch.bytes / 1e6:>9.3f}"
+            label = f"{'> ' if number in goes_on else ''}{launch.label}"
+            what = f"{number:>3}  {launch.section:<10} {label:<40} {launch.tasks:>5} {flops:>9} {launch.bytes / 1e6:>9.3f}"
             lines.append(f"{what}  {reads} -> {writes}")
             if launch.layers:
                 lines.append(f"{'':>16}{' '.join(launch.layers)}")
         lines.append("")
         lines.append(f"{'buffer':<24} {'elements':>12} {'bytes':>14}  place")
         for life in sorted(self.arena.lives, key=lambda one: (self.arena.offsets[one.buffer], one.first)):
-            place = f"arena +{self.arena.offsets[life.buffer]:,}, launches {life.first} to {life.last}"
+            place = f"arena +{self.arena.offsets[life.buffer]:,}, waves {life.first} to {life.last}"
             lines.append(f"{life.buffer.name:<24} {life.buffer.count:>12,} {life.buffer.bytes:>14,}  {place}")
         for buffer in self.own:
             lines.append(f"{buffer.name:<24} {buffer.count:>12,} {buffer.bytes:>14,}  own")
@@ -149,7 +157,8 @@ class Layout:
 
 def lay_out(lowered: Lowered, batch: int, itemsize: int) -> Layout:
     """Places the buffers; allocates nothing."""
-    return Layout(lowered, place(lowered.launches), batch, itemsize)
+    waves = in_waves(lowered.launches)
+    return Layout(lowered, waves, place(lowered.launches, waves), batch, itemsize)
 
 
 class Plan:
@@ -172,7 +181,7 @@ class Plan:
         launches = self.layout.lowered.launches
         starts = np.cumsum([0, *(len(launch.words) for launch in launches)])
         self._words = aligned(int(starts[-1]), np.int64)
-        self.table = np.zeros((len(launches), 3), np.int64)
+        self.table = np.zeros((len(launches), 2), np.int64)
         self._patches: dict[str, list[int]] = {}
         ensure(self.layout.sources)
         modules = {source: kernel_store.load(source) for source in self.layout.sources}
@@ -184,14 +193,17 @@ class Plan:
                 else:
                     self._words[at] = self._resolve(word, modules)
             function = modules[launch.kernel.source][launch.kernel.name]
-            self.table[number] = (function, self._words.ctypes.data + 8 * int(starts[number]), launch.tasks)
-        self._sections = {
-            section: self._range(launches, section) for section in ("gather", "forward", "loss", "backward", "regularize", "update")
-        }
+            self.table[number] = (function, self._words.ctypes.data + 8 * int(starts[number]))
+        waves = self.layout.waves
+        chains = [chain for wave in waves for chain in wave.chains]
+        ends = np.cumsum([0, *(len(wave.chains) for wave in waves)])
+        self._chains = np.array([(chain.first, chain.last, chain.tasks) for chain in chains], np.int64).reshape(-1, 3)
+        self._waves = np.array([(*pair, wave.tasks) for *pair, wave in zip(ends, ends[1:], waves, strict=False)], np.int64).reshape(-1, 3)
+        self._tables = np.array([table.ctypes.data for table in (self.table, self._chains, self._waves)], np.int64)
+        self._sections = {section: self._range(section) for section in SECTIONS}
 
-    @staticmethod
-    def _range(launches: tuple[Launch, ...], section: str) -> tuple[int, int]:
-        places = [number for number, launch in enumerate(launches) if launch.section == section]
+    def _range(self, section: Section) -> tuple[int, int]:
+        places = [number for number, wave in enumerate(self.layout.waves) if wave.section == section]
         return (places[0], places[-1] + 1) if places else (0, 0)
 
     def _resolve(self, word: Word, modules: dict[str, Addresses]) -> int:
@@ -204,6 +216,8 @@ class Plan:
         return self._address(word.buffer) + word.offset * word.buffer.itemsize
 
     def _address(self, buffer: Buffer) -> int:
+        if buffer.flat is not None:
+            return self._address(buffer.flat) + buffer.start * buffer.itemsize
         if buffer.kind == "value":
             return int(self._arena.ctypes.data) + self.layout.arena.offsets[buffer]
         if buffer.kind in ("result", "constants"):
@@ -229,17 +243,20 @@ class Plan:
             self._bound[key] = array
 
     def release(self) -> None:
-        """Lets go of the caller's arrays; they are bound anew before the next gather."""
+        """Lets go of the caller's arrays; they are bound anew before they are read again."""
         self._bound.clear()
+
+    def run_waves(self, first: int, last: int, threads: int) -> None:
+        """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`."""
+        driver().run(self._tables.ctypes.data, first, last, threads)
 
     def run(self, rows: int, start: int, *sections: Section) -> None:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        native, table = driver().run, self.table.ctypes.data
         with thread_pool(self.threads):
             for section in sections:
-                native(table, len(self.table), *self._sections[section], self.threads)
+                self.run_waves(*self._sections[section], self.threads)
 
     def train(
         self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
@@ -249,13 +266,14 @@ class Plan:
 
         The bound order becomes a shuffle of `rows` whenever a start is 0, unless the epoch is negative.
         """
-        update = self._sections["update"][0] or len(self.table)
+        waves = self.layout.waves
+        backward = next((number for number, wave in enumerate(waves) if wave.section in ("backward", "update")), len(waves))
         order, control = self._bound["order"], self.store.control
         given = (rows, starts, counts, scalars, losses)
         assert all(array.flags.c_contiguous and array.itemsize == 8 for array in given)
         words = np.array(
             [
-                self.table.ctypes.data, len(self.table), update, control.ctypes.data, self.array("loss").ctypes.data, control[SEED], epoch,
+                self._tables.ctypes.data, backward, len(waves), control.ctypes.data, self.array("loss").ctypes.data, control[SEED], epoch,
                 order.ctypes.data, len(order), rows.ctypes.data, len(rows), starts.ctypes.data, counts.ctypes.data,
                 scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), self.threads,
             ], np.int64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ class Arrays(Mapping[str, NDArray[Any]]):
     """Named arrays that are views of one flat buffer: writing into one is seen by the next call. Assigning a name copies into its view."""
 
     def __init__(self, flat: NDArray[Any], places: Mapping[str, ParameterPlace]) -> None:
-        self.flat, self._places = flat, places
+        self.flat, self.places = flat, places
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        place = self._places[name]
+        place = self.places[name]
         count = int(np.prod(place.shape, dtype=np.int64))
         return self.flat[place.offset : place.offset + count].reshape(place.shape)
 
@@ -29,14 +30,14 @@ class Arrays(Mapping[str, NDArray[Any]]):
         self[name][...] = value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def over(self, flat: NDArray[Any]) -> Arrays:
         """The same names over another flat buffer."""
-        return Arrays(flat, self._places)
+        return Arrays(flat, self.places)
 
     def copy(self) -> dict[str, NDArray[Any]]:
         """Every array, apart from the buffer."""
@@ -53,11 +54,15 @@ class Store:
     def __init__(self, lowered: Lowered, dtype: Any, seed: int) -> None:
         self.dtype = np.dtype(dtype)
         self.parameters = Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters)
-        self.gradients = Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters)
         self.state = Arrays(aligned(lowered.state_elements, dtype), lowered.states)
         self.slots = {name: Arrays(aligned(lowered.parameter_elements, dtype), lowered.parameters) for name in lowered.slot_names}
         self.control = aligned(CONTROL_WORDS, np.int64)
         self.seed = seed
+
+    @cached_property
+    def gradients(self) -> Arrays:
+        """Where plans that keep gradients leave them; made when the first such plan is. Training keeps none."""
+        return Arrays(aligned(self.parameters.flat.size, self.dtype), self.parameters.places)
 
     @property
     def step(self) -> int:
@@ -88,7 +93,7 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        arrays = [self.parameters, self.gradients, self.state, *self.slots.values()]
+        arrays = [self.parameters, self.state, *self.slots.values()]
         return sum(each.flat.nbytes for each in arrays)
 
     def flat(self, name: str) -> NDArray[Any]:

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError
-from netspec.base.shape import size
 from netspec.graph.graph import Graph
 from netspec.kernels.launch import Buffer, Launch
 from netspec.kernels.native import ROWS, START
 from netspec.plan.network import Network, train_rows
-from netspec.plan.plan import Plan, driver, thread_pool
+from netspec.plan.plan import Plan, thread_pool
 from netspec.train.loop import Schedule
 from netspec.train.pace import Pace
 
@@ -25,7 +24,7 @@ DRAWN_ROWS = 2000
 LEAST_PIECES = 5
 LEAST_PASSES, MOST_PASSES = 20, 2000
 MOST_RESTARTS = 3
-BY_ROWS = ("gather", "forward", "loss", "backward")
+BY_ROWS = ("forward", "loss", "backward")
 """Sections whose work grows with the rows of a batch; that of the others is fixed by the parameters."""
 
 
@@ -162,25 +161,24 @@ class Benchmark:
 
     def _bytes(self, launch: Launch) -> float:
         """Memory that a launch reads and writes, each place once, without its scratch."""
-        return sum(self._touched(buffer, launch) for buffer in {*launch.reads, *launch.writes} if not buffer.name.startswith("work"))
+        return sum(self._touched(buffer) for buffer in {*launch.reads, *launch.writes} if not buffer.name.startswith("work"))
 
-    def _touched(self, buffer: Buffer, launch: Launch) -> float:
-        """Bytes of a buffer that a launch touches: of the caller's arrays the batch's rows, of what all layers share its layers' part."""
+    def _touched(self, buffer: Buffer) -> float:
+        """Bytes of a buffer that a launch touches: of the caller's arrays the batch's rows."""
+        if buffer.flat is not None:
+            return buffer.bytes
         if buffer.kind == "data":
             rows = {"data.x": self._x, "data.y": self._y}.get(buffer.name, self._order)
             return rows[: self.batch].nbytes
         if buffer.kind in ("value", "result"):
             return buffer.bytes * self.batch / self.plan.batch
-        places = {"state": self.network.graph.state}.get(buffer.kind, self.network.graph.parameters)
-        if not launch.layers or buffer.kind not in ("parameters", "gradients", "slots", "state"):
-            return buffer.bytes
-        own = [size(array.shape) for name, array in places.items() if name.rpartition(".")[0] in launch.layers]
-        return sum(own) * buffer.itemsize
+        return buffer.bytes
 
 
 @dataclass(frozen=True)
 class LaunchTime:
-    """Launches that run as one, usually a single one: seconds, FLOPs, and bytes read and written once, of a step's rows."""
+    """Launches that run side by side or one behind the other without a stop: seconds, FLOPs, and bytes read and written once, of a
+    step's rows."""
 
     launches: tuple[Launch, ...]
     seconds: float
@@ -215,27 +213,29 @@ class LaunchTime:
 def launch_seconds(
     plan: Plan, rows: int, threads: int, seconds: float, only: Sequence[int] | None = None
 ) -> list[tuple[tuple[int, ...], float]]:
-    """Median seconds of each launch, with the places in the plan's table of what ran as one: here every launch alone.
+    """Median seconds of each wave, with the places of its launches in the plan's list.
 
-    All launches run in order, as in a step, so that each finds in the caches what it finds in training; at least 20 passes, and more for
-    as long as `seconds` allow. With `only` the others run once, and those are repeated. What calling nothing takes is subtracted. The
-    plan's rows must be bound; parameters move.
+    All waves run in order, as in a step, so that each finds in the caches what it finds in training; at least 20 passes, and more for
+    as long as `seconds` allow. With `only` the other waves run once, and those are repeated. What calling nothing takes is subtracted.
+    The plan's rows must be bound; parameters move.
     """
-    control, native, table, count = plan.store.control, driver().run, plan.table.ctypes.data, len(plan.table)
+    control, run, count = plan.store.control, plan.run_waves, len(plan.layout.waves)
     control[ROWS], control[START] = rows, 0
     places = list(range(count)) if only is None else list(only)
     passes: list[list[int]] = []
     with thread_pool(threads):
-        native(table, count, 0, count, threads)
+        run(0, count, threads)
         end = time.perf_counter() + seconds
         while len(passes) < LEAST_PASSES or (time.perf_counter() < end and len(passes) < MOST_PASSES):
             taken = []
             for place in places:
                 began = time.perf_counter_ns()
-                native(table, count, place, place + 1, threads)
+                run(place, place + 1, threads)
                 taken.append(time.perf_counter_ns() - began)
             began = time.perf_counter_ns()
-            native(table, count, 0, 0, threads)
+            run(0, 0, threads)
             passes.append([*taken, time.perf_counter_ns() - began])
     *each, nothing = np.median(np.array(passes), axis=0) * 1e-9
-    return [((place,), max(0.0, float(one - nothing))) for place, one in zip(places, each, strict=True)]
+    waves = [plan.layout.waves[place] for place in places]
+    found = zip(waves, each, strict=True)
+    return [(tuple(range(wave.first, wave.last)), max(0.0, float(one - nothing))) for wave, one in found]

@@ -40,7 +40,7 @@ def image_forward(x, filters, y, geometry, scratch):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def pack_filters(p, task, tasks):
+def pack_filters(p, task, tasks, worker):
     """Words: control, W (F, C, KH, KW), packed [F / PANEL][KH][KW * C][PANEL], geometry."""
     g = words(p[3], GEOMETRY_WORDS)
     channels, out, kernel_height, kernel_width = g[0], g[3], g[6], g[7]

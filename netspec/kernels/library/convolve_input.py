@@ -64,7 +64,7 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def pack_flipped(p, task, tasks):
+def pack_flipped(p, task, tasks, worker):
     """Words: control, W (F, C, KH, KW), flipped (see image_grad_input), geometry."""
     g = words(p[3], GEOMETRY_WORDS)
     channels, out, kernel_height, kernel_width, row_stride, column_stride = g[0], g[3], g[6], g[7], g[8], g[9]

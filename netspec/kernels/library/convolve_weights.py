@@ -42,7 +42,7 @@ def image_grad_weights(x, dy, gradient, geometry, scratch, panels, accumulate):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def collect_filters(p, task, tasks):
+def collect_filters(p, task, tasks, worker):
     """Words: control, parts (parts, F / PANEL, KH, KW * C, PANEL), dW (F, C, KH, KW), geometry, number of parts; added in order."""
     g = words(p[3], GEOMETRY_WORDS)
     channels, out, taps = g[0], g[3], g[6] * g[7]

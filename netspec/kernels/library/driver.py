@@ -1,7 +1,9 @@
 """The driver: runs a table of launches, and many training steps in one native call.
 
-A row of the table is (kernel's address, address of its words, tasks). A launch of one task, or on one thread, is a plain call: starting
-the threads costs about two microseconds. Tasks are fixed by the plan, so the bits do not depend on how many threads share them.
+A launch is (kernel's address, address of its words), a chain (first and last launch, tasks), a wave (first and last chain, tasks of all):
+see plan/waves.py. A wave of one task, or on one thread, is plain calls: starting the threads costs about a microsecond. Each thread takes
+one run of a chain's tasks, so that it finds in its cache what it left there. Tasks are fixed by the plan, so the bits do not depend on how
+many threads share them.
 
 Every function has one declared signature: where numba's cache holds several for one function, two processes that fill it at the same
 time can leave one's code under the other's signature, and calling that is a crash.
@@ -21,27 +23,41 @@ from netspec.kernels.native import (
     doubles,
     random_bits,
     stream_key,
+    words,
 )
 
 WORD, WORDS, TABLE = types.int64, types.int64[::1], types.int64[:, ::1]
+LAUNCH, CHAIN, WAVE = 2, 3, 3  # words of each
 
 
-@njit(types.void(WORD, WORD, WORD), parallel=True, nogil=True, **OPTIONS)
-def launch(function, parameters, tasks):
-    for task in prange(tasks):
-        call_kernel(function, parameters, task, tasks)
+@njit(**INLINE)
+def share(launches, chains, first, last, worker, workers):
+    """One worker's part of chains first..last: a run of each chain's tasks, the chains dealt round so that single tasks spread out."""
+    for c in range(first, last):
+        chain = words(chains + c * CHAIN * 8, CHAIN)
+        tasks, place = chain[2], (worker + c - first) % workers
+        for task in range(tasks * place // workers, tasks * (place + 1) // workers):
+            for i in range(chain[0], chain[1]):
+                launch = words(launches + i * LAUNCH * 8, LAUNCH)
+                call_kernel(launch[0], launch[1], task, tasks, worker)
 
 
-@njit(types.void(TABLE, WORD, WORD, WORD), nogil=True, **OPTIONS)
-def run(table, first, last, threads):
-    """Launches first..last of the table."""
+@njit(types.void(*[WORD] * 5), parallel=True, nogil=True, **OPTIONS)
+def side_by_side(launches, chains, first, last, workers):
+    for worker in prange(workers):
+        share(launches, chains, first, last, worker, workers)
+
+
+@njit(types.void(*[WORD] * 4), nogil=True, **OPTIONS)
+def run(tables, first, last, threads):
+    """Waves first..last. Tables: the addresses of the launches, the chains, and the waves."""
+    table = words(tables, 3)
     for i in range(first, last):
-        function, parameters, tasks = table[i, 0], table[i, 1], table[i, 2]
-        if tasks == 1 or threads == 1:
-            for task in range(tasks):
-                call_kernel(function, parameters, task, tasks)
+        wave = words(table[2] + i * WAVE * 8, WAVE)
+        if wave[2] == 1 or threads == 1:
+            share(table[0], table[1], wave[0], wave[1], np.int64(0), np.int64(1))
         else:
-            launch(function, parameters, tasks)
+            side_by_side(table[0], table[1], wave[0], wave[1], min(threads, wave[2]))
 
 
 @njit(**INLINE)
@@ -56,11 +72,11 @@ def shuffle(order, rows, seed, epoch):
         order[i], order[j] = order[j], order[i]
 
 
-@njit(WORD(TABLE, WORD, WORDS, WORD, WORD, WORD, WORDS, WORDS, WORDS, WORDS, TABLE, types.float64[:, ::1], WORD), nogil=True, **OPTIONS)
-def train(table, before_update, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
+@njit(WORD(*[WORD] * 3, WORDS, *[WORD] * 3, *[WORDS] * 4, TABLE, types.float64[:, ::1], WORD), nogil=True, **OPTIONS)
+def train(tables, before_backward, waves, control, loss_at, seed, epoch, order, rows, starts, counts, scalars, losses, threads):
     """As many steps as `starts` has. Step s takes `counts[s]` rows from `order[starts[s]]` on, and the scalars[s] of the optimiser (bits
     of float64). At the start of an epoch the order becomes a shuffle of `rows`, unless the epoch is negative. A loss that is not finite
-    stops before its update. Returns the number of steps done; losses[s] = (total, data part)."""
+    stops before its backward pass, which updates. Returns the number of steps done; losses[s] = (total, data part)."""
     loss = doubles(loss_at, 2)
     for s in range(starts.size):
         if starts[s] == 0 and epoch >= 0:
@@ -69,11 +85,11 @@ def train(table, before_update, control, loss_at, seed, epoch, order, rows, star
         control[START] = starts[s]
         for k in range(scalars.shape[1]):
             control[SCALARS + k] = scalars[s, k]
-        run(table, 0, before_update, threads)
+        run(tables, 0, before_backward, threads)
         losses[s, 0] = loss[0]
         losses[s, 1] = loss[1]
         if not np.isfinite(loss[0]):
             return s
-        run(table, before_update, table.shape[0], threads)
+        run(tables, before_backward, waves, threads)
         control[STEP] += 1
     return starts.size

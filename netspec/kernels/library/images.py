@@ -22,7 +22,7 @@ def transposed(x, y, rows, columns):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def gather_images(p, task, tasks):
+def gather_images(p, task, tasks, worker):
     """Words: control, order, data (channels first), channels, pixels, batch (channels last): batch row r is data row order[start + r]."""
     control = words(p[0], 8)
     rows, size = control[ROWS], p[3] * p[4] * ITEMSIZE
@@ -32,7 +32,7 @@ def gather_images(p, task, tasks):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def rearrange(p, task, tasks):
+def rearrange(p, task, tasks, worker):
     """Words: control, x, y, rows, columns of one image's matrix: each image transposed, pixels x channels to channels x pixels or back."""
     count = words(p[0], 8)[0]
     size = p[3] * p[4] * ITEMSIZE

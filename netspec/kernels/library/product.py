@@ -1,16 +1,31 @@
 """Blocked matrix product C (+)= A B of one task, any strides.
 
 Loop nest: columns by BLOCK_COLUMNS, depth by BLOCK_DEPTH (a packed block of B stays in L2), rows by tiles (packed into L1), panels of B.
-Edges are masks. Measured on AVX-512: 0.93-1.05 of MKL with both sides packed; B read in place at a row stride of 4 KB falls to a fifth.
+Edges are masks. B is read in place where its rows are short or few tiles would use the packed form; at a row stride of 4 KB many tiles
+would fall to a fifth. One row at a time streams B by its rows.
 """
 
 import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_m
-from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH, INLINE, KERNEL, OPTIONS, ROWS, call_at, share_end, share_start, words
+from netspec.kernels.native import (
+    BLOCK_COLUMNS,
+    BLOCK_DEPTH,
+    INLINE,
+    KERNEL,
+    OPTIONS,
+    ROWS,
+    address_of,
+    call_at,
+    share_end,
+    share_start,
+    words,
+)
 
 WORD = types.int64
+SHORT_ROW = 1024  # bytes: rows of B that lie no farther apart are read in place
+FEW_ROWS = 2 * TILE_ROWS  # of A: a packed block of B would not be read often enough
 
 
 @njit(**INLINE)
@@ -42,40 +57,76 @@ def pack_a(a, a_row, a_step, rows, depth, to):
                 pack_transposed((block, a_row, min(LANES, rows - m), min(LANES, depth - k), to + (k * STRIP + m) * ITEMSIZE, STRIP))
 
 
-@cfunc(types.void(*[WORD] * 13), **OPTIONS)
-def multiply(a, a_row, a_step, b, b_step, b_column, c, ldc, rows, columns, depth, accumulate, work):
+@njit(**INLINE)
+def add_row(a, b, b_step, c, columns, depth):
+    """c (columns,) += a (depth,) B, B's rows contiguous: four rows of B at a time, in the order of the tile kernels."""
+    total = floats(c, columns)
+    whole = depth // 4 * 4
+    x = floats(a, depth)
+    for k in range(0, whole, 4):
+        b0, b1 = floats(b + k * b_step * ITEMSIZE, columns), floats(b + (k + 1) * b_step * ITEMSIZE, columns)
+        b2, b3 = floats(b + (k + 2) * b_step * ITEMSIZE, columns), floats(b + (k + 3) * b_step * ITEMSIZE, columns)
+        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+        for j in range(columns):
+            total[j] = (((total[j] + x0 * b0[j]) + x1 * b1[j]) + x2 * b2[j]) + x3 * b3[j]
+    for k in range(whole, depth):
+        row = floats(b + k * b_step * ITEMSIZE, columns)
+        for j in range(columns):
+            total[j] += x[k] * row[j]
+
+
+@cfunc(types.void(*[WORD] * 18), **OPTIONS)
+def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns, depth, accumulate, work, finish, p, i0, j0):
     """C (rows, columns) (+)= A (rows, depth) B (depth, columns): addresses in bytes, strides in elements.
 
-    One of A's strides is 1, and one of B's. `work` has room for a strip and a block of B: see scratch_bytes in products.py.
+    One of A's strides is 1, and one of B's. `work` has room for a strip and a block of B: see work_bytes in contraction.py. Where
+    `finish` is not 0 it is called as finish(p, address, ldc, row, height, column, width) for each block of C as it becomes complete, rows
+    and columns counted from i0, j0; C then need not be kept: with c_row 0 all row tiles share the memory of the first (else c_row is
+    ldc), for depths of one block.
     """
+    if rows == 1 and b_column == 1 and a_step == 1 and finish == 0:
+        if accumulate == 0:
+            floats(c, columns)[:] = F(0)
+        add_row(a, b, b_step, c, columns, depth)
+        return
     strip = work
     panels = work + min(depth, BLOCK_DEPTH) * STRIP * ITEMSIZE
-    if depth == 0 and accumulate == 0:
-        for i in range(rows):
-            floats(c + i * ldc * ITEMSIZE, columns)[:] = F(0)
+    in_place = b_column == 1 and (b_step * ITEMSIZE <= SHORT_ROW or rows <= FEW_ROWS)
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     for first in range(0, columns, BLOCK_COLUMNS):
         last = min(first + BLOCK_COLUMNS, columns)
-        for k0 in range(0, depth, BLOCK_DEPTH):
+        if depth == 0 and accumulate == 0:
+            for i in range(rows):
+                floats(c + (i * c_row + first) * ITEMSIZE, last - first)[:] = F(0)
+        for k0 in range(0, max(depth, 1), BLOCK_DEPTH):
             deep = min(BLOCK_DEPTH, depth - k0)
-            pack_b(b + k0 * b_step * ITEMSIZE, b_step, b_column, deep, first, last, panels)
+            if not in_place:
+                pack_b(b + k0 * b_step * ITEMSIZE, b_step, b_column, deep, first, last, panels)
             add = 1 if k0 > 0 else accumulate
             for t in range(tiles):
                 i = rows * t // tiles
                 height = rows * (t + 1) // tiles - i
-                pack_a(a + (i * a_row + k0 * a_step) * ITEMSIZE, a_row, a_step, height, deep, strip)
-                for j in range(first, last, PANEL):
-                    width = min(PANEL, last - j)
-                    vectors = (width + LANES - 1) // LANES
-                    panel = panels + (j - first) * deep * ITEMSIZE
-                    target = c + (i * ldc + j) * ITEMSIZE
-                    tile_m(height, vectors, (strip, STRIP, 0, panel, PANEL, 0, target, ldc, deep, 1, width - LANES * (vectors - 1), add))
+                block = c + (i * c_row + first) * ITEMSIZE
+                if deep > 0:
+                    pack_a(a + (i * a_row + k0 * a_step) * ITEMSIZE, a_row, a_step, height, deep, strip)
+                    for j in range(first, last, PANEL):
+                        width = min(PANEL, last - j)
+                        vectors = (width + LANES - 1) // LANES
+                        tail = width - LANES * (vectors - 1)
+                        panel, step = panels + (j - first) * deep * ITEMSIZE, PANEL
+                        if in_place:
+                            panel, step = b + (k0 * b_step + j) * ITEMSIZE, b_step
+                        target = block + (j - first) * ITEMSIZE
+                        tile_m(height, vectors, (strip, STRIP, 0, panel, step, 0, target, ldc, deep, 1, tail, add))
+                if finish != 0 and k0 + BLOCK_DEPTH >= depth:
+                    call_at(finish, (p, block, ldc, i0 + i, height, j0 + first, last - first))
 
 
 @cfunc(KERNEL, **OPTIONS)
-def product(p, task, tasks):
+def product(p, task, tasks, worker):
     """A whole product as a launch. Words: control, multiply, a, a_row, a_step, b, b_step, b_column, c, ldc, M, N, K (each -1 for the
-    batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a task."""
+    batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a worker, finish (see multiply; it
+    gets these words), elements of C a worker where C is not kept (else 0)."""
     rows = words(p[0], 8)[ROWS]
     multiply_at, a, a_row, a_step, b, b_step, b_column, c, ldc = p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9]
     m, n, k = (rows if p[10] < 0 else p[10]), (rows if p[11] < 0 else p[11]), (rows if p[12] < 0 else p[12])
@@ -89,8 +140,9 @@ def product(p, task, tasks):
     if i1 > i0 and j1 > j0:
         a_at = a + (i0 * a_row + k0 * a_step) * ITEMSIZE
         b_at = b + (k0 * b_step + j0 * b_column) * ITEMSIZE
-        c_at = c + (part * p[16] + i0 * ldc + j0) * ITEMSIZE
-        call_at(
-            multiply_at,
-            (a_at, a_row, a_step, b_at, b_step, b_column, c_at, ldc, i1 - i0, j1 - j0, k1 - k0, np.int64(0), p[17] + task * p[18]),
-        )
+        c_at, c_row = c + (part * p[16] + i0 * ldc + j0) * ITEMSIZE, ldc
+        if p[20] != 0:
+            c_at, c_row = c + worker * p[20] * ITEMSIZE, np.int64(0)
+        sizes = (i1 - i0, j1 - j0, k1 - k0)
+        where = (a_at, a_row, a_step, b_at, b_step, b_column, c_at, c_row, ldc)
+        call_at(multiply_at, (*where, *sizes, np.int64(0), p[17] + worker * p[18], p[19], address_of(p), i0, j0))

@@ -2,22 +2,29 @@
 
 from numba import cfunc, njit
 
-from netspec.kernels.f32 import ITEMSIZE, F, floats
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, doubles, share_end, share_start, words
+from netspec.kernels.f32 import ITEMSIZE, LANES, F, floats
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, ROWS, START, as_double, copy_bytes, doubles, share_end, share_start, words
 
 
 @cfunc(KERNEL, **OPTIONS)
-def gather(p, task, tasks):
-    """Words: control, order, data, elements of a row, batch: batch row r is data row order[start + r]."""
+def gather(p, task, tasks, worker):
+    """Words: control, order, data, elements of a row, batch, whether tasks share columns and not rows: batch row r is data row
+    order[start + r]."""
     control = words(p[0], 8)
-    rows, size = control[ROWS], p[3]
+    rows, size = control[ROWS], p[3] * ITEMSIZE
     order = words(p[1] + control[START] * 8, rows)
-    for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
-        floats(p[4] + r * size * ITEMSIZE, size)[:] = floats(p[2] + order[r] * size * ITEMSIZE, size)
+    if p[5] != 0:
+        first = share_start(p[3], task, tasks, LANES) * ITEMSIZE
+        last = share_end(p[3], task, tasks, LANES) * ITEMSIZE
+        for r in range(rows):
+            copy_bytes(p[2] + order[r] * size + first, p[4] + r * size + first, last - first)
+    else:
+        for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
+            copy_bytes(p[2] + order[r] * size, p[4] + r * size, size)
 
 
 @cfunc(KERNEL, **OPTIONS)
-def gather_classes(p, task, tasks):
+def gather_classes(p, task, tasks, worker):
     """Words: control, order, class numbers (int64), batch's class numbers."""
     control = words(p[0], 8)
     rows = control[ROWS]
@@ -38,41 +45,52 @@ def add_rows(x, first, last, columns, total):
 
 
 @cfunc(KERNEL, **OPTIONS)
-def column_sums(p, task, tasks):
+def column_sums(p, task, tasks, worker):
     """Words: control, x, columns, rows of x a batch row, parts (tasks, columns)."""
     rows = words(p[0], 8)[ROWS] * p[3]
     add_rows(p[1], share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), p[2], p[4] + task * p[2] * ITEMSIZE)
 
 
 @cfunc(KERNEL, **OPTIONS)
-def add_parts(p, task, tasks):
+def add_parts(p, task, tasks, worker):
     """Words: control, parts (count, columns), columns, count, sum (columns,)."""
     add_rows(p[1], 0, p[3], p[2], p[4])
 
 
+SUMS = {**INLINE, "fastmath": {"contract", "reassoc"}}  # sums in several lanes: LLVM may reorder these alone
 LANES_OF_SUM = 64
 
 
+@njit(**SUMS)
+def sum_of_squares(w):
+    total = F(0)
+    for i in range(w.size):
+        total += w[i] * w[i]
+    return total
+
+
 @cfunc(KERNEL, **OPTIONS)
-def regularize(p, task, tasks):
-    """Words: control, w, g, count, rate (float), parts (tasks,) float64: g += rate w, and each task's sum of w**2."""
-    rate = F(as_double(p[4]))
-    first, last = share_start(p[3], task, tasks, LANES_OF_SUM), share_end(p[3], task, tasks, LANES_OF_SUM)
+def squares(p, task, tasks, worker):
+    """Words: control, w, count, parts (tasks,) float64: each task's sum of w**2, by blocks of 4,096 numbers."""
+    first, last = share_start(p[2], task, tasks, LANES_OF_SUM), share_end(p[2], task, tasks, LANES_OF_SUM)
     total = 0.0
     for start in range(first, last, 4096):
-        count = min(4096, last - start)
-        w, g = floats(p[1] + start * ITEMSIZE, count), floats(p[2] + start * ITEMSIZE, count)
-        for i in range(count):
-            g[i] += rate * w[i]
-        square = F(0)
-        for i in range(count):
-            square += w[i] * w[i]
-        total += square
-    doubles(p[5] + task * 8, 1)[0] = total
+        total += sum_of_squares(floats(p[1] + start * ITEMSIZE, min(4096, last - start)))
+    doubles(p[3] + task * 8, 1)[0] = total
 
 
 @cfunc(KERNEL, **OPTIONS)
-def total_loss(p, task, tasks):
+def regularize(p, task, tasks, worker):
+    """Words: control, w, g, count, rate (float): g += rate w."""
+    rate = F(as_double(p[4]))
+    first, last = share_start(p[3], task, tasks, LANES_OF_SUM), share_end(p[3], task, tasks, LANES_OF_SUM)
+    w, g = floats(p[1] + first * ITEMSIZE, last - first), floats(p[2] + first * ITEMSIZE, last - first)
+    for i in range(last - first):
+        g[i] += rate * w[i]
+
+
+@cfunc(KERNEL, **OPTIONS)
+def total_loss(p, task, tasks, worker):
     """Words: control, loss by row, result (float64: total, data part), factor on the mean (float), squares (parts,) float64, parts,
     half the rate (float): the mean of the rows' losses and the l2 term, added in order."""
     rows = words(p[0], 8)[ROWS]

@@ -77,7 +77,7 @@ def _shape(buffer: Buffer, batch: int) -> str:
 def memory_in_words(plan: TrainingPlan) -> str:
     """What training allocates, and for what."""
     parts = {
-        "a step": plan.train.own_bytes, "evaluation": plan.test.own_bytes, "parameters, gradients, optimiser": plan.store_bytes,
+        "a step": plan.train.own_bytes, "evaluation": plan.test.own_bytes, "parameters, optimiser": plan.store_bytes,
         "best parameters": plan.best_bytes,
     }  # fmt: skip
     lines = [f"{flops_in_words(plan.flops)} a step; peak memory {bytes_in_words(plan.peak_bytes)}, of which"]
