@@ -19,7 +19,7 @@ from netspec.graph.check import to_graph
 from netspec.graph.counts import Counts, check_facts, counts_of, key_error, split_head
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
-from netspec.plan.network import Network, Settings, TrainingPlan, chunk_rows
+from netspec.plan.network import Network, Settings, TrainingPlan
 from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
@@ -373,10 +373,12 @@ class Model:
     def _scores(self, x: Any) -> NDArray[Any]:
         """Scores of raw rows, converted piece by piece."""
         network, rows = self.network, self._inputs(x)
-        step = 16 * chunk_rows(network.graph, network.settings)
-        pieces = [rows[start : start + step] for start in range(0, len(rows), step)] or [rows]
+        step = 16 * network.training.test.batch
+        if len(rows) <= step:
+            return network.test_scores(as_input(rows, self.normalization, network.dtype))[0]
+        pieces = [rows[start : start + step] for start in range(0, len(rows), step)]
         scores = [network.test_scores(as_input(piece, self.normalization, network.dtype))[0] for piece in pieces]
-        return scores[0] if len(scores) == 1 else np.concatenate(scores)
+        return np.concatenate(scores)
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""

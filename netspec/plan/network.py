@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 MEMORY_SHARE = 0.6
 CHUNK_BYTES = 16 << 20
 MOST_CHUNK_ROWS = 1024
+FEW_ROWS = (16, 128)
+"""Rows of further plans of the test form: tasks that are cut for a thousand rows leave a single one to one thread."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,11 @@ class Network:
         self.lock = threading.RLock()
         """Held from binding rows to reading results: a plan serves one call at a time."""
         self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._test_plans: dict[int, Plan] = {}
         self.initialize(settings.seed)
         ensure([*self.training.train.sources, *self.training.test.sources, driver_source()])
         self.plan(train_rows(self.graph, settings))
-        self.plan(chunk_rows(self.graph, settings), train=False)
+        self._test_plans[self.training.test.batch] = self.plan(1, train=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies, also in other processes: plans hold addresses, and are made anew."""
@@ -228,6 +231,17 @@ class Network:
             found = self._plans[key] = Plan(layout, self.store, self.threads)
         return found
 
+    def test_plan(self, rows: int) -> Plan:
+        """The plan that computes the scores of so many rows, of the few that there are: the smallest that holds them, else the largest."""
+        largest = self.training.test.batch
+        batch = next((most for most in FEW_ROWS if rows <= most < largest), largest)
+        found = self._test_plans.get(batch)
+        if found is None:
+            layout = self._layout(batch, False, False, False, False, None)
+            check_memory(layout.own_bytes)
+            found = self._test_plans[batch] = Plan(layout, self.store, self.threads)
+        return found
+
     def _layout(self, rows: int, train: bool, gradients: bool, input_gradient: bool, weighted: bool, until: Node | None) -> Layout:
         part = self.grouping if until is None else beginning(self.grouping, until, self.settings.fuse)
         whole = None if until is None else self.graph
@@ -260,6 +274,8 @@ class Network:
         self, x: NDArray[Any], y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[Any], float]:
         """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
+        if y is None and index is None and len(x) <= self.training.test.batch:
+            return self._few_scores(x), 0.0
         plan = self.plan(1, train=False)
         order = np.arange(len(x), dtype=np.int64) if index is None else index
         plan.bind(x=x, order=order, **({} if y is None else {"y": y}))
@@ -272,6 +288,15 @@ class Network:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
         plan.release()
         return scores, total
+
+    def _few_scores(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Scores of rows that one plan holds."""
+        plan, rows = self.test_plan(len(x)), len(x)
+        plan.bind_first(x)
+        plan.run(rows, 0, "forward")
+        scores = from_layout(plan.array("scores"), rows, self.graph.output.shape)
+        plan.release()
+        return scores
 
     @_exclusive
     def values(self, x: NDArray[Any], node: Node | None, train: bool) -> NDArray[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,9 @@ from netspec.plan.store import Store
 from netspec.plan.waves import Wave, in_waves
 
 DTYPES = {4: np.float32, 8: np.float64}
+ALONE_SECONDS, ALONE_RATE, ALONE_BANDWIDTH = 8e-6, 1e11, 1e11
+"""Work for which threads are not started, by what one core does: FLOP/s, and bytes of weights per second. Starting them takes 1 to 2 us
+where they still spin, and 10 to 50 where they sleep."""
 
 
 @cache
@@ -63,15 +66,14 @@ def thread_count(wanted: int | None) -> int:
 
 _pool_owner: list[int] = []
 _one_at_a_time = threading.Lock()
+_side_by_side = nullcontext()
 
 
-@contextmanager
-def thread_pool(threads: int) -> Iterator[None]:
+def thread_pool(threads: int) -> AbstractContextManager[object]:
     """Around a native call. A thread pool does not survive fork: the child would hang or die without a word, so it is refused there.
     numba's workqueue layer, used where there is neither OpenMP nor TBB, aborts when two Python threads enter it: they take turns."""
     if threads == 1:
-        yield
-        return
+        return _side_by_side
     if not _pool_owner:
         _pool_owner.append(os.getpid())
     if _pool_owner[0] != os.getpid():
@@ -80,8 +82,7 @@ def thread_pool(threads: int) -> Iterator[None]:
             "spawn method, or use threads=1"
         )
     numba.set_num_threads(threads)
-    with _one_at_a_time if _is_workqueue() else nullcontext():
-        yield
+    return _one_at_a_time if _is_workqueue() else _side_by_side
 
 
 def _is_workqueue() -> bool:
@@ -115,6 +116,12 @@ class Layout:
     @property
     def flops(self) -> int:
         return sum(launch.flops for launch in self.lowered.launches)
+
+    @property
+    def rows_alone(self) -> int:
+        """How many rows one thread passes through before a second one would have helped."""
+        left = ALONE_SECONDS - self.lowered.parameter_elements * self.itemsize / ALONE_BANDWIDTH
+        return int(max(0.0, left) * ALONE_RATE * self.batch / max(1, self.flops))
 
     @property
     def sources(self) -> list[str]:
@@ -167,6 +174,7 @@ class Plan:
     def __init__(self, layout: Layout, store: Store, threads: int) -> None:
         self.layout, self.store, self.threads = layout, store, threads
         self.batch = layout.batch
+        self._rows_alone = layout.rows_alone
         self._arena = aligned(max(layout.arena.bytes, 1), np.uint8)
         dtype = DTYPES[layout.itemsize]
         self._results: dict[Buffer, NDArray[Any]] = {}
@@ -176,6 +184,8 @@ class Plan:
             self._results[layout.lowered.named[name]] = np.asarray(values, np.int64)
         self._build_table()
         self._bound: dict[str, NDArray[Any]] = {}
+        self._natural = np.arange(self.batch, dtype=np.int64)
+        self._in_natural_order = False
 
     def _build_table(self) -> None:
         launches = self.layout.lowered.launches
@@ -200,6 +210,7 @@ class Plan:
         self._chains = np.array([(chain.first, chain.last, chain.tasks) for chain in chains], np.int64).reshape(-1, 3)
         self._waves = np.array([(*pair, wave.tasks) for *pair, wave in zip(ends, ends[1:], waves, strict=False)], np.int64).reshape(-1, 3)
         self._tables = np.array([table.ctypes.data for table in (self.table, self._chains, self._waves)], np.int64)
+        self._tables_at = int(self._tables.ctypes.data)
         self._sections = {section: self._range(section) for section in SECTIONS}
 
     def _range(self, section: Section) -> tuple[int, int]:
@@ -234,6 +245,8 @@ class Plan:
 
     def bind(self, **data: NDArray[Any]) -> None:
         """The caller's arrays: `x`, `y`, `weights` (contiguous, in the plan's dtypes) and `order` (int64). They are kept until rebound."""
+        if "order" in data:
+            self._in_natural_order = False
         for name, array in data.items():
             key = name if name == "order" else f"data.{name}"
             if not array.flags.c_contiguous:
@@ -242,21 +255,29 @@ class Plan:
                 self._words[at] = array.ctypes.data
             self._bound[key] = array
 
+    def bind_first(self, x: NDArray[Any]) -> None:
+        """`x`, whose first rows, at most the plan's, are then the rows of a run in their order."""
+        if not self._in_natural_order:
+            self.bind(order=self._natural)
+            self._in_natural_order = True
+        self.bind(x=x)
+
     def release(self) -> None:
         """Lets go of the caller's arrays; they are bound anew before they are read again."""
         self._bound.clear()
 
     def run_waves(self, first: int, last: int, threads: int) -> None:
         """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`."""
-        driver().run(self._tables.ctypes.data, first, last, threads)
+        driver().run(self._tables_at, first, last, threads)
 
     def run(self, rows: int, start: int, *sections: Section) -> None:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        with thread_pool(self.threads):
+        threads = self.threads if rows > self._rows_alone else 1
+        with thread_pool(threads):
             for section in sections:
-                self.run_waves(*self._sections[section], self.threads)
+                self.run_waves(*self._sections[section], threads)
 
     def train(
         self, epoch: int, rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
