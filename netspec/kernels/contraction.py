@@ -12,7 +12,7 @@ from netspec.base.kinds import Contraction, Product, Window2D
 from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
-from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Context, columns_of, tasks_for
+from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_TASKS, Context, columns_of, tasks_for
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
 from netspec.kernels.pointwise import backward_chain
@@ -74,11 +74,15 @@ IMAGES_FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
 def forward(p, task, tasks, worker):
     control = words(p[0], 8)
-    images = control[ROWS]
+    g, count, blocks = words(p[8], GEOMETRY_WORDS), control[ROWS] * p[13], p[13]
     scratch = p[9] + worker * p[10] * ITEMSIZE
-    clear_image(words(p[8], GEOMETRY_WORDS), scratch, ITEMSIZE)
-    for n in range(share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)):
-        call_at(p[5], (p[6] + n * p[11] * ITEMSIZE, p[7], p[1] + n * p[12] * p[4] * ITEMSIZE, p[8], scratch))
+    first, last = share_start(count, task, tasks, 1), share_end(count, task, tasks, 1)
+    if last > first:
+        clear_image(g, scratch, ITEMSIZE)
+    for place in range(first, last):
+        n, block = place // blocks, place % blocks
+        r0, r1 = share_start(g[4], block, blocks, 1), share_end(g[4], block, blocks, 1)
+        call_at(p[5], (p[6] + n * p[11] * ITEMSIZE, p[7], p[1] + n * p[12] * p[4] * ITEMSIZE, p[8], scratch, r0, r1))
 {finish}"""
 
 IMAGES_GRAD_INPUT = """\
@@ -298,6 +302,9 @@ class Images:
         self.dy_panel = self.pixels * context.panel if out % context.lanes else 1
         self.flops = context.batch * 2 * size(window.output) * channels * kernel_height * kernel_width
         self.tasks = context.row_tasks(window.input, self.flops, FLOP_GRAIN)
+        # of an image's output rows, where there are few images
+        most = min(MOST_IMAGE_TASKS // max(context.batch, self.tasks), out_height)
+        self.blocks = tasks_for(self.flops / context.batch, FLOP_GRAIN, max(1, most))
         self.parts = min(self.tasks, MOST_PARTS)
         self.pack_tasks = min(panels, tasks_for(self.packed, ELEMENT_GRAIN))
         self.constants = context.constants(node.name + ".geometry", self.words)
@@ -316,13 +323,16 @@ def _images_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...],
     )  # fmt: skip
     run = context.library("convolve", "image_forward")
     finish.words.extend(run, At(x), At(packed), At(images.constants), At(scratch), images.scratch, images.input_size, images.pixels)
-    call = "        finish(p, control, n * p[12], (n + 1) * p[12], 0, p[4], 1, 0)\n" if finish.needed else ""
+    # of the test form: in training the next layers go on image by image
+    blocks = 1 if context.train else images.blocks
+    finish.words.extend(blocks)
+    call = "        finish(p, control, n * p[12] + r0 * g[5], n * p[12] + r1 * g[5], 0, p[4], 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + IMAGES_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
     context.launch(
-        _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], images.tasks,
+        _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], images.tasks * blocks,
         reads=[x, packed, *finish.reads], writes=[*finish.writes, scratch], flops=images.flops, layers=names,
-        cut=ROWS_CUT, own=[x, *finish.writes],
+        cut=ROWS_CUT if blocks == 1 else None, own=[x, *finish.writes],
     )  # fmt: skip
 
 

@@ -95,14 +95,21 @@ def clear_gradient_image(g, scratch, itemsize):
 
 
 @njit(**INLINE)
-def padded_image(x, g, scratch, itemsize):
-    """The image with its margins (geometry words of library/convolve.py): x where there are none, else its copy in the scratch, whose
-    margins are zero."""
+def padded_rows(x, g, scratch, itemsize, first, last):
+    """The image with its margins (geometry words of library/convolve.py): x where there are none, else the scratch, whose margins are zero
+    and into which rows first..last of the padded image are copied."""
     if g[14] == 0:
         return x
     row, padded_row = g[2] * g[0] * itemsize, g[13] * g[0] * itemsize
-    copy_rows(x, row, scratch + g[10] * padded_row + g[11] * g[0] * itemsize, padded_row, g[1], row)
+    top, bottom = max(first - g[10], 0), min(last - g[10], g[1])
+    copy_rows(x + top * row, row, scratch + (g[10] + top) * padded_row + g[11] * g[0] * itemsize, padded_row, max(bottom - top, 0), row)
     return scratch
+
+
+@njit(**INLINE)
+def padded_image(x, g, scratch, itemsize):
+    """All rows of the padded image."""
+    return padded_rows(x, g, scratch, itemsize, 0, g[12])
 
 
 @intrinsic

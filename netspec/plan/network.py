@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 MEMORY_SHARE = 0.6
 CHUNK_BYTES = 16 << 20
 MOST_CHUNK_ROWS = 1024
-FEW_ROWS = (16, 128)
+FEW_ROWS = (8, 128)
 """Rows of further plans of the test form: tasks that are cut for a thousand rows leave a single one to one thread."""
 
 
@@ -233,8 +233,10 @@ class Network:
 
     def test_plan(self, rows: int) -> Plan:
         """The plan that computes the scores of so many rows, of the few that there are: the smallest that holds them, else the largest."""
-        largest = self.training.test.batch
-        batch = next((most for most in FEW_ROWS if rows <= most < largest), largest)
+        batch = largest = self.training.test.batch
+        for most in reversed(FEW_ROWS):
+            if rows <= most < largest:
+                batch = most
         found = self._test_plans.get(batch)
         if found is None:
             layout = self._layout(batch, False, False, False, False, None)

@@ -26,7 +26,7 @@ class Softmax(Head):
         return classes
 
     def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
-        return np.asarray(np.argmax(scores, axis=1))
+        return np.asarray(scores.argmax(axis=1))
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Probabilities (N, C) in float64."""

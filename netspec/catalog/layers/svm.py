@@ -27,7 +27,7 @@ class Svm(Head):
         return classes
 
     def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
-        return np.asarray(np.argmax(scores, axis=1))
+        return np.asarray(scores.argmax(axis=1))
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         raise UsageError("svm gives scores, not probabilities: use the head softmax, or call predict")

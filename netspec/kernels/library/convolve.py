@@ -1,4 +1,4 @@
-"""Convolution of one image, channels last, and its packed filters. No im2col.
+"""Convolution of one image, or some of its output rows, channels last, and its packed filters. No im2col.
 
 The tile walks the padded image in place: outer index the kernel's row, inner index a run of KW * C numbers. An image is copied once
 into a padded scratch (in L2) where there are margins. Gradients have files of their own, so that nets compile only what they use.
@@ -11,25 +11,25 @@ import numpy as np
 from numba import cfunc, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, tile_k
-from netspec.kernels.native import GEOMETRY_WORDS, KERNEL, OPTIONS, padded_image, share_end, share_start, words
+from netspec.kernels.native import GEOMETRY_WORDS, KERNEL, OPTIONS, padded_rows, share_end, share_start, words
 
 WORD = types.int64
 
 
-@cfunc(types.void(*[WORD] * 5), **OPTIONS)
-def image_forward(x, filters, y, geometry, scratch):
-    """y (OH, OW, F) of one image; filters [F / PANEL][KH][KW * C][PANEL]; scratch (HP, WP, C), zero at its margins."""
+@cfunc(types.void(*[WORD] * 7), **OPTIONS)
+def image_forward(x, filters, y, geometry, scratch, first, last):
+    """Rows first..last of y (OH, OW, F) of one image; filters [F / PANEL][KH][KW * C][PANEL]; scratch (HP, WP, C), zero at its margins."""
     g = words(geometry, GEOMETRY_WORDS)
-    channels, out, out_height, out_width, kernel_height, run = g[0], g[3], g[4], g[5], g[6], g[7] * g[0]
+    channels, out, out_width, kernel_height, run = g[0], g[3], g[5], g[6], g[7] * g[0]
     row_step, column_step = g[8] * g[13] * channels, g[9] * channels
-    image = padded_image(x, g, scratch, ITEMSIZE)
+    image = padded_rows(x, g, scratch, ITEMSIZE, first * g[8], (last - 1) * g[8] + kernel_height)
     tiles = (out_width + TILE_ROWS - 1) // TILE_ROWS
     for f in range(0, out, PANEL):
         width = min(PANEL, out - f)
         vectors = (width + LANES - 1) // LANES
         tail = width - LANES * (vectors - 1)
         panel = filters + f * kernel_height * run * ITEMSIZE
-        for r in range(out_height):
+        for r in range(first, last):
             for t in range(tiles):
                 q = out_width * t // tiles
                 pixels = out_width * (t + 1) // tiles - q

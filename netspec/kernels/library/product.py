@@ -59,18 +59,22 @@ def pack_a(a, a_row, a_step, rows, depth, to):
 
 @njit(**INLINE)
 def add_row(a, b, b_step, c, columns, depth):
-    """c (columns,) += a (depth,) B, B's rows contiguous: four rows of B at a time, in the order of the tile kernels."""
+    """c (columns,) += a (depth,) B, B's rows contiguous: eight rows of B at a time, in the order of the tile kernels."""
     total = floats(c, columns)
-    whole = depth // 4 * 4
+    whole = depth // 8 * 8
     x = floats(a, depth)
-    for k in range(0, whole, 4):
-        b0, b1 = floats(b + k * b_step * ITEMSIZE, columns), floats(b + (k + 1) * b_step * ITEMSIZE, columns)
-        b2, b3 = floats(b + (k + 2) * b_step * ITEMSIZE, columns), floats(b + (k + 3) * b_step * ITEMSIZE, columns)
-        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+    step = b_step * ITEMSIZE
+    for k in range(0, whole, 8):
+        at = b + k * step
+        b0, b1, b2, b3 = floats(at, columns), floats(at + step, columns), floats(at + 2 * step, columns), floats(at + 3 * step, columns)
+        at += 4 * step
+        b4, b5, b6, b7 = floats(at, columns), floats(at + step, columns), floats(at + 2 * step, columns), floats(at + 3 * step, columns)
+        x0, x1, x2, x3, x4, x5, x6, x7 = x[k], x[k + 1], x[k + 2], x[k + 3], x[k + 4], x[k + 5], x[k + 6], x[k + 7]
         for j in range(columns):
-            total[j] = (((total[j] + x0 * b0[j]) + x1 * b1[j]) + x2 * b2[j]) + x3 * b3[j]
+            half = (((total[j] + x0 * b0[j]) + x1 * b1[j]) + x2 * b2[j]) + x3 * b3[j]
+            total[j] = (((half + x4 * b4[j]) + x5 * b5[j]) + x6 * b6[j]) + x7 * b7[j]
     for k in range(whole, depth):
-        row = floats(b + k * b_step * ITEMSIZE, columns)
+        row = floats(b + k * step, columns)
         for j in range(columns):
             total[j] += x[k] * row[j]
 
