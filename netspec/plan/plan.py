@@ -28,6 +28,8 @@ from netspec.plan.memory import aligned
 from netspec.plan.store import Store
 from netspec.plan.waves import Wave, in_waves
 
+STAGED = 8192
+"""Elements that are copied sooner than an array's address is found."""
 DTYPES = {4: np.float32, 8: np.float64}
 ALONE_SECONDS, ALONE_RATE, ALONE_BANDWIDTH = 8e-6, 1e11, 1e11
 """Work for which threads are not started, by what one core does: FLOP/s, and bytes of weights per second. Starting them takes 1 to 2 us
@@ -67,6 +69,7 @@ def thread_count(wanted: int | None) -> int:
 _pool_owner: list[int] = []
 _one_at_a_time = threading.Lock()
 _side_by_side = nullcontext()
+_asked = threading.local()  # for how many threads: numba's number belongs to each Python thread, and to set it takes 0.8 us
 
 
 def thread_pool(threads: int) -> AbstractContextManager[object]:
@@ -81,7 +84,9 @@ def thread_pool(threads: int) -> AbstractContextManager[object]:
             "this process was forked after netspec had started its threads, and they do not survive a fork: start workers with the "
             "spawn method, or use threads=1"
         )
-    numba.set_num_threads(threads)
+    if getattr(_asked, "threads", 0) != threads:
+        numba.set_num_threads(threads)
+        _asked.threads = threads
     return _one_at_a_time if _is_workqueue() else _side_by_side
 
 
@@ -185,7 +190,8 @@ class Plan:
         self._build_table()
         self._bound: dict[str, NDArray[Any]] = {}
         self._natural = np.arange(self.batch, dtype=np.int64)
-        self._in_natural_order = False
+        self._staged = aligned(STAGED, dtype)
+        self._is_staged = False
 
     def _build_table(self) -> None:
         launches = self.layout.lowered.launches
@@ -245,8 +251,7 @@ class Plan:
 
     def bind(self, **data: NDArray[Any]) -> None:
         """The caller's arrays: `x`, `y`, `weights` (contiguous, in the plan's dtypes) and `order` (int64). They are kept until rebound."""
-        if "order" in data:
-            self._in_natural_order = False
+        self._is_staged = False
         for name, array in data.items():
             key = name if name == "order" else f"data.{name}"
             if not array.flags.c_contiguous:
@@ -257,10 +262,13 @@ class Plan:
 
     def bind_first(self, x: NDArray[Any]) -> None:
         """`x`, whose first rows, at most the plan's, are then the rows of a run in their order."""
-        if not self._in_natural_order:
-            self.bind(order=self._natural)
-            self._in_natural_order = True
-        self.bind(x=x)
+        if x.size > STAGED:
+            self.bind(x=x, order=self._natural)
+            return
+        if not self._is_staged:
+            self.bind(x=self._staged, order=self._natural)
+            self._is_staged = True
+        self._staged[: x.size] = x.reshape(-1)
 
     def release(self) -> None:
         """Lets go of the caller's arrays; they are bound anew before they are read again."""
