@@ -190,6 +190,64 @@ def test_the_same_bytes_on_any_number_of_threads(text: str, shape: tuple[int, ..
     assert done.stdout.strip() == "1", done.stderr[-2000:] or done.stdout
 
 
+FEW = [
+    ("affine(300)-bn-relu -> affine(70)-tanh -> affine -> softmax", (1100,)),
+    ("conv(40, kernel=5)-relu-pool -> affine(20)-relu -> affine -> softmax", (9, 33, 31)),
+    ("conv(33, kernel=3x6, stride=2, pad=0)-bn-relu -> conv(70) -> conv(150, kernel=1) -> globalpool -> affine -> softmax", (14, 37, 35)),
+]
+PREDICTED = """
+import hashlib, numpy as np, netspec
+x = np.random.default_rng(0).normal(size=(140, *{shape})).astype(np.float32)
+hashes = set()
+for threads in (1, 2, 4, 3):
+    model = netspec.compile("{text}", input={shape}, classes=3, threads=threads)
+    plan = model.network.test_plan(1)
+    assert plan.batch == 8 and plan.layout.rows_alone == 0, plan.layout
+    assert any(launch.tasks > launch.flops / 1e7 > 0 for launch in plan.layout.lowered.launches)
+    scores = [model.network.test_scores(x[:rows])[0] for rows in (1, 3, 8, 9, 33, 140, 1)]
+    assert (scores[0] == scores[-1]).all()
+    for some in scores:
+        np.testing.assert_allclose(some, scores[5][: len(some)], rtol=1e-4, atol=1e-5)
+    hashes.add(hashlib.sha256(b"".join(some.tobytes() for some in scores)).hexdigest())
+print(len(hashes))
+"""
+
+
+@pytest.mark.parametrize(("text", "shape"), FEW)
+def test_few_rows_have_the_same_bytes_on_any_number_of_threads(text: str, shape: tuple[int, ...]) -> None:
+    """And the scores of many, up to rounding."""
+    done = run_script(PREDICTED.format(text=text, shape=shape))
+    assert done.stdout.strip() == "1", done.stderr[-2000:] or done.stdout
+
+
+def test_little_work_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads are not asked for where one is done before others have started."""
+    asked: list[int] = []
+    pool = plan.thread_pool
+
+    def noting(threads: int) -> Any:
+        asked.append(threads)
+        return pool(threads)
+
+    monkeypatch.setattr(plan, "thread_pool", noting)
+    for text, shape, rows, alone in ((MLP, (12,), 1, True), (FEW[0][0], FEW[0][1], 1, False), (FEW[0][0], FEW[0][1], 140, False)):
+        model = model_of(text, shape)
+        model.network.threads = 2
+        model.predict(rows_of(shape, rows)[0])
+        assert asked[-1] == (1 if alone else 2), text
+
+
+def test_a_caller_may_change_rows_between_calls() -> None:
+    """Few rows are copied to where the plan reads them, many are read in place: each call sees its own."""
+    small, large = model_of(MLP, (12,)), model_of(MLP, (9000,))
+    for model, width in ((small, 12), (large, 9000)):
+        x = rows_of((width,), 40)[0].astype(np.float32)
+        whole = model.predict_proba(x)
+        for rows in (slice(0, 1), slice(5, 6), slice(3, 9), slice(0, 40), slice(7, 8)):
+            model.evaluate(x[::-1], np.arange(40) % 3)
+            np.testing.assert_allclose(model.predict_proba(x[rows]), whole[rows], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_fused_equals_unfused(seed: int) -> None:
     text, shape = random_spec(seed)

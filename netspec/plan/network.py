@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 MEMORY_SHARE = 0.6
 CHUNK_BYTES = 16 << 20
 MOST_CHUNK_ROWS = 1024
-FEW_ROWS = (8, 128)
+FEW_ROWS = (8, 32, 128)
 """Rows of further plans of the test form: tasks that are cut for a thousand rows leave a single one to one thread."""
 
 

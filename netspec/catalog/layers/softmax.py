@@ -30,8 +30,9 @@ class Softmax(Head):
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Probabilities (N, C) in float64."""
-        shifted = np.exp(np.subtract(scores, np.max(scores, axis=1, keepdims=True), dtype=np.float64))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+        powers = np.exp(np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=np.float64))
+        powers /= powers.sum(axis=1, keepdims=True)
+        return np.asarray(powers)
 
     samples = (Sample("softmax", (10,)), Sample("softmax", (2,)))
     bad_samples = (
