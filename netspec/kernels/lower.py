@@ -144,7 +144,7 @@ def lower(
                 lower_l2(context, l2)
             else:
                 lower_update(context, update)
-                slots = type(update.optimizer).slots
+                slots = update.optimizer.stored()
     done, gather = len(context.launches), _Gather(context)
     gather.input()
     if "y" in context.named:

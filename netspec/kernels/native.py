@@ -29,6 +29,7 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
+CACHE_LINE = 64
 BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
@@ -61,6 +62,27 @@ def clear_bytes(_context: Any, target: Any, count: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def prefetch(_context: Any, address: Any) -> Any:
+    """Asks for the cache line at an address, for L2. One that is not ours is no error."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, _HALF, _HALF, _HALF])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), _HALF(0), _HALF(2), _HALF(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@njit(**INLINE)
+def fetch(address, count):
+    """Asks for `count` bytes, line by line."""
+    for at in range(0, count, CACHE_LINE):
+        prefetch(address + at)
 
 
 @njit(**INLINE)

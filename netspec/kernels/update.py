@@ -35,10 +35,12 @@ def update(p, task, tasks, worker):
 FINISH = """\
 @cfunc(FINISH, **OPTIONS)
 def finish(at, gradient, ldc, row, height, column, width):
-    # a block of a weight's gradient; the weight starts at parameter {place} and has {columns} columns
+    # a block of a weight's gradient; the weight starts at parameter {place} and has {columns} columns. What the rows below will need is
+    # on its way while their gradient is computed
     p = words(at, {count})
     columns = {columns}
-    if width == columns and ldc == columns:
+    below = {place} + (row + height) * columns
+{ahead}    if width == columns and ldc == columns:
         change(p, {place} + row * columns, gradient, height * columns, {rate})
     else:
         for r in range(height):
@@ -53,7 +55,7 @@ class Change:
         self.context, self.update = context, update
         self.optimizer, self.kind = update.optimizer, type(update.optimizer)
         self.template: Template = template(self.kind.update, f"{self.kind.name}_update")
-        self.slots = {name: context.slot(name) for name in self.kind.slots}
+        self.slots = {name: context.slot(name) for name in self.optimizer.stored()}
 
     def buffers(self, first: int, last: int) -> list[Buffer]:
         """The parameters and slots that it changes for the elements `first` to `last`."""
@@ -63,7 +65,7 @@ class Change:
         """The function; adds its words to those of the launch. The control block holds the scalars of a step: lr, then the optimiser's
         in their order."""
         setup = [f"w = floats({words.add(At(self.context.flat_parameters))} + place * ITEMSIZE, count)"]
-        values = {"w": "w[i]", "g": "(g[i] + rate * w[i])"}
+        values = {"w": "w[i]", "g": "(g[i] + rate * w[i])", **dict.fromkeys(self.kind.slots, "F(0)")}
         for name, slot in self.slots.items():
             setup.append(f"{name}_slot = floats({words.add(At(slot))} + place * ITEMSIZE, count)")
             values[name] = f"{name}_slot[i]"
@@ -73,7 +75,7 @@ class Change:
         for name, constant in self.optimizer.constants().items():
             setup.append(f"{name} = {words.add_float(constant)}")
             values[name] = name
-        results = ", ".join(["w[i]", *(f"{name}_slot[i]" for name in self.slots)])
+        results = ", ".join(["w[i]", *(f"{name}_slot[i]" if name in self.slots else "_" for name in self.kind.slots)])
         return CHANGE.format(setup=indent("\n".join(setup), 1), results=results, update=self.template.call(values))
 
     def finish(self, first_words: list[Word], place: int, columns: int) -> tuple[Entry, list[Word]]:
@@ -83,7 +85,9 @@ class Change:
         before = len(words.values)
         fields = {"place": words.add(place), "columns": words.add(columns), "rate": words.add_float(self.update.l2)}
         change = self.source(words)
-        body = change + "\n\n" + FINISH.format(count=len(words.values), **fields)
+        flats = [self.context.flat_parameters, *self.slots.values()]
+        ahead = [f"fetch({words.add(At(flat))} + below * ITEMSIZE, height * columns * ITEMSIZE)" for flat in flats]
+        body = change + "\n\n" + FINISH.format(count=len(words.values), ahead=indent("\n".join(ahead), 1), **fields)
         return Entry(self.context.emitted([self.template], body), "finish"), words.values[before:]
 
 
