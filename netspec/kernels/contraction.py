@@ -7,6 +7,7 @@ also finishes them. Convolutions go image by image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from netspec.base.kinds import Contraction, Product, Window2D
 from netspec.base.shape import size
@@ -55,11 +56,11 @@ def forward(p, task, tasks, worker):
     j0, j1 = share_start(columns, column_task, p[10], PANEL), share_end(columns, column_task, p[10], PANEL)
     if i1 <= i0 or j1 <= j0:
         return
-    x, w, z = p[6] + i0 * depth * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
+    x, w, z = p[6] + i0 * p[13] * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
     one = np.int64(1)
     none = np.int64(0)
     sizes = (i1 - i0, j1 - j0, depth)
-    call_at(p[5], (x, depth, one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
+    call_at(p[5], (x, p[13], one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
 {finish}"""
 
 COMBINE = """\
@@ -170,22 +171,27 @@ def product(
         reads, writes = [*reads, *changed], [*writes, *changed]
     context.launch(
         label, section, context.library("product", "product"), words, tasks,  # type: ignore[arg-type]
-        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name],
-        cut=_product_cut(sizes, cuts, context), own=[a.buffer, target.buffer],
+        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name], later=sizes[0] >= 0,
+        **_share(context, sizes, cuts, a.buffer, target.buffer),
     )  # fmt: skip
 
 
-def _product_cut(sizes: tuple[int, int, int], cuts: tuple[int, int, int], context: Context) -> Cut | None:
-    """How a product's tasks share A, and C where it is cut by rows: by the batch's rows, or by columns of the batch."""
-    if sizes[0] < 0 and cuts[1:] == (1, 1):
-        return ROWS_CUT
-    if sizes[0] < 0 and cuts[:2] == (1, 1):
-        return depth_cut(sizes[2], context)
-    return None
+class _Share(TypedDict):
+    cut: Cut | None
+    own: list[Buffer]
 
 
-def depth_cut(depth: int, context: Context) -> Cut:
-    return ("depth", depth, context.lanes)
+def _share(context: Context, sizes: tuple[int, int, int], cuts: tuple[int, int, int], a: Buffer, *results: Buffer) -> _Share:
+    """How the tasks of a product of the batch share A and the results: both by rows, A by its columns, or the results by theirs."""
+    if sizes[0] >= 0:
+        return {"cut": None, "own": []}
+    if cuts[1:] == (1, 1):
+        return {"cut": ROWS_CUT, "own": [a, *results]}
+    if cuts[:2] == (1, 1):
+        return {"cut": ("columns", sizes[2], context.lanes), "own": [a]}
+    if cuts[0] == 1:
+        return {"cut": ("columns", sizes[1], context.panel), "own": [*results]}
+    return {"cut": None, "own": []}
 
 
 class _Finish:
@@ -240,12 +246,13 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     depth, columns, batch = geometry.depth, geometry.width, context.batch
     finish = _Finish(context, node, chain_nodes)
     x, weights = context.value(node.input), context.parameter(node, "W")
+    stride = context.row_stride(node.input)
     names = [node.name, *(other.name for other in chain_nodes)]
     cuts = split_product(batch, columns, depth, context.panel)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
-        a, b = Side(At(x), depth, 1), Side(weights, columns, 1)
+        a, b = Side(At(x), stride, 1), Side(weights, columns, 1)
         product(
             context, f"{node.layer.name}", a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts
         )
@@ -260,14 +267,14 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     tasks = cuts[0] * cuts[1]
     work = _work_bytes(context, -(-columns // cuts[1]) + context.panel, depth)
     scratch = context.work("product", context.workers * work // context.itemsize)
-    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work)
+    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work, stride)
     call = "    finish(p, control, i0, i1, j0, j1 - j0, 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + PRODUCT_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], tasks,
         reads=[x, weights.buffer, *finish.reads], writes=[*finish.writes, scratch], flops=flops, layers=names,
-        cut=ROWS_CUT if cuts[1] == 1 else None, own=[x, *finish.writes],
+        **_share(context, (-1, columns, depth), cuts, x, *finish.writes),
     )  # fmt: skip
 
 
@@ -334,19 +341,21 @@ def column_sums(context: Context, node: Node, dz: Buffer, target: At) -> None:
     sums = context.library("rows", "column_sums")
     if tasks == 1:
         context.launch(
-            label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name]
-        )
+            label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name], later=True
+        )  # fmt: skip
         return
     parts = context.buffer("parts", tasks * columns)
-    context.launch(label, "backward", sums, (At(dz), columns, pixels, At(parts)), tasks, reads=[dz], writes=[parts], layers=[node.name])
+    words = (At(dz), columns, pixels, At(parts))
+    context.launch(label, "backward", sums, words, tasks, reads=[dz], writes=[parts], layers=[node.name], later=True)
     context.launch(
         f"{label} parts", "backward", context.library("rows", "add_parts"), (At(parts), columns, tasks, target), 1,
-        reads=[parts], writes=[target.buffer], layers=[node.name],
+        reads=[parts], writes=[target.buffer], layers=[node.name], later=True,
     )  # fmt: skip
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    """Gradients of weights, bias and input; a bias that a bn cancels keeps its gradient of exactly 0, which nothing ever writes."""
+    """Gradients of weights, bias and input; a bias that a bn cancels keeps its gradient of exactly 0, which nothing ever writes. That of
+    the input comes first and those of the parameters are put off: the layer before can go on at once from its share of dx."""
     layer = node.layer
     assert isinstance(layer, Contraction)
     dz = context.value_gradient(node.output)
@@ -355,31 +364,40 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         dy = context.value_gradient(chain_nodes[-1].output)
         seen = pre_activation(context, node) if chain.needs_input else context.value(chain_nodes[-1].output)
         backward_chain(context, chain_nodes, seen, dy, dz)
-    if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
-        column_sums(context, node, dz, context.gradient(node, "b"))
     geometry = layer.geometry(node.input.shape)
     if isinstance(geometry, Product):
-        _product_backward(context, node, geometry, dz)
+        _product_grad_input(context, node, geometry, dz)
     else:
-        _images_backward(context, node, Images(context, node, geometry), dz)
+        images = Images(context, node, geometry)
+        _images_grad_input(context, node, images, dz)
+    context.catch_up()
+    if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
+        column_sums(context, node, dz, context.gradient(node, "b"))
+    if isinstance(geometry, Product):
+        _product_grad_weights(context, node, geometry, dz)
+    else:
+        _images_grad_weights(context, node, images, dz)
 
 
-def _product_backward(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
+def _product_grad_input(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
+    if not context.wants_gradient(node.input):
+        return
+    depth, columns = geometry.depth, geometry.width
+    weights, dx = Side(context.parameter(node, "W"), 1, columns), context.value_gradient(node.input)
+    label = f"{node.layer.name} input gradient"
+    product(context, label, Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
+
+
+def _product_grad_weights(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
     depth, columns = geometry.depth, geometry.width
     x, name = context.value(node.input), node.layer.name
-    if context.wants_gradient(node.input):  # first: it reads the weights that are updated then
-        dx = context.value_gradient(node.input)
-        weights = Side(context.parameter(node, "W"), 1, columns)
-        product(context, f"{name} input gradient", Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
     change = Change(context, context.update) if context.update and context.update.straight else None
     label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
     target = context.parameter(node, "W") if change else context.gradient(node, "W")
-    product(context, label, Side(At(x), 1, depth), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
+    product(context, label, Side(At(x), 1, context.row_stride(node.input)), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
 
 
-def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -> None:
-    if context.wants_gradient(node.input):  # first: it goes on image by image from what gave dz
-        _images_grad_input(context, node, images, dz)
+def _images_grad_weights(context: Context, node: Node, images: Images, dz: Buffer) -> None:
     x, name, constants = context.value(node.input), node.layer.name, images.constants
     parts = context.buffer("parts", images.parts * images.packed)
     scratch, panels = context.work("image", context.workers * images.scratch), context.work("panels", context.workers * images.dy_panel)
@@ -387,17 +405,19 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
     words += [images.scratch, images.input_size, images.output_size, images.packed, At(panels), images.dy_panel]
     context.launch(
         f"{name} weight gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_WEIGHTS), "grad_weights"), words, images.parts,
-        reads=[x, dz], writes=[parts, scratch, panels], flops=images.flops, layers=[node.name],
+        reads=[x, dz], writes=[parts, scratch, panels], flops=images.flops, layers=[node.name], later=True,
     )  # fmt: skip
     gradient = context.gradient(node, "W")
     context.launch(
         f"{name} weight gradient parts", "backward", context.library("convolve_weights", "collect_filters"),
         (At(parts), gradient, At(constants), images.parts), min(MOST_TASKS, tasks_for(images.packed * images.parts, ELEMENT_GRAIN)),
-        reads=[parts], writes=[gradient.buffer], layers=[node.name],
+        reads=[parts], writes=[gradient.buffer], layers=[node.name], later=True,
     )  # fmt: skip
 
 
 def _images_grad_input(context: Context, node: Node, images: Images, dz: Buffer) -> None:
+    if not context.wants_gradient(node.input):
+        return
     name, constants = node.layer.name, images.constants
     dx, flipped = context.value_gradient(node.input), context.shared(f"{node.name}.flipped", images.flipped)
     pack, weights = context.library("convolve_input", "pack_flipped"), context.parameter(node, "W")

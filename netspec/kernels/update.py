@@ -35,12 +35,10 @@ def update(p, task, tasks, worker):
 FINISH = """\
 @cfunc(FINISH, **OPTIONS)
 def finish(at, gradient, ldc, row, height, column, width):
-    # a block of a weight's gradient; the weight starts at parameter {place} and has {columns} columns. What the rows below will need is
-    # on its way while their gradient is computed
+    # a block of a weight's gradient; the weight starts at parameter {place} and has {columns} columns
     p = words(at, {count})
     columns = {columns}
-    below = {place} + (row + height) * columns
-{ahead}    if width == columns and ldc == columns:
+    if width == columns and ldc == columns:
         change(p, {place} + row * columns, gradient, height * columns, {rate})
     else:
         for r in range(height):
@@ -85,9 +83,7 @@ class Change:
         before = len(words.values)
         fields = {"place": words.add(place), "columns": words.add(columns), "rate": words.add_float(self.update.l2)}
         change = self.source(words)
-        flats = [self.context.flat_parameters, *self.slots.values()]
-        ahead = [f"fetch({words.add(At(flat))} + below * ITEMSIZE, height * columns * ITEMSIZE)" for flat in flats]
-        body = change + "\n\n" + FINISH.format(count=len(words.values), ahead=indent("\n".join(ahead), 1), **fields)
+        body = change + "\n\n" + FINISH.format(count=len(words.values), **fields)
         return Entry(self.context.emitted([self.template], body), "finish"), words.values[before:]
 
 

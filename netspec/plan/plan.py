@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -157,8 +157,8 @@ class Layout:
 
 def lay_out(lowered: Lowered, batch: int, itemsize: int) -> Layout:
     """Places the buffers; allocates nothing."""
-    waves = in_waves(lowered.launches)
-    return Layout(lowered, waves, place(lowered.launches, waves), batch, itemsize)
+    launches, waves = in_waves(lowered.launches)
+    return Layout(replace(lowered, launches=launches), waves, place(launches, waves), batch, itemsize)
 
 
 class Plan:
