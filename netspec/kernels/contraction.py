@@ -15,13 +15,14 @@ from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_TASKS, Context, columns_of, tasks_for
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
-from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
+from netspec.kernels.native import BLOCK_DEPTH, BLOCK_ELEMENTS
 from netspec.kernels.pointwise import backward_chain
 from netspec.kernels.source import Words, indent
 from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
 MOST_PARTS = 8
+TASKS_A_WORKER = 2
 
 FINISH = """\
 @njit(**INLINE)
@@ -108,22 +109,27 @@ def grad_weights(p, task, tasks, worker):
 """
 
 
-def split_product(rows: int, columns: int, depth: int, panel: int, may_split_depth: bool = True) -> tuple[int, int, int]:
-    """How many cuts of rows, of columns, of the depth: fixed by the sizes. A side that is cut is not packed twice."""
+def split_product(context: Context, rows: int, columns: int, depth: int, *, weights: bool = False) -> tuple[int, int, int]:
+    """How many cuts of rows, of columns, of the depth. A side that is cut is not packed twice. The bits depend on cuts of the depth, and
+    on those of the batch's rows, which bn's sums follow: these are fixed by the sizes. Others follow the threads: each task packs the
+    whole of the side that is not cut."""
     tasks = tasks_for(2.0 * rows * columns * depth, FLOP_GRAIN)
     if tasks == 1:
         return 1, 1, 1
-    if may_split_depth and rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
+    few = min(tasks, TASKS_A_WORKER << (context.workers - 1).bit_length())
+    if weights:
+        return min(few, -(-rows // context.simd.rows)), 1, 1
+    if rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
         return 1, 1, min(tasks, MOST_PARTS)
     if columns >= 512 and rows <= 1024:
-        return 1, min(tasks, -(-columns // panel)), 1
+        return 1, min(few, -(-columns // context.panel)), 1
     return min(tasks, -(-rows // 14)), 1, 1
 
 
 def _work_bytes(context: Context, columns: int, depth: int) -> int:
-    """Scratch of one task of library/product.py: a strip of A and a block of B, in bytes, a multiple of 64."""
+    """Scratch of one worker for library/product.py: a strip of A and a block of B, in bytes, a multiple of 64."""
     deep = min(depth, BLOCK_DEPTH)
-    wide = -(-min(columns, BLOCK_COLUMNS) // context.panel) * context.panel
+    wide = -(-min(columns, BLOCK_ELEMENTS // max(deep, 1)) // context.panel) * context.panel
     return -(-deep * (context.strip + wide) * context.itemsize // 64) * 64 + 64
 
 
@@ -147,7 +153,7 @@ def product(
     """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows.
     With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
-    cuts = cuts or split_product(m, n, k, context.panel, False)
+    cuts = cuts or split_product(context, m, n, k, weights=sizes[0] >= 0)
     work = _work_bytes(context, -(-n // cuts[1]) + context.panel, k)
     tasks = cuts[0] * cuts[1] * cuts[2]
     scratch = context.work("product", context.workers * work // context.itemsize)
@@ -160,13 +166,11 @@ def product(
         target = At(context.work("gradient", context.workers * block if block else m * n))
     words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
     if change is None:
-        words += [0, 0]
+        words += [0, 0, 0]
     else:
-        count = len(words)
         place = c.buffer.start
-        finish, more = change.finish([*words, 0, 0], place, ldc)
-        words += [finish, block, *more]
-        assert len(words) == count + 2 + len(more)
+        finish, streams, more = change.finish([*words, 0, 0, 0], place, ldc)
+        words += [finish, block, streams, *more]
         changed = change.buffers(place, place + 1)
         reads, writes = [*reads, *changed], [*writes, *changed]
     context.launch(
@@ -248,7 +252,7 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     x, weights = context.value(node.input), context.parameter(node, "W")
     stride = context.row_stride(node.input)
     names = [node.name, *(other.name for other in chain_nodes)]
-    cuts = split_product(batch, columns, depth, context.panel)
+    cuts = split_product(context, batch, columns, depth)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
@@ -394,7 +398,17 @@ def _product_grad_weights(context: Context, node: Node, geometry: Product, dz: B
     change = Change(context, context.update) if context.update and context.update.straight else None
     label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
     target = context.parameter(node, "W") if change else context.gradient(node, "W")
-    product(context, label, Side(At(x), 1, context.row_stride(node.input)), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
+    product(
+        context,
+        label,
+        Side(At(x), 1, context.row_stride(node.input)),
+        Side(At(dz), columns, 1),
+        target,
+        columns,
+        (depth, columns, -1),
+        node,
+        change=change,
+    )
 
 
 def _images_grad_weights(context: Context, node: Node, images: Images, dz: Buffer) -> None:

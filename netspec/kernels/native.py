@@ -30,7 +30,7 @@ MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
 CACHE_LINE = 64
-BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's scratch is sized by
+BLOCK_DEPTH, BLOCK_ELEMENTS = 384, 1 << 18  # a packed block of B in library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)

@@ -87,7 +87,22 @@ def _outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
     return function
 
 
-TILE_ARGUMENTS = ("a", "stride", "outer", "b", "b_step", "b_outer", "c", "ldc", "depth", "height", "tail", "accumulate")
+TILE_ARGUMENTS = (
+    "a",
+    "stride",
+    "outer",
+    "b",
+    "b_step",
+    "b_outer",
+    "c",
+    "ldc",
+    "depth",
+    "height",
+    "tail",
+    "accumulate",
+    "ahead",
+    "ahead_step",
+)
 UNROLL = 2
 
 
@@ -154,6 +169,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
         new = acc
         for u in range(steps):
             new = multiply(new, pointers, panel, u)
+            v.prefetch(b, b.inttoptr(b.add(p["ahead"], b.mul(p["ahead_step"], b.add(k, I64(u)))), v.pointer))
         next_k = b.add(k, I64(steps))
         following = [next_k, b.gep(panel, [b.mul(p["b_step"], I64(steps))])]
         following += [b.gep(pointer, [b.mul(step, I64(steps))]) for pointer in pointers]
@@ -199,9 +215,10 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
 
 
 def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
-    """The intrinsic `tile(rows, vectors, (a, stride, outer, b, b_step, b_outer, c, ldc, depth, height, tail, accumulate))`, all int64.
+    """The intrinsic `tile(rows, vectors, (a, stride, outer, b, b_step, b_outer, c, ldc, depth, height, tail, accumulate, ahead,
+    ahead_step))`, all int64.
 
-    depth must be at least 1. Memory: B is read in whole vectors, so its panels end on a whole vector.
+    depth must be at least 1. At each k the line at ahead + k * ahead_step bytes is asked for: what comes next, or b again with a step of 0. Memory: B is read in whole vectors, so its panels end on a whole vector.
     """
     v = Vectors(simd, itemsize)
     sizes = [(m, n) for m in range(1, simd.rows + 1) for n in range(1, simd.vectors + 1)]

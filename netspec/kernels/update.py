@@ -76,15 +76,17 @@ class Change:
         results = ", ".join(["w[i]", *(f"{name}_slot[i]" if name in self.slots else "_" for name in self.kind.slots)])
         return CHANGE.format(setup=indent("\n".join(setup), 1), results=results, update=self.template.call(values))
 
-    def finish(self, first_words: list[Word], place: int, columns: int) -> tuple[Entry, list[Word]]:
-        """`finish` for a product whose result is the gradient of a weight, and the words to append to the product's `first_words`."""
+    def finish(self, first_words: list[Word], place: int, columns: int) -> tuple[Entry, int, list[Word]]:
+        """`finish` for a product whose result is the gradient of a weight; the words to append to the product's `first_words`; and how many
+        of these, the first ones, say where the arrays lie that it will read."""
         words = Words()
         words.extend(At(self.context.control), *first_words)
         before = len(words.values)
+        words.extend(*(At(flat, place) for flat in (self.context.flat_parameters, *self.slots.values())))
         fields = {"place": words.add(place), "columns": words.add(columns), "rate": words.add_float(self.update.l2)}
         change = self.source(words)
         body = change + "\n\n" + FINISH.format(count=len(words.values), **fields)
-        return Entry(self.context.emitted([self.template], body), "finish"), words.values[before:]
+        return Entry(self.context.emitted([self.template], body), "finish"), 1 + len(self.slots), words.values[before:]
 
 
 def lower_update(context: Context, update: Update) -> None:

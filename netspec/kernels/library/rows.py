@@ -18,7 +18,6 @@ from netspec.kernels.native import (
     words,
 )
 
-
 AHEAD = 4  # rows that are asked for before their turn
 
 
