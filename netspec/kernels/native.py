@@ -138,6 +138,41 @@ def address_of(_context: Any, pointer: Any) -> Any:
 
 
 @intrinsic
+def read_shared(_context: Any, address: Any) -> Any:
+    """A word that other threads write; what they wrote before it is seen too."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(arguments[0], _WORD.as_pointer()), "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def write_shared(_context: Any, address: Any, value: Any) -> Any:
+    """Writes a word that other threads read, after all that was written before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[1], builder.inttoptr(arguments[0], _WORD.as_pointer()), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def add_and_get_old(_context: Any, address: Any, value: Any) -> Any:
+    """Adds to a word that threads share; returns what it was before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _WORD.as_pointer()), arguments[1], "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+sched_yield = types.ExternalFunction("sched_yield", types.int32())
+"""POSIX: lets another thread have this core."""
+
+
+@intrinsic
 def as_double(_context: Any, word: Any) -> Any:
     """The float64 whose bits a word holds."""
 
