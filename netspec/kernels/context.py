@@ -14,14 +14,13 @@ from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
-from netspec.kernels.native import CACHE_LINE, CONTROL_WORDS
+from netspec.kernels.native import CACHE_LINE, CONTROL_WORDS, SET_STRIDE
 from netspec.kernels.simd import current
 from netspec.kernels.source import module_text
 from netspec.kernels.templates import Template
 
 MOST_TASKS = 16
 MOST_IMAGE_TASKS = 64
-SET_STRIDE = 1024  # bytes: rows that a multiple of it lies between share a few of a cache's sets
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
 
 

@@ -345,7 +345,8 @@ def column_sums(context: Context, node: Node, dz: Buffer, target: At) -> None:
     sums = context.library("rows", "column_sums")
     if tasks == 1:
         context.launch(
-            label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name], later=True
+            label, "backward", sums, (At(dz), columns, pixels, target), 1,
+            reads=[dz], writes=[target.buffer], layers=[node.name], later=True,
         )  # fmt: skip
         return
     parts = context.buffer("parts", tasks * columns)

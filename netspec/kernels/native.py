@@ -30,6 +30,7 @@ MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
 CACHE_LINE = 64
+SET_STRIDE = 1024  # bytes: rows that a multiple of it lies between share a few of a cache's sets
 BLOCK_DEPTH, BLOCK_ELEMENTS = 384, 1 << 18  # a packed block of B in library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)

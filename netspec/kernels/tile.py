@@ -218,7 +218,8 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
     """The intrinsic `tile(rows, vectors, (a, stride, outer, b, b_step, b_outer, c, ldc, depth, height, tail, accumulate, ahead,
     ahead_step))`, all int64.
 
-    depth must be at least 1. At each k the line at ahead + k * ahead_step bytes is asked for: what comes next, or b again with a step of 0. Memory: B is read in whole vectors, so its panels end on a whole vector.
+    depth must be at least 1. At each k the line at ahead + k * ahead_step bytes is asked for: what comes next, or b again with a step
+    of 0. Memory: B is read in whole vectors, so its panels end on a whole vector.
     """
     v = Vectors(simd, itemsize)
     sizes = [(m, n) for m in range(1, simd.rows + 1) for n in range(1, simd.vectors + 1)]

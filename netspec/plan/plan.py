@@ -111,8 +111,8 @@ class Layout:
 
     @property
     def own_bytes(self) -> int:
-        """Bytes of the arena and of the plan's own buffers."""
-        return self.arena.bytes + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
+        """Bytes of the arena, of the plan's own buffers, and of the words by which its threads meet."""
+        return self.arena.bytes + 8 * TEAM_WORDS + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
 
     @property
     def flops(self) -> int:
