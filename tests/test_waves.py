@@ -128,7 +128,7 @@ def launch(
 
 
 def shape_of(*launches: Launch) -> list[list[tuple[int, int]]]:
-    return [[(chain.first, chain.last) for chain in wave.chains] for wave in in_waves(launches)]
+    return [[(chain.first, chain.last) for chain in wave.chains] for wave in in_waves(launches)[1]]
 
 
 def test_how_launches_join() -> None:
@@ -141,7 +141,8 @@ def test_how_launches_join() -> None:
     assert shape_of(first, launch(4, [b], [c], [b, c], section="loss")) == [[(0, 1)], [(1, 2)]]
     assert shape_of(first, launch(1, [a], [d], [])) == [[(0, 1), (1, 2)]]  # reading the same is no dispute
     assert shape_of(first, launch(1, [d], [a], [])) == [[(0, 1)], [(1, 2)]]  # overwrites what is still read
-    assert shape_of(first, launch(1, [a], [d], []), second) == [[(0, 1), (1, 2)], [(2, 3)]]  # its chain is not the last one
+    assert shape_of(first, launch(1, [a], [d], []), second) == [[(0, 2), (2, 3)]]  # its chain need not be the last one
+    assert shape_of(first, launch(4, [a], [d], [a, d]), launch(4, [b, d], [c], [b, d, c])) == [[(0, 1), (1, 2)], [(2, 3)]]  # needs both
     assert shape_of(first, launch(4, [a, b], [d], [a, b, d]), launch(4, [b, d], [c], [b, d, c])) == [[(0, 3)]]
 
 

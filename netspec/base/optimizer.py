@@ -32,6 +32,10 @@ class Optimizer(Entry):
         """Template parameters that stay the same; computed in float64."""
         return {name: float(getattr(self, name)) for name in type(self).model_fields if name != "lr"}
 
+    def stored(self) -> tuple[str, ...]:
+        """The slots whose old values matter with these arguments; the others are neither kept nor read."""
+        return self.slots
+
     def scalars(self, t: int) -> dict[str, float]:
         """Template parameters of update number `t`, computed in float64."""
         return {}

@@ -14,7 +14,7 @@ from netspec.base.shape import Shape, size
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
-from netspec.kernels.native import CONTROL_WORDS
+from netspec.kernels.native import CACHE_LINE, CONTROL_WORDS, SET_STRIDE
 from netspec.kernels.simd import current
 from netspec.kernels.source import module_text
 from netspec.kernels.templates import Template
@@ -67,6 +67,7 @@ class Context:
         self.launches: list[Launch] = []
         self.first_launches: list[Launch] = []
         """Those that need parameters alone: they go before all others of their section."""
+        self._later: list[Launch] = []
         self.named: dict[str, Buffer] = {}
         self.constant_words: dict[str, tuple[int, ...]] = {}
         self.simd = simd = current()
@@ -74,6 +75,8 @@ class Context:
         self.panel = simd.vectors * self.lanes
         self.strip = -(-simd.rows // self.lanes) * self.lanes
         self._first = self._aliases()
+        readers = [node for node in self.graph.nodes if self._first[node.input.index] == 0 and self._first[node.output.index] != 0]
+        self._for_products = all(is_product(node) for node in readers)
         self._values: dict[int, Buffer] = {}
         self._gradients: dict[int, Buffer] = {}
         self._shared: dict[str, Buffer] = {}
@@ -190,8 +193,15 @@ class Context:
         index = self._first[value.index]
         if index not in self._values:
             ends = {self.graph.input.index: "x", self.graph.output.index: "scores"}
-            self._values[index] = self._end(index, ends, f"v{index}", self.batch * size(value.shape))
+            self._values[index] = self._end(index, ends, f"v{index}", self.batch * self.row_stride(value))
         return self._values[index]
+
+    def row_stride(self, value: Value) -> int:
+        """Elements from one row of a value to the next. Those of an input that products alone read are a line further apart where they
+        would lie on the same few sets of the cache: their columns are read row by row."""
+        count = size(value.shape)
+        apart = self._first[value.index] == 0 and self._for_products and count * self.itemsize % SET_STRIDE == 0
+        return count + (CACHE_LINE // self.itemsize if apart else 0)
 
     def value_gradient(self, value: Value) -> Buffer:
         """The gradient of a value; of the scores `dscores`, filled by the loss or by the caller, of the input `dx`."""
@@ -231,13 +241,23 @@ class Context:
     def launch(
         self, label: str, section: Section, kernel: Entry, words: Iterable[Word], tasks: int, *,
         reads: Iterable[Buffer], writes: Iterable[Buffer], flops: int = 0, layers: Iterable[str] = (), cut: Cut | None = None,
-        own: Iterable[Buffer] = (), first: bool = False,
+        own: Iterable[Buffer] = (), first: bool = False, later: bool = False,
     ) -> None:  # fmt: skip
-        """Appends a launch; the control block is its first word. One that is `first` needs parameters alone."""
+        """Appends a launch; the control block is its first word. One that is `first` needs parameters alone; one that comes `later` is
+        appended by `catch_up`."""
         launch = Launch(
             label, section, kernel, (At(self.control), *words), tasks, tuple(reads), tuple(writes), flops, tuple(layers), cut, tuple(own)
         )
-        (self.first_launches if first else self.launches).append(launch)
+        (self.first_launches if first else self._later if later else self.launches).append(launch)
+
+    def catch_up(self) -> None:
+        """Appends what was put off: gradients of weights, which nothing but the update waits for."""
+        self.launches += self._later
+        self._later = []
+
+    def writer(self, buffer: Buffer) -> Launch | None:
+        """The last launch so far that writes a buffer."""
+        return next((launch for launch in reversed(self.launches) if buffer in launch.writes), None)
 
     def work(self, name: str, count: int) -> Buffer:
         """Scratch of one launch."""

@@ -7,6 +7,7 @@ also finishes them. Convolutions go image by image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from netspec.base.kinds import Contraction, Product, Window2D
 from netspec.base.shape import size
@@ -14,13 +15,14 @@ from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_TASKS, Context, columns_of, tasks_for
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
-from netspec.kernels.native import BLOCK_COLUMNS, BLOCK_DEPTH
+from netspec.kernels.native import BLOCK_DEPTH, BLOCK_ELEMENTS
 from netspec.kernels.pointwise import backward_chain
 from netspec.kernels.source import Words, indent
 from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
 MOST_PARTS = 8
+TASKS_A_WORKER = 2
 
 FINISH = """\
 @njit(**INLINE)
@@ -55,11 +57,11 @@ def forward(p, task, tasks, worker):
     j0, j1 = share_start(columns, column_task, p[10], PANEL), share_end(columns, column_task, p[10], PANEL)
     if i1 <= i0 or j1 <= j0:
         return
-    x, w, z = p[6] + i0 * depth * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
+    x, w, z = p[6] + i0 * p[13] * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
     one = np.int64(1)
     none = np.int64(0)
     sizes = (i1 - i0, j1 - j0, depth)
-    call_at(p[5], (x, depth, one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
+    call_at(p[5], (x, p[13], one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
 {finish}"""
 
 COMBINE = """\
@@ -111,22 +113,27 @@ def grad_weights(p, task, tasks, worker):
 """
 
 
-def split_product(rows: int, columns: int, depth: int, panel: int, may_split_depth: bool = True) -> tuple[int, int, int]:
-    """How many cuts of rows, of columns, of the depth: fixed by the sizes. A side that is cut is not packed twice."""
+def split_product(context: Context, rows: int, columns: int, depth: int, *, weights: bool = False) -> tuple[int, int, int]:
+    """How many cuts of rows, of columns, of the depth. A side that is cut is not packed twice. The bits depend on cuts of the depth, and
+    on those of the batch's rows, which bn's sums follow: these are fixed by the sizes. Others follow the threads: each task packs the
+    whole of the side that is not cut."""
     tasks = tasks_for(2.0 * rows * columns * depth, FLOP_GRAIN)
     if tasks == 1:
         return 1, 1, 1
-    if may_split_depth and rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
+    few = min(tasks, TASKS_A_WORKER << (context.workers - 1).bit_length())
+    if weights:
+        return min(few, -(-rows // context.simd.rows)), 1, 1
+    if rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
         return 1, 1, min(tasks, MOST_PARTS)
     if columns >= 512 and rows <= 1024:
-        return 1, min(tasks, -(-columns // panel)), 1
+        return 1, min(few, -(-columns // context.panel)), 1
     return min(tasks, -(-rows // 14)), 1, 1
 
 
 def _work_bytes(context: Context, columns: int, depth: int) -> int:
-    """Scratch of one task of library/product.py: a strip of A and a block of B, in bytes, a multiple of 64."""
+    """Scratch of one worker for library/product.py: a strip of A and a block of B, in bytes, a multiple of 64."""
     deep = min(depth, BLOCK_DEPTH)
-    wide = -(-min(columns, BLOCK_COLUMNS) // context.panel) * context.panel
+    wide = -(-min(columns, BLOCK_ELEMENTS // max(deep, 1)) // context.panel) * context.panel
     return -(-deep * (context.strip + wide) * context.itemsize // 64) * 64 + 64
 
 
@@ -150,7 +157,7 @@ def product(
     """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows.
     With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
-    cuts = cuts or split_product(m, n, k, context.panel, False)
+    cuts = cuts or split_product(context, m, n, k, weights=sizes[0] >= 0)
     work = _work_bytes(context, -(-n // cuts[1]) + context.panel, k)
     tasks = cuts[0] * cuts[1] * cuts[2]
     scratch = context.work("product", context.workers * work // context.itemsize)
@@ -163,33 +170,36 @@ def product(
         target = At(context.work("gradient", context.workers * block if block else m * n))
     words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
     if change is None:
-        words += [0, 0]
+        words += [0, 0, 0]
     else:
-        count = len(words)
         place = c.buffer.start
-        finish, more = change.finish([*words, 0, 0], place, ldc)
-        words += [finish, block, *more]
-        assert len(words) == count + 2 + len(more)
+        finish, streams, more = change.finish([*words, 0, 0, 0], place, ldc)
+        words += [finish, block, streams, *more]
         changed = change.buffers(place, place + 1)
         reads, writes = [*reads, *changed], [*writes, *changed]
     context.launch(
         label, section, context.library("product", "product"), words, tasks,  # type: ignore[arg-type]
-        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name],
-        cut=_product_cut(sizes, cuts, context), own=[a.buffer, target.buffer],
+        reads=reads, writes=[target.buffer, *writes], flops=2 * m * n * k, layers=[node.name], later=sizes[0] >= 0,
+        **_share(context, sizes, cuts, a.buffer, target.buffer),
     )  # fmt: skip
 
 
-def _product_cut(sizes: tuple[int, int, int], cuts: tuple[int, int, int], context: Context) -> Cut | None:
-    """How a product's tasks share A, and C where it is cut by rows: by the batch's rows, or by columns of the batch."""
-    if sizes[0] < 0 and cuts[1:] == (1, 1):
-        return ROWS_CUT
-    if sizes[0] < 0 and cuts[:2] == (1, 1):
-        return depth_cut(sizes[2], context)
-    return None
+class _Share(TypedDict):
+    cut: Cut | None
+    own: list[Buffer]
 
 
-def depth_cut(depth: int, context: Context) -> Cut:
-    return ("depth", depth, context.lanes)
+def _share(context: Context, sizes: tuple[int, int, int], cuts: tuple[int, int, int], a: Buffer, *results: Buffer) -> _Share:
+    """How the tasks of a product of the batch share A and the results: both by rows, A by its columns, or the results by theirs."""
+    if sizes[0] >= 0:
+        return {"cut": None, "own": []}
+    if cuts[1:] == (1, 1):
+        return {"cut": ROWS_CUT, "own": [a, *results]}
+    if cuts[:2] == (1, 1):
+        return {"cut": ("columns", sizes[2], context.lanes), "own": [a]}
+    if cuts[0] == 1:
+        return {"cut": ("columns", sizes[1], context.panel), "own": [*results]}
+    return {"cut": None, "own": []}
 
 
 class _Finish:
@@ -244,12 +254,13 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     depth, columns, batch = geometry.depth, geometry.width, context.batch
     finish = _Finish(context, node, chain_nodes)
     x, weights = context.value(node.input), context.parameter(node, "W")
+    stride = context.row_stride(node.input)
     names = [node.name, *(other.name for other in chain_nodes)]
-    cuts = split_product(batch, columns, depth, context.panel)
+    cuts = split_product(context, batch, columns, depth)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
-        a, b = Side(At(x), depth, 1), Side(weights, columns, 1)
+        a, b = Side(At(x), stride, 1), Side(weights, columns, 1)
         product(
             context, f"{node.layer.name}", a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts
         )
@@ -264,14 +275,14 @@ def _product_forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]
     tasks = cuts[0] * cuts[1]
     work = _work_bytes(context, -(-columns // cuts[1]) + context.panel, depth)
     scratch = context.work("product", context.workers * work // context.itemsize)
-    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work)
+    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work, stride)
     call = "    finish(p, control, i0, i1, j0, j1 - j0, 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + PRODUCT_FORWARD.format(finish=call)
     source = context.emitted(finish.chain.templates, body)
     context.launch(
         _label(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], tasks,
         reads=[x, weights.buffer, *finish.reads], writes=[*finish.writes, scratch], flops=flops, layers=names,
-        cut=ROWS_CUT if cuts[1] == 1 else None, own=[x, *finish.writes],
+        **_share(context, (-1, columns, depth), cuts, x, *finish.writes),
     )  # fmt: skip
 
 
@@ -344,19 +355,22 @@ def column_sums(context: Context, node: Node, dz: Buffer, target: At) -> None:
     sums = context.library("rows", "column_sums")
     if tasks == 1:
         context.launch(
-            label, "backward", sums, (At(dz), columns, pixels, target), 1, reads=[dz], writes=[target.buffer], layers=[node.name]
-        )
+            label, "backward", sums, (At(dz), columns, pixels, target), 1,
+            reads=[dz], writes=[target.buffer], layers=[node.name], later=True,
+        )  # fmt: skip
         return
     parts = context.buffer("parts", tasks * columns)
-    context.launch(label, "backward", sums, (At(dz), columns, pixels, At(parts)), tasks, reads=[dz], writes=[parts], layers=[node.name])
+    words = (At(dz), columns, pixels, At(parts))
+    context.launch(label, "backward", sums, words, tasks, reads=[dz], writes=[parts], layers=[node.name], later=True)
     context.launch(
         f"{label} parts", "backward", context.library("rows", "add_parts"), (At(parts), columns, tasks, target), 1,
-        reads=[parts], writes=[target.buffer], layers=[node.name],
+        reads=[parts], writes=[target.buffer], layers=[node.name], later=True,
     )  # fmt: skip
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    """Gradients of weights, bias and input; a bias that a bn cancels keeps its gradient of exactly 0, which nothing ever writes."""
+    """Gradients of weights, bias and input; a bias that a bn cancels keeps its gradient of exactly 0, which nothing ever writes. That of
+    the input comes first and those of the parameters are put off: the layer before can go on at once from its share of dx."""
     layer = node.layer
     assert isinstance(layer, Contraction)
     dz = context.value_gradient(node.output)
@@ -365,31 +379,50 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         dy = context.value_gradient(chain_nodes[-1].output)
         seen = pre_activation(context, node) if chain.needs_input else context.value(chain_nodes[-1].output)
         backward_chain(context, chain_nodes, seen, dy, dz)
-    if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
-        column_sums(context, node, dz, context.gradient(node, "b"))
     geometry = layer.geometry(node.input.shape)
     if isinstance(geometry, Product):
-        _product_backward(context, node, geometry, dz)
+        _product_grad_input(context, node, geometry, dz)
     else:
-        _images_backward(context, node, Images(context, node, geometry), dz)
+        images = Images(context, node, geometry)
+        _images_grad_input(context, node, images, dz)
+    context.catch_up()
+    if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
+        column_sums(context, node, dz, context.gradient(node, "b"))
+    if isinstance(geometry, Product):
+        _product_grad_weights(context, node, geometry, dz)
+    else:
+        _images_grad_weights(context, node, images, dz)
 
 
-def _product_backward(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
+def _product_grad_input(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
+    if not context.wants_gradient(node.input):
+        return
+    depth, columns = geometry.depth, geometry.width
+    weights, dx = Side(context.parameter(node, "W"), 1, columns), context.value_gradient(node.input)
+    label = f"{node.layer.name} input gradient"
+    product(context, label, Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
+
+
+def _product_grad_weights(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
     depth, columns = geometry.depth, geometry.width
     x, name = context.value(node.input), node.layer.name
-    if context.wants_gradient(node.input):  # first: it reads the weights that are updated then
-        dx = context.value_gradient(node.input)
-        weights = Side(context.parameter(node, "W"), 1, columns)
-        product(context, f"{name} input gradient", Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
     change = Change(context, context.update) if context.update and context.update.straight else None
     label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
     target = context.parameter(node, "W") if change else context.gradient(node, "W")
-    product(context, label, Side(At(x), 1, depth), Side(At(dz), columns, 1), target, columns, (depth, columns, -1), node, change=change)
+    product(
+        context,
+        label,
+        Side(At(x), 1, context.row_stride(node.input)),
+        Side(At(dz), columns, 1),
+        target,
+        columns,
+        (depth, columns, -1),
+        node,
+        change=change,
+    )
 
 
-def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -> None:
-    if context.wants_gradient(node.input):  # first: it goes on image by image from what gave dz
-        _images_grad_input(context, node, images, dz)
+def _images_grad_weights(context: Context, node: Node, images: Images, dz: Buffer) -> None:
     x, name, constants = context.value(node.input), node.layer.name, images.constants
     parts = context.buffer("parts", images.parts * images.packed)
     scratch, panels = context.work("image", context.workers * images.scratch), context.work("panels", context.workers * images.dy_panel)
@@ -397,17 +430,19 @@ def _images_backward(context: Context, node: Node, images: Images, dz: Buffer) -
     words += [images.scratch, images.input_size, images.output_size, images.packed, At(panels), images.dy_panel]
     context.launch(
         f"{name} weight gradient", "backward", Entry(context.emitted([], IMAGES_GRAD_WEIGHTS), "grad_weights"), words, images.parts,
-        reads=[x, dz], writes=[parts, scratch, panels], flops=images.flops, layers=[node.name],
+        reads=[x, dz], writes=[parts, scratch, panels], flops=images.flops, layers=[node.name], later=True,
     )  # fmt: skip
     gradient = context.gradient(node, "W")
     context.launch(
         f"{name} weight gradient parts", "backward", context.library("convolve_weights", "collect_filters"),
         (At(parts), gradient, At(constants), images.parts), min(MOST_TASKS, tasks_for(images.packed * images.parts, ELEMENT_GRAIN)),
-        reads=[parts], writes=[gradient.buffer], layers=[node.name],
+        reads=[parts], writes=[gradient.buffer], layers=[node.name], later=True,
     )  # fmt: skip
 
 
 def _images_grad_input(context: Context, node: Node, images: Images, dz: Buffer) -> None:
+    if not context.wants_gradient(node.input):
+        return
     name, constants = node.layer.name, images.constants
     dx, flipped = context.value_gradient(node.input), context.shared(f"{node.name}.flipped", images.flipped)
     pack, weights = context.library("convolve_input", "pack_flipped"), context.parameter(node, "W")

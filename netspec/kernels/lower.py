@@ -72,17 +72,17 @@ class _Gather:
                 break
         return min(self.context.batch, tasks_for(work, 2 * ELEMENT_GRAIN)), ROWS_CUT
 
-    def rows(self, section: Section, name: str, per_row: int, target: Buffer) -> None:
+    def rows(self, section: Section, name: str, per_row: int, target: Buffer, stride: int | None = None) -> None:
         data = self.context.buffer(f"data.{name}", 1, kind="data")
         tasks, cut = self._cut(target, self.context.batch * per_row)
-        words = (At(self.order), At(data), per_row, At(target), int(cut != ROWS_CUT))
+        words = (At(self.order), At(data), per_row, At(target), int(cut != ROWS_CUT), stride or per_row)
         kernel = self.context.library("rows", "gather")
         self.context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=cut, own=[target])
 
-    def values(self, section: Section, name: str, shape: Shape, target: Buffer, flat: bool = False) -> None:
+    def values(self, section: Section, name: str, shape: Shape, target: Buffer, flat: bool = False, stride: int | None = None) -> None:
         """Images of several channels become channels last on their way."""
         if flat or len(shape) != 3 or shape[0] == 1 or size(shape[1:]) == 1:
-            self.rows(section, name, size(shape), target)
+            self.rows(section, name, size(shape), target, stride)
             return
         context = self.context
         data = context.buffer(f"data.{name}", 1, kind="data")
@@ -92,8 +92,8 @@ class _Gather:
         context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=ROWS_CUT, own=[target])
 
     def input(self) -> None:
-        graph = self.context.graph
-        self.values("forward", "x", graph.input.shape, self.context.value(graph.input), self.context.input_is_flat)
+        context, source = self.context, self.context.graph.input
+        self.values("forward", "x", source.shape, context.value(source), context.input_is_flat, context.row_stride(source))
 
     def labels(self, weighted: bool) -> None:
         context = self.context
@@ -140,11 +140,12 @@ def lower(
         if train:
             for group in reversed(grouping.groups):
                 _backward(context, group)
+            context.catch_up()
             if update is None:
                 lower_l2(context, l2)
             else:
                 lower_update(context, update)
-                slots = type(update.optimizer).slots
+                slots = update.optimizer.stored()
     done, gather = len(context.launches), _Gather(context)
     gather.input()
     if "y" in context.named:

@@ -29,7 +29,9 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
-BLOCK_DEPTH, BLOCK_COLUMNS = 384, 512  # of library/product.py: what a launch's scratch is sized by
+CACHE_LINE = 64
+SET_STRIDE = 1024  # bytes: rows that a multiple of it lies between share a few of a cache's sets
+BLOCK_DEPTH, BLOCK_ELEMENTS = 384, 1 << 18  # a packed block of B in library/product.py: what a launch's scratch is sized by
 
 _WORD = ir.IntType(64)
 _HALF = ir.IntType(32)
@@ -61,6 +63,27 @@ def clear_bytes(_context: Any, target: Any, count: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def prefetch(_context: Any, address: Any) -> Any:
+    """Asks for the cache line at an address, for L2. One that is not ours is no error."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, _HALF, _HALF, _HALF])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), _HALF(0), _HALF(2), _HALF(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@njit(**INLINE)
+def fetch(address, count):
+    """Asks for `count` bytes, line by line."""
+    for at in range(0, count, CACHE_LINE):
+        prefetch(address + at)
 
 
 @njit(**INLINE)
@@ -120,6 +143,41 @@ def address_of(_context: Any, pointer: Any) -> Any:
         return builder.ptrtoint(arguments[0], _WORD)
 
     return types.int64(types.CPointer(types.int64)), codegen
+
+
+@intrinsic
+def read_shared(_context: Any, address: Any) -> Any:
+    """A word that other threads write; what they wrote before it is seen too."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(arguments[0], _WORD.as_pointer()), "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def write_shared(_context: Any, address: Any, value: Any) -> Any:
+    """Writes a word that other threads read, after all that was written before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[1], builder.inttoptr(arguments[0], _WORD.as_pointer()), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def add_and_get_old(_context: Any, address: Any, value: Any) -> Any:
+    """Adds to a word that threads share; returns what it was before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _WORD.as_pointer()), arguments[1], "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+sched_yield = types.ExternalFunction("sched_yield", types.int32())
+"""POSIX: lets another thread have this core."""
 
 
 @intrinsic

@@ -2,8 +2,9 @@
 
 The value is a matrix of rows x columns: features, or pixels x channels. Where one pass over all rows fits a core's cache, a task owns a
 strip of columns and does everything for it: two-pass mean and variance, running averages, apply. Else the rows are cut: each task takes
-mean and sum of squared deviations of its rows by blocks, a single task merges them (Chan, Golub and LeVeque, Updating formulae and a
-pairwise algorithm for computing sample variances, 1979), and a third launch applies. Backward has the same two forms.
+mean and sum of squared deviations of its rows by blocks, which are merged (Chan, Golub and LeVeque, Updating formulae and a pairwise
+algorithm for computing sample variances, 1979): those of images by one task before a third launch applies, those of vectors, which are
+few, by every task for itself. Backward has the same forms.
 """
 
 from __future__ import annotations
@@ -62,9 +63,8 @@ def settle(rows, spread, mean, inverse, running_mean, running_var, eps, keep, up
 
 APPLY = """\
 @njit(**INLINE)
-def apply(p, control, r0, r1, j0, width):
+def apply(p, control, r0, r1, j0, width, mean, inverse):
     columns = p[2]
-    mean, inverse = floats(p[5] + j0 * ITEMSIZE, width), floats(p[6] + j0 * ITEMSIZE, width)
     gamma, beta = floats(p[7] + j0 * ITEMSIZE, width), floats(p[8] + j0 * ITEMSIZE, width)
 {setup}    for r in range(r0, r1):
         place = r * columns + j0
@@ -79,15 +79,15 @@ FORWARD_STRIP = """\
 def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
-    j0 = share_start(columns, task, tasks, LANES)
-    width = share_end(columns, task, tasks, LANES) - j0
+    j0 = share_start(columns, task, tasks, PANEL)
+    width = share_end(columns, task, tasks, PANEL) - j0
     if width <= 0:
         return
     mean, inverse = floats(p[5] + j0 * ITEMSIZE, width), floats(p[6] + j0 * ITEMSIZE, width)
     moments(p[3], columns, 0, rows, j0, width, mean, inverse)
     running_mean, running_var = floats(p[9] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
     settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), control[UPDATE_STATE] != 0)
-    apply(p, control, 0, rows, j0, width)
+    apply(p, control, 0, rows, j0, width, mean, inverse)
 """
 
 FORWARD_ROWS = """\
@@ -107,11 +107,9 @@ def statistics(p, task, tasks, worker):
         merge(r - first, mean, spread, end - r, more_mean, more_spread)
 
 
-@cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks, worker):
-    control = words(p[0], 8)
+@njit(**INLINE)
+def merge_parts(p, control, mean, inverse, update):
     rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
-    mean, inverse = floats(p[5], columns), floats(p[6], columns)
     mean[:] = F(0)
     inverse[:] = F(0)
     for part in range(parts):
@@ -119,14 +117,35 @@ def combine(p, task, tasks, worker):
         at = p[13] + part * 4 * columns * ITEMSIZE
         merge(first, mean, inverse, last - first, floats(at, columns), floats(at + columns * ITEMSIZE, columns))
     running_mean, running_var = floats(p[9], columns), floats(p[10], columns)
-    settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), control[UPDATE_STATE] != 0)
+    settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), update)
+"""
+
+FORWARD_IMAGES = """\
+@cfunc(KERNEL, **OPTIONS)
+def combine(p, task, tasks, worker):
+    control = words(p[0], 8)
+    merge_parts(p, control, floats(p[5], p[2]), floats(p[6], p[2]), control[UPDATE_STATE] != 0)
 
 
 @cfunc(KERNEL, **OPTIONS)
 def spread_out(p, task, tasks, worker):
     control = words(p[0], 8)
-    rows = control[ROWS]
-    apply(p, control, share_start(rows, task, tasks, 1) * p[1], share_end(rows, task, tasks, 1) * p[1], 0, p[2])
+    first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
+    apply(p, control, first, last, 0, p[2], floats(p[5], p[2]), floats(p[6], p[2]))
+"""
+
+FORWARD_VECTORS = """\
+@cfunc(KERNEL, **OPTIONS)
+def merged(p, task, tasks, worker):
+    # each task merges the few parts for itself, and the first one for backward
+    control, columns = words(p[0], 8), p[2]
+    own = p[16] + worker * 2 * columns * ITEMSIZE
+    mean, inverse = floats(own, columns), floats(own + columns * ITEMSIZE, columns)
+    merge_parts(p, control, mean, inverse, task == 0 and control[UPDATE_STATE] != 0)
+    if task == 0:
+        floats(p[5], columns)[:] = mean
+        floats(p[6], columns)[:] = inverse
+    apply(p, control, share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1), 0, columns, mean, inverse)
 """
 
 TEST = """\
@@ -169,10 +188,9 @@ def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
 
 
 @njit(**INLINE)
-def finish(p, rows, r0, r1, j0, width):
+def finish(p, rows, r0, r1, j0, width, sum_dy, sum_dy_xhat):
     columns = p[2]
     mean, inverse, gamma = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width), floats(p[8] + j0 * ITEMSIZE, width)
-    sum_dy, sum_dy_xhat = floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
     share = F(1) / F(max(rows, 1))
     for r in range(r0, r1):
         place = r * columns + j0
@@ -186,13 +204,14 @@ BACKWARD_STRIP = """\
 def strip(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS] * p[1], p[2]
-    j0 = share_start(columns, task, tasks, LANES)
-    width = share_end(columns, task, tasks, LANES) - j0
+    j0 = share_start(columns, task, tasks, PANEL)
+    width = share_end(columns, task, tasks, PANEL) - j0
     if width <= 0:
         return
-    reduce(p, control, 0, rows, j0, width, floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width))
+    sum_dy, sum_dy_xhat = floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
+    reduce(p, control, 0, rows, j0, width, sum_dy, sum_dy_xhat)
     if p[12] != 0:
-        finish(p, rows, 0, rows, j0, width)
+        finish(p, rows, 0, rows, j0, width, sum_dy, sum_dy_xhat)
 """
 
 BACKWARD_ROWS = """\
@@ -205,10 +224,9 @@ def reduce_rows(p, task, tasks, worker):
     reduce(p, control, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
 
 
-@cfunc(KERNEL, **OPTIONS)
-def combine(p, task, tasks, worker):
+@njit(**INLINE)
+def add_parts(p, sum_dy, sum_dy_xhat):
     columns, parts = p[2], p[14]
-    sum_dy, sum_dy_xhat = floats(p[11], columns), floats(p[10], columns)
     sum_dy[:] = F(0)
     sum_dy_xhat[:] = F(0)
     for part in range(parts):
@@ -217,30 +235,56 @@ def combine(p, task, tasks, worker):
         for j in range(columns):
             sum_dy[j] += more[j]
             sum_dy_xhat[j] += more_xhat[j]
+"""
+
+BACKWARD_IMAGES = """\
+@cfunc(KERNEL, **OPTIONS)
+def combine(p, task, tasks, worker):
+    add_parts(p, floats(p[11], p[2]), floats(p[10], p[2]))
 
 
 @cfunc(KERNEL, **OPTIONS)
 def finish_rows(p, task, tasks, worker):
     rows = words(p[0], 8)[ROWS]
-    finish(p, rows * p[1], share_start(rows, task, tasks, 1) * p[1], share_end(rows, task, tasks, 1) * p[1], 0, p[2])
+    first, last = share_start(rows, task, tasks, 1) * p[1], share_end(rows, task, tasks, 1) * p[1]
+    finish(p, rows * p[1], first, last, 0, p[2], floats(p[11], p[2]), floats(p[10], p[2]))
+"""
+
+BACKWARD_VECTORS = """\
+@cfunc(KERNEL, **OPTIONS)
+def finish_merged(p, task, tasks, worker):
+    rows, columns = words(p[0], 8)[ROWS], p[2]
+    own = p[15] + worker * 2 * columns * ITEMSIZE
+    sum_dy, sum_dy_xhat = floats(own, columns), floats(own + columns * ITEMSIZE, columns)
+    add_parts(p, sum_dy, sum_dy_xhat)
+    if task == 0:
+        floats(p[11], columns)[:] = sum_dy
+        floats(p[10], columns)[:] = sum_dy_xhat
+    if p[12] != 0:
+        finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, columns, sum_dy, sum_dy_xhat)
 """
 
 IN_COLUMN = {name: f"{name}[j]" for name in ("x", "mean", "inverse", "gamma", "beta")}
 
 
 class _Shape:
-    """How one normalization is cut."""
+    """How one normalization is cut: as the launch is that wrote what it reads, where it can be."""
 
-    def __init__(self, context: Context, node: Node) -> None:
+    def __init__(self, context: Context, node: Node, read: Buffer) -> None:
         self.columns, self.pixels = columns_of(node.input.shape)
-        rows = context.batch * self.pixels
-        self.by_strips = rows <= STRIP_ROWS and (self.pixels == 1 or context.batch == 1)
-        strips = -(-self.columns // context.lanes)
-        by_rows = context.row_tasks(node.input.shape, rows * self.columns, ELEMENT_GRAIN // 2)
-        self.tasks = min(tasks_for(rows * self.columns, ELEMENT_GRAIN // 2), strips) if self.by_strips else by_rows
-        self.by_strips = self.by_strips or self.tasks == 1
-        self.columns_cut: Cut = ("columns", self.columns, context.lanes)
         self.flops = context.batch * node.flops
+        self.columns_cut: Cut = ("columns", self.columns, context.panel)
+        rows, before = context.batch * self.pixels, context.writer(read)
+        self.tasks = context.row_tasks(node.input.shape, rows * self.columns, ELEMENT_GRAIN // 2)
+        self.merged = self.pixels == 1 and before is not None and before.cut == ROWS_CUT and before.tasks > 1
+        self.by_strips = not self.merged and rows <= STRIP_ROWS and (self.pixels == 1 or context.batch == 1)
+        if self.merged and before:
+            self.tasks = before.tasks
+        elif self.by_strips:
+            alike = before is not None and before.cut == self.columns_cut
+            strips = -(-self.columns // context.panel)
+            self.tasks = before.tasks if alike and before else min(tasks_for(rows * self.columns, ELEMENT_GRAIN // 2), strips)
+        self.by_strips = self.by_strips or self.tasks == 1
 
 
 def _templates(node: Node) -> tuple[Template, Template]:
@@ -249,18 +293,19 @@ def _templates(node: Node) -> tuple[Template, Template]:
 
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node)
     x, y = context.value(node.input), context.value((chain_nodes or (node,))[-1].output)
+    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, x)
     layer = node.layer
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
     names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([layer.name, *(other.layer.name for other in chain_nodes)])
     parts = context.work("parts", 1 if context.train and shape.by_strips else max(shape.tasks, context.workers) * 4 * shape.columns)
+    own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
     words.extend(
         At(context.control), shape.pixels, shape.columns, At(x), At(y), At(mean), At(inverse if context.train else parts),
         context.parameter(node, "gamma"), context.parameter(node, "beta"), context.state(node, "mean"), context.state(node, "var"),
-        float(layer.eps), float(layer.momentum), At(parts), BLOCK_ROWS, shape.tasks,
+        float(layer.eps), float(layer.momentum), At(parts), BLOCK_ROWS, shape.tasks, At(own),
     )  # fmt: skip
     setup = indent(chain.declare(words), 1)
     fill = {
@@ -277,7 +322,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     def launch(
         entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT
     ) -> None:
-        what = label if entry in ("strip", "spread_out", "test") else f"{label} {entry}"
+        what = label if entry in ("strip", "spread_out", "merged", "test") else f"{label} {entry}"
         context.launch(
             what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut, own=[x, y]
         )  # fmt: skip
@@ -287,11 +332,15 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
         source = context.emitted(templates, TEST.format(**fill))
         launch("test", source, min(context.batch, shape.tasks), [x, *trained, *running], [y, parts], flops)
         return
-    source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), FORWARD_STRIP if shape.by_strips else FORWARD_ROWS]))
+    rest = [FORWARD_STRIP] if shape.by_strips else [FORWARD_ROWS, FORWARD_VECTORS if shape.merged else FORWARD_IMAGES]
+    source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), *rest]))
     if shape.by_strips:
         launch("strip", source, shape.tasks, [x, *trained, *running], [y, mean, inverse, *running], flops, shape.columns_cut)
+        return
+    launch("statistics", source, shape.tasks, [x], [parts])
+    if shape.merged:
+        launch("merged", source, shape.tasks, [x, parts, *trained, *running], [y, own, mean, inverse, *running], flops)
     else:
-        launch("statistics", source, shape.tasks, [x], [parts])
         launch("combine", source, 1, [parts, *running], [mean, inverse, *running], cut=None)
         launch("spread_out", source, shape.tasks, [x, mean, inverse, *trained], [y], flops)
 
@@ -302,8 +351,8 @@ def _statistic(context: Context, node: Node, which: str) -> Buffer:
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node)
     x, dy = context.value(node.input), context.value_gradient((chain_nodes or (node,))[-1].output)
+    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, dy)
     wanted = context.wants_gradient(node.input)
     dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
@@ -312,25 +361,27 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         "-".join([node.layer.name, *(other.layer.name for other in chain_nodes)]),
     )
     parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
+    own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
     words.extend(
         At(context.control), shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
         context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted),
-        At(parts), shape.tasks,
+        At(parts), shape.tasks, At(own),
     )  # fmt: skip
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
     fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
     fill["chain"] = indent(chain.backward(), 3)
     inputs = {**IN_COLUMN, "dy": "dx[j]", "mean_dy": "sum_dy[j] * share", "mean_dy_xhat": "sum_dy_xhat[j] * share"}
     fill["gradient"] = backward_template.call(inputs)
-    body = "\n\n".join([BACKWARD.format(**fill), BACKWARD_STRIP if shape.by_strips else BACKWARD_ROWS])
+    rest = [BACKWARD_STRIP] if shape.by_strips else [BACKWARD_ROWS, BACKWARD_VECTORS if shape.merged else BACKWARD_IMAGES]
+    body = "\n\n".join([BACKWARD.format(**fill), *rest])
     source = context.emitted([forward_template, backward_template, *chain.templates], body)
     values, flops = words.values[1:], 2 * shape.flops
     gamma, gradients = context.parameter(node, "gamma").buffer, [context.gradient(node, key).buffer for key in ("gamma", "beta")]
     trained = [gamma, context.parameter(node, "beta").buffer]
 
     def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT) -> None:
-        what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows") else f" {entry}")
+        what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows", "finish_merged") else f" {entry}")
         context.launch(
             what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names, cut=cut,
             own=[x, dy, dx],
@@ -340,6 +391,10 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients], flops, shape.columns_cut)
         return
     launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts], flops)
+    context.catch_up()
+    if shape.merged:
+        launch("finish_merged", shape.tasks, [x, dx, parts, mean, inverse, gamma], [dx, own, *gradients])
+        return
     launch("combine", 1, [parts], gradients, cut=None)
     if wanted:
         launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gamma, *gradients], [dx])

@@ -68,6 +68,11 @@ class Vectors:
         function = cgutils.get_or_insert_function(b.module, kind, f"llvm.masked.store.{self.suffix}.p0")
         b.call(function, [value, place, I32(self.itemsize), mask])
 
+    def prefetch(self, b: ir.IRBuilder, pointer: Any, write: bool = False) -> None:
+        """Asks for the line at a pointer, for L1."""
+        kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
+        b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), [pointer, I32(int(write)), I32(3), I32(1)])
+
     def fma(self, b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         # fmuladd, not fma: on a unit without fused multiply-add it becomes two instructions instead of a library call
@@ -82,7 +87,22 @@ def _outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
     return function
 
 
-TILE_ARGUMENTS = ("a", "stride", "outer", "b", "b_step", "b_outer", "c", "ldc", "depth", "height", "tail", "accumulate")
+TILE_ARGUMENTS = (
+    "a",
+    "stride",
+    "outer",
+    "b",
+    "b_step",
+    "b_outer",
+    "c",
+    "ldc",
+    "depth",
+    "height",
+    "tail",
+    "accumulate",
+    "ahead",
+    "ahead_step",
+)
 UNROLL = 2
 
 
@@ -105,9 +125,8 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     def c_mask(n: int) -> Any:
         return mask if n == vectors - 1 else None
 
-    prefetch = cgutils.get_or_insert_function(module, ir.FunctionType(VOID, [v.pointer, I32, I32, I32]), "llvm.prefetch.p0")
     for m, n in tiles:  # C arrives while the loop runs
-        b.call(prefetch, [c_at(m, n), I32(1), I32(3), I32(1)])
+        v.prefetch(b, c_at(m, n), write=True)
     blocks = {key: function.append_basic_block(key) for key in ("load_c", "outer", "loop", "check", "rest", "outer_end", "done")}
     entry = b.block
     b.cbranch(b.icmp_signed("!=", p["accumulate"], I64(0)), blocks["load_c"], blocks["outer"])
@@ -150,6 +169,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
         new = acc
         for u in range(steps):
             new = multiply(new, pointers, panel, u)
+            v.prefetch(b, b.inttoptr(b.add(p["ahead"], b.mul(p["ahead_step"], b.add(k, I64(u)))), v.pointer))
         next_k = b.add(k, I64(steps))
         following = [next_k, b.gep(panel, [b.mul(p["b_step"], I64(steps))])]
         following += [b.gep(pointer, [b.mul(step, I64(steps))]) for pointer in pointers]
@@ -195,9 +215,11 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
 
 
 def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
-    """The intrinsic `tile(rows, vectors, (a, stride, outer, b, b_step, b_outer, c, ldc, depth, height, tail, accumulate))`, all int64.
+    """The intrinsic `tile(rows, vectors, (a, stride, outer, b, b_step, b_outer, c, ldc, depth, height, tail, accumulate, ahead,
+    ahead_step))`, all int64.
 
-    depth must be at least 1. Memory: B is read in whole vectors, so its panels end on a whole vector.
+    depth must be at least 1. At each k the line at ahead + k * ahead_step bytes is asked for: what comes next, or b again with a step
+    of 0. Memory: B is read in whole vectors, so its panels end on a whole vector.
     """
     v = Vectors(simd, itemsize)
     sizes = [(m, n) for m in range(1, simd.rows + 1) for n in range(1, simd.vectors + 1)]
@@ -289,7 +311,8 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
 
 def make_pack_rows(simd: Simd, itemsize: int) -> Any:
     """The intrinsic `pack_rows((source, ld, rows, width, target, target_ld))`: target[r, :] = source[r, :width], zero filled to
-    target_ld, which is one vector or as many as a panel or a strip has."""
+    target_ld, which is one vector or as many as a panel or a strip has. The columns behind them are asked for: the next block's, which
+    the CPU cannot foresee where rows lie pages apart."""
     v = Vectors(simd, itemsize)
     most = max(simd.vectors, -(-simd.rows // v.lanes))
 
@@ -312,6 +335,7 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
             read, write = b.gep(start, [b.mul(r, ld)]), b.gep(to, [b.mul(r, target_ld)])
             for n in range(vectors):
                 v.store(b, v.load(b, b.gep(read, [I64(n * v.lanes)]), masks[n]), b.gep(write, [I64(n * v.lanes)]))
+                v.prefetch(b, b.gep(read, [b.add(width, I64(n * v.lanes))]))
             following = b.add(r, I64(1))
             b.cbranch(b.icmp_signed("<", following, rows), block, end)
             r.add_incoming(I64(0), entry)

@@ -53,7 +53,7 @@ class Change:
         self.context, self.update = context, update
         self.optimizer, self.kind = update.optimizer, type(update.optimizer)
         self.template: Template = template(self.kind.update, f"{self.kind.name}_update")
-        self.slots = {name: context.slot(name) for name in self.kind.slots}
+        self.slots = {name: context.slot(name) for name in self.optimizer.stored()}
 
     def buffers(self, first: int, last: int) -> list[Buffer]:
         """The parameters and slots that it changes for the elements `first` to `last`."""
@@ -63,7 +63,7 @@ class Change:
         """The function; adds its words to those of the launch. The control block holds the scalars of a step: lr, then the optimiser's
         in their order."""
         setup = [f"w = floats({words.add(At(self.context.flat_parameters))} + place * ITEMSIZE, count)"]
-        values = {"w": "w[i]", "g": "(g[i] + rate * w[i])"}
+        values = {"w": "w[i]", "g": "(g[i] + rate * w[i])", **dict.fromkeys(self.kind.slots, "F(0)")}
         for name, slot in self.slots.items():
             setup.append(f"{name}_slot = floats({words.add(At(slot))} + place * ITEMSIZE, count)")
             values[name] = f"{name}_slot[i]"
@@ -73,18 +73,20 @@ class Change:
         for name, constant in self.optimizer.constants().items():
             setup.append(f"{name} = {words.add_float(constant)}")
             values[name] = name
-        results = ", ".join(["w[i]", *(f"{name}_slot[i]" for name in self.slots)])
+        results = ", ".join(["w[i]", *(f"{name}_slot[i]" if name in self.slots else "_" for name in self.kind.slots)])
         return CHANGE.format(setup=indent("\n".join(setup), 1), results=results, update=self.template.call(values))
 
-    def finish(self, first_words: list[Word], place: int, columns: int) -> tuple[Entry, list[Word]]:
-        """`finish` for a product whose result is the gradient of a weight, and the words to append to the product's `first_words`."""
+    def finish(self, first_words: list[Word], place: int, columns: int) -> tuple[Entry, int, list[Word]]:
+        """`finish` for a product whose result is the gradient of a weight; the words to append to the product's `first_words`; and how many
+        of these, the first ones, say where the arrays lie that it will read."""
         words = Words()
         words.extend(At(self.context.control), *first_words)
         before = len(words.values)
+        words.extend(*(At(flat, place) for flat in (self.context.flat_parameters, *self.slots.values())))
         fields = {"place": words.add(place), "columns": words.add(columns), "rate": words.add_float(self.update.l2)}
         change = self.source(words)
         body = change + "\n\n" + FINISH.format(count=len(words.values), **fields)
-        return Entry(self.context.emitted([self.template], body), "finish"), words.values[before:]
+        return Entry(self.context.emitted([self.template], body), "finish"), 1 + len(self.slots), words.values[before:]
 
 
 def lower_update(context: Context, update: Update) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from netspec.plan.memory import aligned
 from netspec.plan.store import Store
 from netspec.plan.waves import Wave, in_waves
 
+RUN_PATIENCE, TRAIN_PATIENCE = 1 << 15, 1 << 19  # reads, 20 us and 0.3 ms or so: how long a call's first thread waits for the others
+TEAM_WORDS = 64  # of library/driver.py
 STAGED = 8192
 """Elements that are copied sooner than an array's address is found."""
 DTYPES = {4: np.float32, 8: np.float64}
@@ -38,15 +40,15 @@ where they still spin, and 10 to 50 where they sleep."""
 
 @cache
 def driver_source() -> str:
-    """The kernel source of the driver's C functions."""
-    return (Path(netspec.kernels.__file__).parent / "library" / "calls.py").read_text(encoding="utf-8")
+    """The kernel source of the driver."""
+    return (Path(netspec.kernels.__file__).parent / "library" / "driver.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The compiled driver's functions (see library/calls.py): they run without Python's lock."""
+    """The compiled driver's functions (see library/driver.py): they run without Python's lock."""
 
-    run: Callable[[int, int, int, int], None]
+    run: Callable[[int, int, int, int, int, int], None]
     train: Callable[[int], int]
 
 
@@ -55,7 +57,7 @@ def driver() -> Driver:
     """The compiled driver."""
     addresses, word = kernel_store.load(driver_source()), ctypes.c_int64
     return Driver(
-        ctypes.CFUNCTYPE(None, *[word] * 4)(addresses["run"]),
+        ctypes.CFUNCTYPE(None, *[word] * 6)(addresses["run"]),
         ctypes.CFUNCTYPE(word, word)(addresses["train"]),
     )
 
@@ -115,8 +117,8 @@ class Layout:
 
     @property
     def own_bytes(self) -> int:
-        """Bytes of the arena and of the plan's own buffers."""
-        return self.arena.bytes + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
+        """Bytes of the arena, of the plan's own buffers, and of the words by which its threads meet."""
+        return self.arena.bytes + 8 * TEAM_WORDS + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
 
     @property
     def flops(self) -> int:
@@ -169,8 +171,8 @@ class Layout:
 
 def lay_out(lowered: Lowered, batch: int, itemsize: int) -> Layout:
     """Places the buffers; allocates nothing."""
-    waves = in_waves(lowered.launches)
-    return Layout(lowered, waves, place(lowered.launches, waves), batch, itemsize)
+    launches, waves = in_waves(lowered.launches)
+    return Layout(replace(lowered, launches=launches), waves, place(launches, waves), batch, itemsize)
 
 
 class Plan:
@@ -216,7 +218,9 @@ class Plan:
         self._chains = np.array([(chain.first, chain.last, chain.tasks) for chain in chains], np.int64).reshape(-1, 3)
         self._waves = np.array([(*pair, wave.tasks) for *pair, wave in zip(ends, ends[1:], waves, strict=False)], np.int64).reshape(-1, 3)
         self._tables = np.array([table.ctypes.data for table in (self.table, self._chains, self._waves)], np.int64)
-        self._tables_at = int(self._tables.ctypes.data)
+        self._team = aligned(TEAM_WORDS, np.int64)
+        self._tables_at, self._team_at = int(self._tables.ctypes.data), int(self._team.ctypes.data)
+        self._shared_before = np.cumsum([0, *(wave.tasks > 1 for wave in waves)]).tolist()  # waves for several threads before each
         self._sections = {section: self._range(section) for section in SECTIONS}
 
     def _range(self, section: Section) -> tuple[int, int]:
@@ -276,7 +280,8 @@ class Plan:
 
     def run_waves(self, first: int, last: int, threads: int) -> None:
         """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`."""
-        driver().run(self._tables_at, first, last, threads)
+        several = threads > 1 and self._shared_before[last] > self._shared_before[first]
+        driver().run(self._tables_at, first, last, threads if several else 1, self._team_at, RUN_PATIENCE)
 
     def run(self, rows: int, start: int, *sections: Section) -> None:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
@@ -298,13 +303,14 @@ class Plan:
         waves = self.layout.waves
         backward = next((number for number, wave in enumerate(waves) if wave.section in ("backward", "update")), len(waves))
         order, control = self._bound["order"], self.store.control
+        threads = self.threads if any(wave.tasks > 1 for wave in waves) else 1
         given = (rows, starts, counts, scalars, losses)
         assert all(array.flags.c_contiguous and array.itemsize == 8 for array in given)
         words = np.array(
             [
                 self._tables.ctypes.data, backward, len(waves), control.ctypes.data, self.array("loss").ctypes.data, control[SEED], epoch,
                 order.ctypes.data, len(order), rows.ctypes.data, len(rows), starts.ctypes.data, counts.ctypes.data,
-                scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), self.threads,
+                scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), threads, self._team.ctypes.data, TRAIN_PATIENCE, 0,
             ], np.int64,
         )  # fmt: skip
         with thread_pool(self.threads):

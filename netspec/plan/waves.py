@@ -52,30 +52,33 @@ def _follows(before: Launch, after: Launch) -> bool:
     return before.cut is not None and before.cut == after.cut and disputed <= {*before.own} & {*after.own}
 
 
-def _continues(launches: Sequence[Launch], wave: Wave, launch: Launch) -> bool:
-    """Whether a launch can be appended to the last chain of a wave, and goes on from it."""
-    chain = wave.chains[-1]
-    others = range(wave.first, chain.first)
-    return (
-        chain.tasks == launch.tasks
-        and any(_disputed(launches[number], launch) for number in range(chain.first, chain.last))
-        and all(_follows(launches[number], launch) for number in range(chain.first, chain.last))
-        and not any(_disputed(launches[number], launch) for number in others)
-    )
+def _place(wave: list[list[Launch]], launch: Launch) -> list[Launch] | None:
+    """The chain of a wave that a launch goes on from, a new one where it needs nothing of the wave, or None where it has to wait."""
+    disputing = [chain for chain in wave if any(_disputed(before, launch) for before in chain)]
+    if not disputing:
+        wave.append([])
+        return wave[-1]
+    chain = disputing[0]
+    goes_on = len(disputing) == 1 and chain[0].tasks == launch.tasks and all(_follows(before, launch) for before in chain)
+    return chain if goes_on else None
 
 
-def in_waves(launches: Sequence[Launch]) -> tuple[Wave, ...]:
-    """The launches in their order, as few waves as joining each to the last one gives."""
-    waves: list[Wave] = []
-    for number, launch in enumerate(launches):
-        last = waves[-1] if waves else None
-        if last is not None and last.section == launch.section:
-            if not any(_disputed(launches[other], launch) for other in range(last.first, last.last)):
-                waves[-1] = Wave(last.section, (*last.chains, Chain(number, number + 1, launch.tasks)))
-                continue
-            if _continues(launches, last, launch):
-                end = last.chains[-1]
-                waves[-1] = Wave(last.section, (*last.chains[:-1], Chain(end.first, number + 1, end.tasks)))
-                continue
-        waves.append(Wave(launch.section, (Chain(number, number + 1, launch.tasks),)))
-    return tuple(waves)
+def in_waves(launches: Sequence[Launch]) -> tuple[tuple[Launch, ...], tuple[Wave, ...]]:
+    """The launches chain by chain, and their waves: each launch joins the last wave where it can, and else begins the next one."""
+    waves: list[list[list[Launch]]] = []
+    for launch in launches:
+        fits = waves and waves[-1][0][0].section == launch.section
+        chain = _place(waves[-1], launch) if fits else None
+        if chain is None:
+            waves.append([[launch]])
+        else:
+            chain.append(launch)
+    ordered = tuple(launch for wave in waves for chain in wave for launch in chain)
+    made, first = [], 0
+    for wave in waves:
+        chains = []
+        for chain in wave:
+            chains.append(Chain(first, first + len(chain), chain[0].tasks))
+            first += len(chain)
+        made.append(Wave(wave[0][0].section, tuple(chains)))
+    return ordered, tuple(made)

@@ -22,6 +22,9 @@ class Sgd(Optimizer):
     nesterov: Annotated[bool, Field(description="look ahead along the velocity")] = False
     slots: ClassVar[tuple[str, ...]] = ("v",)
 
+    def stored(self) -> tuple[str, ...]:
+        return self.slots if self.momentum > 0 else ()
+
     @staticmethod
     def update(w: Any, g: Any, v: Any, lr: Any, momentum: Any, nesterov: Any) -> Any:
         v = momentum * v - lr * g

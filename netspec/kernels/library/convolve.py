@@ -36,7 +36,9 @@ def image_forward(x, filters, y, geometry, scratch, first, last):
                 a = image + (r * row_step + q * column_step) * ITEMSIZE
                 c = y + ((r * out_width + q) * out + f) * ITEMSIZE
                 outer, panel_outer = g[13] * channels, run * PANEL
-                tile_k(pixels, vectors, (a, column_step, outer, panel, PANEL, panel_outer, c, out, run, kernel_height, tail, np.int64(0)))
+                no = np.int64(0)
+                where = (a, column_step, outer, panel, PANEL, panel_outer, c, out)
+                tile_k(pixels, vectors, (*where, run, kernel_height, tail, no, panel, no))
 
 
 @cfunc(KERNEL, **OPTIONS)

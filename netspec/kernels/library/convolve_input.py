@@ -57,9 +57,9 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
                         source = scratch + (row * padded_width + column) * out * ITEMSIZE
                         target = line + ((x_padded - left) * channels + f) * ITEMSIZE
                         outer, panel_outer, ldc = padded_width * out, run * PANEL, column_stride * channels
-                        tile_k(
-                            pixels, vectors, (source, out, outer, panel, PANEL, panel_outer, target, ldc, run, taps_down, tail, np.int64(0))
-                        )
+                        no = np.int64(0)
+                        where = (source, out, outer, panel, PANEL, panel_outer, target, ldc)
+                        tile_k(pixels, vectors, (*where, run, taps_down, tail, no, panel, no))
             offset += panels * taps_down * run * PANEL
 
 

@@ -2,6 +2,7 @@
 Geometry words as in convolve.py.
 """
 
+import numpy as np
 from numba import cfunc, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, pack_rows, tile_m
@@ -34,11 +35,8 @@ def image_grad_weights(x, dy, gradient, geometry, scratch, panels, accumulate):
                 a = image + (h * g[13] * channels + r0) * ITEMSIZE
                 c = gradient + ((f // PANEL * kernel_height + h) * run + r0) * PANEL * ITEMSIZE
                 outer = g[8] * g[13] * channels
-                tile_m(
-                    rows,
-                    vectors,
-                    (a, channels * g[9], outer, columns, step, out_width * step, c, PANEL, out_width, out_height, tail, accumulate),
-                )
+                where = (a, channels * g[9], outer, columns, step, out_width * step, c, PANEL)
+                tile_m(rows, vectors, (*where, out_width, out_height, tail, accumulate, columns, np.int64(0)))
 
 
 @cfunc(KERNEL, **OPTIONS)

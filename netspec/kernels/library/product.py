@@ -1,21 +1,22 @@
 """Blocked matrix product C (+)= A B of one task, any strides.
 
-Loop nest: columns by BLOCK_COLUMNS, depth by BLOCK_DEPTH (a packed block of B stays in L2), rows by tiles (packed into L1), panels of B.
-Edges are masks. B is read in place where its rows are short or few tiles would use the packed form; at a row stride of 4 KB many tiles
-would fall to a fifth. One row at a time streams B by its rows.
+Loop nest: columns by blocks of BLOCK_ELEMENTS, depth by BLOCK_DEPTH (a packed block of B stays in L2), rows by tiles (packed into L1),
+panels of B. Edges are masks. Either side is read in place where few tiles would use its packed form; B also where its rows are short: at a
+row stride of 4 KB many tiles would fall to a fifth. One row at a time streams B by its rows.
 """
 
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_m
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_k, tile_m
 from netspec.kernels.native import (
-    BLOCK_COLUMNS,
     BLOCK_DEPTH,
+    BLOCK_ELEMENTS,
     INLINE,
     KERNEL,
     OPTIONS,
     ROWS,
+    SET_STRIDE,
     address_of,
     call_at,
     share_end,
@@ -25,7 +26,9 @@ from netspec.kernels.native import (
 
 WORD = types.int64
 SHORT_ROW = 1024  # bytes: rows of B that lie no farther apart are read in place
+STREAMS = 21  # the word of a product that counts the arrays which `finish` reads
 FEW_ROWS = 2 * TILE_ROWS  # of A: a packed block of B would not be read often enough
+FEW_COLUMNS = 4 * PANEL  # of B: nor a packed strip of A
 
 
 @njit(**INLINE)
@@ -96,9 +99,12 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
     strip = work
     panels = work + min(depth, BLOCK_DEPTH) * STRIP * ITEMSIZE
     in_place = b_column == 1 and (b_step * ITEMSIZE <= SHORT_ROW or rows <= FEW_ROWS)
+    a_in_place = a_step == 1 and a_row * ITEMSIZE % SET_STRIDE != 0 and columns <= FEW_COLUMNS
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
-    for first in range(0, columns, BLOCK_COLUMNS):
-        last = min(first + BLOCK_COLUMNS, columns)
+    block_columns = max(BLOCK_ELEMENTS // max(min(depth, BLOCK_DEPTH), 1) // PANEL, 1) * PANEL
+    streams = words(p, STREAMS + 1)[STREAMS] if finish != 0 and c_row == 0 and columns == ldc and columns <= block_columns else 0
+    for first in range(0, columns, block_columns):
+        last = min(first + block_columns, columns)
         if depth == 0 and accumulate == 0:
             for i in range(rows):
                 floats(c + (i * c_row + first) * ITEMSIZE, last - first)[:] = F(0)
@@ -112,7 +118,9 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
                 height = rows * (t + 1) // tiles - i
                 block = c + (i * c_row + first) * ITEMSIZE
                 if deep > 0:
-                    pack_a(a + (i * a_row + k0 * a_step) * ITEMSIZE, a_row, a_step, height, deep, strip)
+                    a_at = a + (i * a_row + k0 * a_step) * ITEMSIZE
+                    if not a_in_place:
+                        pack_a(a_at, a_row, a_step, height, deep, strip)
                     for j in range(first, last, PANEL):
                         width = min(PANEL, last - j)
                         vectors = (width + LANES - 1) // LANES
@@ -121,7 +129,17 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
                         if in_place:
                             panel, step = b + (k0 * b_step + j) * ITEMSIZE, b_step
                         target = block + (j - first) * ITEMSIZE
-                        tile_m(height, vectors, (strip, STRIP, 0, panel, step, 0, target, ldc, deep, 1, tail, add))
+                        ahead, ahead_step = panel, np.int64(0)
+                        if streams > 0:  # what the next block's finish reads: a part of one array with each panel
+                            number, portions = j // PANEL, ((columns + PANEL - 1) // PANEL + streams - 1) // streams
+                            run = height * ldc * ITEMSIZE // portions
+                            start = words(p, STREAMS + 1 + streams)[STREAMS + 1 + number % streams]
+                            ahead = start + (i0 + i + height) * ldc * ITEMSIZE + number // streams * run
+                            ahead_step = run // deep
+                        if a_in_place:
+                            tile_k(height, vectors, (a_at, a_row, 0, panel, step, 0, target, ldc, deep, 1, tail, add, ahead, ahead_step))
+                        else:
+                            tile_m(height, vectors, (strip, STRIP, 0, panel, step, 0, target, ldc, deep, 1, tail, add, ahead, ahead_step))
                 if finish != 0 and k0 + BLOCK_DEPTH >= depth:
                     call_at(finish, (p, block, ldc, i0 + i, height, j0 + first, last - first))
 
@@ -130,7 +148,8 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
 def product(p, task, tasks, worker):
     """A whole product as a launch. Words: control, multiply, a, a_row, a_step, b, b_step, b_column, c, ldc, M, N, K (each -1 for the
     batch's rows), cuts of rows, columns, depth, elements between partial results, work, bytes of work a worker, finish (see multiply; it
-    gets these words), elements of C a worker where C is not kept (else 0)."""
+    gets these words), elements of C a worker where C is not kept (else 0), how many arrays `finish` reads, and where each of these starts
+    for row 0: see `multiply`."""
     rows = words(p[0], 8)[ROWS]
     multiply_at, a, a_row, a_step, b, b_step, b_column, c, ldc = p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9]
     m, n, k = (rows if p[10] < 0 else p[10]), (rows if p[11] < 0 else p[11]), (rows if p[12] < 0 else p[12])
