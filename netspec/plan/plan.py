@@ -192,7 +192,7 @@ class Plan:
         self._build_table()
         self._bound: dict[str, NDArray[Any]] = {}
         self._natural = np.arange(self.batch, dtype=np.int64)
-        self._staged = aligned(STAGED, dtype)
+        self._staged: NDArray[Any] | None = None
         self._is_staged = False
 
     def _build_table(self) -> None:
@@ -269,6 +269,8 @@ class Plan:
         if x.size > STAGED:
             self.bind(x=x, order=self._natural)
             return
+        if self._staged is None:
+            self._staged = aligned(STAGED, x.dtype)
         if not self._is_staged:
             self.bind(x=self._staged, order=self._natural)
             self._is_staged = True
