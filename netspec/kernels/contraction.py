@@ -436,7 +436,7 @@ def _images_grad_weights(context: Context, node: Node, images: Images, dz: Buffe
     context.launch(
         f"{name} weight gradient parts", "backward", context.library("convolve_weights", "collect_filters"),
         (At(parts), gradient, At(constants), images.parts), min(MOST_TASKS, tasks_for(images.packed * images.parts, ELEMENT_GRAIN)),
-        reads=[parts], writes=[gradient.buffer], layers=[node.name], later=True,
+        reads=[parts], writes=[parts, gradient.buffer], layers=[node.name], later=True,
     )  # fmt: skip
 
 

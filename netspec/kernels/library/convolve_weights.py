@@ -41,18 +41,21 @@ def image_grad_weights(x, dy, gradient, geometry, scratch, panels, accumulate):
 
 @cfunc(KERNEL, **OPTIONS)
 def collect_filters(p, task, tasks, worker):
-    """Words: control, parts (parts, F / PANEL, KH, KW * C, PANEL), dW (F, C, KH, KW), geometry, number of parts; added in order."""
+    """Words: control, parts (parts, F / PANEL, KH, KW * C, PANEL), dW (F, C, KH, KW), geometry, number of parts; added in order, into the
+    first part. Tasks share the rows of PANEL numbers."""
     g = words(p[3], GEOMETRY_WORDS)
     channels, out, taps = g[0], g[3], g[6] * g[7]
-    size = (out + PANEL - 1) // PANEL * PANEL * channels * taps
-    parts = floats(p[1], p[4] * size)
-    gradient = floats(p[2], out * channels * taps)
-    for f in range(share_start(out, task, tasks, 1), share_end(out, task, tasks, 1)):
-        base, lane = f // PANEL * taps * channels * PANEL, f % PANEL
-        for c in range(channels):
-            for k in range(taps):
-                place = base + (k * channels + c) * PANEL + lane
-                total = parts[place]
-                for part in range(1, p[4]):
-                    total += parts[part * size + place]
-                gradient[(f * channels + c) * taps + k] = total
+    depth = channels * taps
+    rows = (out + PANEL - 1) // PANEL * depth
+    gradient = floats(p[2], out * depth)
+    for row in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
+        at = p[1] + row * PANEL * ITEMSIZE
+        total = floats(at, PANEL)
+        for part in range(1, p[4]):
+            more = floats(at + part * rows * PANEL * ITEMSIZE, PANEL)
+            for lane in range(PANEL):
+                total[lane] += more[lane]
+        first, place = row // depth * PANEL, row % depth
+        target = (first * channels + place % channels) * taps + place // channels
+        for lane in range(min(PANEL, out - first)):
+            gradient[target + lane * depth] = total[lane]
