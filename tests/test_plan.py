@@ -231,8 +231,7 @@ def test_little_work_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(plan, "thread_pool", noting)
     for text, shape, rows, alone in ((MLP, (12,), 1, True), (FEW[0][0], FEW[0][1], 1, False), (FEW[0][0], FEW[0][1], 140, False)):
-        model = model_of(text, shape)
-        model.network.threads = 2
+        model = model_of(text, shape, threads=2)
         model.predict(rows_of(shape, rows)[0])
         assert asked[-1] == (1 if alone else 2), text
 
