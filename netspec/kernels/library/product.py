@@ -86,7 +86,7 @@ def add_row(a, b, b_step, c, columns, depth):
 def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns, depth, accumulate, work, finish, p, i0, j0):
     """C (rows, columns) (+)= A (rows, depth) B (depth, columns): addresses in bytes, strides in elements.
 
-    One of A's strides is 1, and one of B's. `work` has room for a strip and a block of B: see work_bytes in contraction.py. Where
+    One of A's strides is 1, and one of B's. `work` has room for a strip and a block of B: see work_bytes in products.py. Where
     `finish` is not 0 it is called as finish(p, address, ldc, row, height, column, width) for each block of C as it becomes complete, rows
     and columns counted from i0, j0; C then need not be kept: with c_row 0 all row tiles share the memory of the first (else c_row is
     ldc), for depths of one block.
