@@ -68,10 +68,10 @@ class Vectors:
         function = cgutils.get_or_insert_function(b.module, kind, f"llvm.masked.store.{self.suffix}.p0")
         b.call(function, [value, place, I32(self.itemsize), mask])
 
-    def prefetch(self, b: ir.IRBuilder, pointer: Any, write: bool = False) -> None:
-        """Asks for the line at a pointer, for L1."""
+    def prefetch(self, b: ir.IRBuilder, pointer: Any, *, write: bool = False, level: int = 1) -> None:
+        """Asks for the line at a pointer, for L1 or L2."""
         kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
-        b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), [pointer, I32(int(write)), I32(3), I32(1)])
+        b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), [pointer, I32(int(write)), I32(4 - level), I32(1)])
 
     def fma(self, b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
@@ -169,7 +169,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
         new = acc
         for u in range(steps):
             new = multiply(new, pointers, panel, u)
-            v.prefetch(b, b.inttoptr(b.add(p["ahead"], b.mul(p["ahead_step"], b.add(k, I64(u)))), v.pointer))
+            v.prefetch(b, b.inttoptr(b.add(p["ahead"], b.mul(p["ahead_step"], b.add(k, I64(u)))), v.pointer), level=2)
         next_k = b.add(k, I64(steps))
         following = [next_k, b.gep(panel, [b.mul(p["b_step"], I64(steps))])]
         following += [b.gep(pointer, [b.mul(step, I64(steps))]) for pointer in pointers]

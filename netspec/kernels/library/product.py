@@ -12,6 +12,7 @@ from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, flo
 from netspec.kernels.native import (
     BLOCK_DEPTH,
     BLOCK_ELEMENTS,
+    CACHE_LINE,
     INLINE,
     KERNEL,
     OPTIONS,
@@ -101,6 +102,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
     in_place = b_column == 1 and (b_step * ITEMSIZE <= SHORT_ROW or rows <= FEW_ROWS)
     a_in_place = a_step == 1 and a_row * ITEMSIZE % SET_STRIDE != 0 and columns <= FEW_COLUMNS
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    apart = (b_step if b_column == 1 else b_column) * ITEMSIZE  # bytes from one run of B in memory to the next
     block_columns = max(BLOCK_ELEMENTS // max(min(depth, BLOCK_DEPTH), 1) // PANEL, 1) * PANEL
     streams = words(p, STREAMS + 1)[STREAMS] if finish != 0 and c_row == 0 and columns == ldc and columns <= block_columns else 0
     for first in range(0, columns, block_columns):
@@ -113,6 +115,11 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
             if not in_place:
                 pack_b(b + k0 * b_step * ITEMSIZE, b_step, b_column, deep, first, last, panels)
             add = 1 if k0 > 0 else accumulate
+            panels_a_row = (last - first + PANEL - 1) // PANEL
+            lines = np.int64(0)
+            if not in_place and k0 + deep < depth:
+                across = last - first if b_column == 1 else min(BLOCK_DEPTH, depth - k0 - deep)
+                lines = (across * ITEMSIZE + CACHE_LINE - 1) // CACHE_LINE
             for t in range(tiles):
                 i = rows * t // tiles
                 height = rows * (t + 1) // tiles - i
@@ -130,6 +137,9 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
                             panel, step = b + (k0 * b_step + j) * ITEMSIZE, b_step
                         target = block + (j - first) * ITEMSIZE
                         ahead, ahead_step = panel, np.int64(0)
+                        turn = t * panels_a_row + (j - first) // PANEL
+                        if turn < lines:  # the block of B behind this one: a column of its cache lines with each panel
+                            ahead, ahead_step = b + (k0 + deep) * b_step * ITEMSIZE + first * b_column * ITEMSIZE + turn * CACHE_LINE, apart
                         if streams > 0:  # what the next block's finish reads: a part of one array with each panel
                             number, portions = j // PANEL, ((columns + PANEL - 1) // PANEL + streams - 1) // streams
                             run = height * ldc * ITEMSIZE // portions
