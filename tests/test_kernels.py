@@ -130,7 +130,9 @@ def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) ->
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("rows", "depth", "width"), [(7, 3072, 100), (20, 300, 700), (300, 100, 90), (1, 5000, 3), (501, 70, 33)])
+@pytest.mark.parametrize(
+    ("rows", "depth", "width"), [(7, 3072, 100), (20, 300, 700), (300, 100, 90), (1, 5000, 3), (501, 70, 33), (128, 64, 2048)]
+)
 def test_affine_of_every_cut(dtype: str, rows: int, depth: int, width: int) -> None:
     equals_numpy(layer_of(f"affine({width})"), (depth,), rows, dtype)
 

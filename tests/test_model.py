@@ -761,3 +761,15 @@ def test_the_public_names_exist() -> None:
         assert getattr(netspec, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_that"):
         netspec.nothing_like_that  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("flatten -> affine -> softmax", "flatten1"), ("dropout -> affine -> softmax", "dropout1"), ("id -> affine -> softmax", "id1")],
+)
+def test_what_the_input_passes_through_comes_back_whole(text: str, at: str) -> None:
+    """Rows of 1,024 bytes, which a plan of products keeps apart."""
+    shape = (1, 16, 16) if "flatten" in text else (256,)
+    x = np.random.default_rng(0).normal(size=(5, *shape)).astype(np.float32)
+    model = netspec.compile(text, input=shape, classes=3)
+    assert (model.forward(x, at=at) == x.reshape(5, -1)).all()

@@ -21,6 +21,7 @@ from netspec.kernels.templates import Template
 
 MOST_TASKS = 16
 MOST_IMAGE_TASKS = 64
+MOST_PARTS = 8  # of a sum that tasks share
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
 
 
@@ -76,7 +77,7 @@ class Context:
         self.strip = -(-simd.rows // self.lanes) * self.lanes
         self._first = self._aliases()
         readers = [node for node in self.graph.nodes if self._first[node.input.index] == 0 and self._first[node.output.index] != 0]
-        self._for_products = all(is_product(node) for node in readers)
+        self._for_products = bool(readers) and all(is_product(node) for node in readers)
         self._values: dict[int, Buffer] = {}
         self._gradients: dict[int, Buffer] = {}
         self._shared: dict[str, Buffer] = {}
@@ -142,7 +143,7 @@ class Context:
         return At(self.part(self.flat_parameters, name, self.parameters[name]))
 
     def gradient(self, node: Node, key: str) -> At:
-        """Where an array's gradient is kept. Not for weights of `straight` layers."""
+        """Where an array's gradient is kept. Not for weights that a product updates."""
         name = f"{node.name}.{key}"
         return At(self.part(self.flat_gradients, name, self.parameters[name], self.straight_elements))
 

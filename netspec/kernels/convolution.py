@@ -5,11 +5,9 @@ from __future__ import annotations
 from netspec.base.kinds import Window2D
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_TASKS, Context, tasks_for
+from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_PARTS, MOST_TASKS, Context, tasks_for
 from netspec.kernels.finish import Finish, label_of
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry, Word
-
-MOST_PARTS = 8
 
 FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)

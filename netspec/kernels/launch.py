@@ -64,7 +64,8 @@ class Launch:
     """One call of a kernel: `tasks` shares of the work that its `words` describe. `flops` and `bytes` are those of a full batch.
 
     `cut` says how the work is shared where task t of this launch may follow task t of another one at once: both have the same cut, the
-    same number of tasks, and of the buffers in `own` each task touches its own share alone.
+    same number of tasks, and of the buffers in `own` each task touches its own share alone. Its borders are multiples of the cut's last
+    number: a kernel that declares a cut has to use that one.
     """
 
     label: str

@@ -75,7 +75,7 @@ class _Gather:
     def rows(self, section: Section, name: str, per_row: int, target: Buffer, stride: int | None = None) -> None:
         data = self.context.buffer(f"data.{name}", 1, kind="data")
         tasks, cut = self._cut(target, self.context.batch * per_row)
-        words = (At(self.order), At(data), per_row, At(target), int(cut != ROWS_CUT), stride or per_row)
+        words = (At(self.order), At(data), per_row, At(target), 0 if cut == ROWS_CUT else cut[2], stride or per_row)
         kernel = self.context.library("rows", "gather")
         self.context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=cut, own=[target])
 

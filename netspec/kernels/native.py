@@ -29,6 +29,7 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
+TEAM_WORDS = 64  # by which the threads of a call meet: see library/driver.py
 CACHE_LINE = 64
 SET_STRIDE = 1024  # bytes: rows that a multiple of it lies between share a few of a cache's sets
 BLOCK_DEPTH, BLOCK_ELEMENTS = 384, 1 << 18  # a packed block of B in library/product.py: what a launch's scratch is sized by

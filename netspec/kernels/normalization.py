@@ -14,6 +14,7 @@ from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
+from netspec.kernels.finish import label_of
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
@@ -298,7 +299,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     layer = node.layer
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
-    names, label = [node.name, *(other.name for other in chain_nodes)], "-".join([layer.name, *(other.layer.name for other in chain_nodes)])
+    names, label = [node.name, *(other.name for other in chain_nodes)], label_of(node, chain_nodes)
     parts = context.work("parts", 1 if context.train and shape.by_strips else max(shape.tasks, context.workers) * 4 * shape.columns)
     own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
@@ -356,10 +357,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     wanted = context.wants_gradient(node.input)
     dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
-    names, label = (
-        [node.name, *(other.name for other in chain_nodes)],
-        "-".join([node.layer.name, *(other.layer.name for other in chain_nodes)]),
-    )
+    names, label = [node.name, *(other.name for other in chain_nodes)], label_of(node, chain_nodes)
     parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
     own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))

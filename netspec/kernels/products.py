@@ -11,14 +11,13 @@ from typing import TypedDict
 
 from netspec.base.kinds import Product
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, Context, tasks_for
+from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_PARTS, Context, tasks_for
 from netspec.kernels.finish import Finish, label_of
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_DEPTH, BLOCK_ELEMENTS
 from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
-MOST_PARTS = 8
 LEAST_ROWS = 14  # of the batch in a task: a tile of the tallest unit, so that the cuts are the same on all
 TASKS_A_WORKER = 2
 
@@ -48,17 +47,19 @@ def combine(p, task, tasks, worker):
 """
 
 
-def split_product(context: Context, rows: int, columns: int, depth: int, *, weights: bool = False) -> tuple[int, int, int]:
-    """How many cuts of rows, of columns, of the depth. A side that is cut is not packed twice. The bits depend on cuts of the depth, and
-    on those of the batch's rows, which bn's sums follow: these are fixed by the sizes. Others follow the threads: each task packs the
-    whole of the side that is not cut."""
+def split_product(
+    context: Context, rows: int, columns: int, depth: int, *, weights: bool = False, may_split_depth: bool = False
+) -> tuple[int, int, int]:
+    """How many cuts of rows, of columns, of the depth (whose parts somebody has to add). A side that is cut is not packed twice. The bits
+    depend on cuts of the depth, and on those of the batch's rows, which bn's sums follow: these are fixed by the sizes. Others follow the
+    threads: each task packs the whole of the side that is not cut."""
     tasks = tasks_for(2.0 * rows * columns * depth, FLOP_GRAIN)
     if tasks == 1:
         return 1, 1, 1
     few = min(tasks, TASKS_A_WORKER << (context.workers - 1).bit_length())
     if weights:
         return min(few, -(-rows // context.simd.rows)), 1, 1
-    if rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
+    if may_split_depth and rows * columns <= SPLIT_RESULTS and depth > SPLIT_DEPTH:
         return 1, 1, min(tasks, MOST_PARTS)
     if columns >= 512 and rows <= 1024:
         return 1, min(few, -(-columns // context.panel)), 1
@@ -93,6 +94,7 @@ def product(
     With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
     cuts = cuts or split_product(context, m, n, k, weights=sizes[0] >= 0)
+    assert cuts[2] == 1 or parts is not None, "parts of the depth that nobody adds"
     work = work_bytes(context, -(-n // cuts[1]) + context.panel, k)
     tasks = cuts[0] * cuts[1] * cuts[2]
     scratch = context.work("product", context.workers * work // context.itemsize)
@@ -105,7 +107,7 @@ def product(
         target = At(context.work("gradient", context.workers * block if block else m * n))
     words += [target, ldc, *sizes, *cuts, m * n, At(scratch), work]
     if change is None:
-        words += [0, 0, 0]
+        words += [0, 0, 0]  # no finish, C kept, no streams
     else:
         place = c.buffer.start
         finish, streams, more = change.finish([*words, 0, 0, 0], place, ldc)
@@ -143,7 +145,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...], geometr
     x, weights = context.value(node.input), context.parameter(node, "W")
     stride = context.row_stride(node.input)
     names = [node.name, *(other.name for other in chain_nodes)]
-    cuts = split_product(context, batch, columns, depth)
+    cuts = split_product(context, batch, columns, depth, may_split_depth=True)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
@@ -188,14 +190,5 @@ def grad_weights(context: Context, node: Node, geometry: Product, dz: Buffer) ->
     change = Change(context, context.update) if context.update and context.update.straight else None
     label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
     target = context.parameter(node, "W") if change else context.gradient(node, "W")
-    product(
-        context,
-        label,
-        Side(At(x), 1, context.row_stride(node.input)),
-        Side(At(dz), columns, 1),
-        target,
-        columns,
-        (depth, columns, -1),
-        node,
-        change=change,
-    )
+    a, b = Side(At(x), 1, context.row_stride(node.input)), Side(At(dz), columns, 1)
+    product(context, label, a, b, target, columns, (depth, columns, -1), node, change=change)

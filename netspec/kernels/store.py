@@ -151,7 +151,9 @@ def _cached(folder: Path, name: str) -> Addresses | None:
         return objects.link(objects.from_bytes(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError, ImportError):  # damaged, or it needs what this process has not
+    except ImportError:  # it needs what this process has not, and another one may have
+        return None
+    except (OSError, ValueError, LookupError, TypeError):  # damaged
         with contextlib.suppress(OSError):
             path.unlink()
         return None

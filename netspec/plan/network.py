@@ -227,7 +227,8 @@ class Network:
         if found is None or found.batch < rows or (train and not own and found.batch != rows):
             self._plans.pop(key, None)
             layout = planned if own else self._layout(rows, train, gradients, input_gradient, weighted, until)
-            check_memory(layout.own_bytes)
+            kept = self.store.parameters.flat.nbytes if (gradients or input_gradient) and not self.store.keeps_gradients else 0
+            check_memory(layout.own_bytes + kept)
             found = self._plans[key] = Plan(layout, self.store, self.threads)
         return found
 

@@ -21,7 +21,7 @@ from netspec.base.errors import NetspecError
 from netspec.kernels import store as kernel_store
 from netspec.kernels.compile import ensure
 from netspec.kernels.launch import SECTIONS, At, Buffer, Entry, Lowered, Section, Word, float_bits
-from netspec.kernels.native import ROWS, SEED, START
+from netspec.kernels.native import ROWS, SEED, START, TEAM_WORDS
 from netspec.kernels.store import Addresses
 from netspec.plan.arena import Arena, place
 from netspec.plan.memory import aligned
@@ -29,7 +29,6 @@ from netspec.plan.store import Store
 from netspec.plan.waves import Wave, in_waves
 
 RUN_PATIENCE, TRAIN_PATIENCE = 1 << 15, 1 << 19  # reads, 20 us and 0.3 ms or so: how long a call's first thread waits for the others
-TEAM_WORDS = 64  # of library/driver.py
 STAGED = 8192
 """Elements that are copied sooner than an array's address is found."""
 DTYPES = {4: np.float32, 8: np.float64}
@@ -54,7 +53,8 @@ class Driver:
 
 @cache
 def driver() -> Driver:
-    """The compiled driver."""
+    """The compiled driver. Linking it may start the thread pool, which then is this process's."""
+    _pool_owner.append(os.getpid())
     addresses, word = kernel_store.load(driver_source()), ctypes.c_int64
     return Driver(
         ctypes.CFUNCTYPE(None, *[word] * 6)(addresses["run"]),
@@ -79,9 +79,7 @@ def thread_pool(threads: int) -> AbstractContextManager[object]:
     numba's workqueue layer, used where there is neither OpenMP nor TBB, aborts when two Python threads enter it: they take turns."""
     if threads == 1:
         return _side_by_side
-    if not _pool_owner:
-        _pool_owner.append(os.getpid())
-    if _pool_owner[0] != os.getpid():
+    if _pool_owner and _pool_owner[0] != os.getpid():
         raise NetspecError(
             "this process was forked after netspec had started its threads, and they do not survive a fork: start workers with the "
             "spawn method, or use threads=1"
@@ -280,9 +278,10 @@ class Plan:
         """Lets go of the caller's arrays; they are bound anew before they are read again."""
         self._bound.clear()
 
-    def run_waves(self, first: int, last: int, threads: int) -> None:
-        """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`."""
-        several = threads > 1 and self._shared_before[last] > self._shared_before[first]
+    def run_waves(self, first: int, last: int, threads: int, *, together: bool = False) -> None:
+        """Waves `first` to `last` natively, as the control block stands; inside `thread_pool`. One thread goes alone where no wave has
+        several tasks, unless they are to go `together`."""
+        several = threads > 1 and (together or self._shared_before[last] > self._shared_before[first])
         driver().run(self._tables_at, first, last, threads if several else 1, self._team_at, RUN_PATIENCE)
 
     def run(self, rows: int, start: int, *sections: Section) -> None:
@@ -315,5 +314,5 @@ class Plan:
                 scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), threads, self._team.ctypes.data, TRAIN_PATIENCE, 0,
             ], np.int64,
         )  # fmt: skip
-        with thread_pool(self.threads):
+        with thread_pool(threads):
             return driver().train(words.ctypes.data)

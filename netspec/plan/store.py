@@ -65,6 +65,11 @@ class Store:
         return Arrays(aligned(self.parameters.flat.size, self.dtype), self.parameters.places)
 
     @property
+    def keeps_gradients(self) -> bool:
+        """Whether there is an array for them yet."""
+        return "gradients" in self.__dict__
+
+    @property
     def step(self) -> int:
         """Updates done."""
         return int(self.control[STEP])

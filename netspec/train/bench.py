@@ -216,7 +216,8 @@ def launch_seconds(
     """Median seconds of each wave, with the places of its launches in the plan's list.
 
     All waves run in order, as in a step, so that each finds in the caches what it finds in training; at least 20 passes, and more for
-    as long as `seconds` allow. With `only` the other waves run once, and those are repeated. What calling nothing takes is subtracted.
+    as long as `seconds` allow. With `only` the other waves run once, and those are repeated. What calling nothing takes, alone or
+    together, is subtracted.
     The plan's rows must be bound; parameters move.
     """
     control, run, count = plan.store.control, plan.run_waves, len(plan.layout.waves)
@@ -232,10 +233,13 @@ def launch_seconds(
                 began = time.perf_counter_ns()
                 run(place, place + 1, threads)
                 taken.append(time.perf_counter_ns() - began)
-            began = time.perf_counter_ns()
-            run(0, 0, threads)
-            passes.append([*taken, time.perf_counter_ns() - began])
-    *each, nothing = np.median(np.array(passes), axis=0) * 1e-9
+            for together in (False, True):
+                began = time.perf_counter_ns()
+                run(0, 0, threads, together=together)
+                taken.append(time.perf_counter_ns() - began)
+            passes.append(taken)
+    *each, alone, together = np.median(np.array(passes), axis=0) * 1e-9
     waves = [plan.layout.waves[place] for place in places]
-    found = zip(waves, each, strict=True)
-    return [(tuple(range(wave.first, wave.last)), max(0.0, float(one - nothing))) for wave, one in found]
+    nothing = [alone if wave.tasks == 1 else together for wave in waves]
+    found = zip(waves, each, nothing, strict=True)
+    return [(tuple(range(wave.first, wave.last)), max(0.0, float(one - call))) for wave, one, call in found]

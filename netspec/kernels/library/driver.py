@@ -22,6 +22,7 @@ from netspec.kernels.native import (
     SCALARS,
     START,
     STEP,
+    TEAM_WORDS,
     add_and_get_old,
     call_kernel,
     doubles,
@@ -35,11 +36,20 @@ from netspec.kernels.native import (
 
 WORD = types.int64
 LAUNCH, CHAIN, WAVE = 2, 3, 3  # words of each
-TEAM_WORDS = 64
 JOINED, SIZE, WAITING, MEETINGS = 0, 128, 256, 384  # bytes in the team's words: each on lines of its own
 CLOSED = 1 << 20  # added to JOINED when the team is complete
 PATIENT_SPINS = 1 << 15
 integers, reals = matrix_of(types.int64), matrix_of(types.float64)
+
+
+@njit(**INLINE)
+def wait(address, value):
+    """Returns when a shared word is no longer `value`."""
+    spins = 0
+    while read_shared(address) == value:
+        spins += 1
+        if spins > PATIENT_SPINS:
+            sched_yield()
 
 
 @njit(**INLINE)
@@ -48,15 +58,14 @@ def join(team, worker, workers, patience):
     ticket = add_and_get_old(team + JOINED, 1)
     if ticket >= CLOSED:
         return np.int64(-1), np.int64(0)
-    size = np.int64(0)
     if ticket == 0:
         spins = 0
         while read_shared(team + JOINED) < workers and spins < patience:
             spins += 1
-        size = add_and_get_old(team + JOINED, CLOSED)
-        write_shared(team + SIZE, size)
-    while size == 0:
-        size = read_shared(team + SIZE)
+        write_shared(team + SIZE, add_and_get_old(team + JOINED, CLOSED))
+    elif read_shared(team + SIZE) == 0:
+        wait(team + SIZE, 0)
+    size = read_shared(team + SIZE)
     return (worker if size == workers else ticket), size  # whole, it has the same places in each call
 
 
@@ -70,11 +79,7 @@ def meet(team, size):
         write_shared(team + WAITING, 0)
         write_shared(team + MEETINGS, meeting + 1)
         return
-    spins = 0
-    while read_shared(team + MEETINGS) == meeting:
-        spins += 1
-        if spins > PATIENT_SPINS:
-            sched_yield()
+    wait(team + MEETINGS, meeting)
 
 
 @njit(**INLINE)
@@ -154,7 +159,9 @@ def steps(given, place, size):
             for k in range(each):
                 control[SCALARS + k] = scalars[s, k]
         go(tables, np.int64(0), before_backward, team, place, size)
-        meet(team, size)  # the loss is read by all, and not written again before they meet once more
+        # Here all read the loss, which the last wave before has written. The next step writes it again, and by then they have met once
+        # more: there is a team only where some wave of a step has several tasks.
+        meet(team, size)
         if not np.isfinite(loss[0]):
             if place == 0:
                 losses[s, 0], losses[s, 1], p[20] = loss[0], loss[1], s

@@ -27,6 +27,7 @@ from netspec.kernels.native import (
 
 WORD = types.int64
 SHORT_ROW = 1024  # bytes: rows of B that lie no farther apart are read in place
+DEPTH_CUTS = 15  # the word of a product that says into how many parts its depth is cut
 STREAMS = 21  # the word of a product that counts the arrays which `finish` reads
 FEW_ROWS = 2 * TILE_ROWS  # of A: a packed block of B would not be read often enough
 FEW_COLUMNS = 4 * PANEL  # of B: nor a packed strip of A
@@ -102,6 +103,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
     in_place = b_column == 1 and (b_step * ITEMSIZE <= SHORT_ROW or rows <= FEW_ROWS)
     a_in_place = a_step == 1 and a_row * ITEMSIZE % SET_STRIDE != 0 and columns <= FEW_COLUMNS
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    parts = words(p, DEPTH_CUTS + 1)[DEPTH_CUTS] if p != 0 else np.int64(1)
     apart = (b_step if b_column == 1 else b_column) * ITEMSIZE  # bytes from one run of B in memory to the next
     block_columns = max(BLOCK_ELEMENTS // max(min(depth, BLOCK_DEPTH), 1) // PANEL, 1) * PANEL
     streams = words(p, STREAMS + 1)[STREAMS] if finish != 0 and c_row == 0 and columns == ldc and columns <= block_columns else 0
@@ -117,7 +119,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
             add = 1 if k0 > 0 else accumulate
             panels_a_row = (last - first + PANEL - 1) // PANEL
             lines = np.int64(0)
-            if not in_place and k0 + deep < depth:
+            if k0 + deep < depth or parts > 1:  # rows of B behind these: of this task, or of the next part of the depth
                 across = last - first if b_column == 1 else min(BLOCK_DEPTH, depth - k0 - deep)
                 lines = (across * ITEMSIZE + CACHE_LINE - 1) // CACHE_LINE
             for t in range(tiles):

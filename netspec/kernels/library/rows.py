@@ -2,7 +2,7 @@
 
 from numba import cfunc, njit
 
-from netspec.kernels.f32 import ITEMSIZE, LANES, F, floats
+from netspec.kernels.f32 import ITEMSIZE, F, floats
 from netspec.kernels.native import (
     INLINE,
     KERNEL,
@@ -23,14 +23,14 @@ AHEAD = 4  # rows that are asked for before their turn
 
 @cfunc(KERNEL, **OPTIONS)
 def gather(p, task, tasks, worker):
-    """Words: control, order, data, elements of a row, batch, whether tasks share columns and not rows, elements between the batch's
-    rows: batch row r is data row order[start + r]."""
+    """Words: control, order, data, elements of a row, batch, 0 where tasks share rows, else of what the borders of their columns are
+    multiples, elements between the batch's rows: batch row r is data row order[start + r]."""
     control = words(p[0], 8)
     rows, size, step = control[ROWS], p[3] * ITEMSIZE, p[6] * ITEMSIZE
     order = words(p[1] + control[START] * 8, rows)
     if p[5] != 0:
-        first = share_start(p[3], task, tasks, LANES) * ITEMSIZE
-        last = share_end(p[3], task, tasks, LANES) * ITEMSIZE
+        first = share_start(p[3], task, tasks, p[5]) * ITEMSIZE
+        last = share_end(p[3], task, tasks, p[5]) * ITEMSIZE
         for r in range(rows):  # short pieces far apart: the CPU sees no stream
             fetch(p[2] + order[min(r + AHEAD, rows - 1)] * size + first, last - first)
             copy_bytes(p[2] + order[r] * size + first, p[4] + r * step + first, last - first)
