@@ -43,7 +43,7 @@ def grad_weights(p, task, tasks, worker):
     part = p[4] + task * p[10] * ITEMSIZE
     first, last = share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)
     if last <= first:
-        floats(part, p[10])[:] = F(0)
+        clear_bytes(part, p[10] * ITEMSIZE)
     for n in range(first, last):
         add = np.int64(1) if n > first else np.int64(0)
         call_at(p[1], (p[2] + n * p[8] * ITEMSIZE, p[3] + n * p[9] * ITEMSIZE, part, p[5], scratch, p[11] + worker * p[12] * ITEMSIZE, add))

@@ -26,8 +26,8 @@ MOMENTS = """\
 @njit(**INLINE)
 def moments(x, columns, r0, r1, j0, width, mean, spread):
     # mean and sum of squared deviations of rows r0..r1, in two passes
-    mean[:] = F(0)
-    spread[:] = F(0)
+    clear(mean)
+    clear(spread)
     for r in range(r0, r1):
         row = floats(x + (r * columns + j0) * ITEMSIZE, width)
         for j in range(width):
@@ -100,8 +100,8 @@ def statistics(p, task, tasks, worker):
     part = p[13] + task * 4 * columns * ITEMSIZE
     mean, spread = floats(part, columns), floats(part + columns * ITEMSIZE, columns)
     more_mean, more_spread = floats(part + 2 * columns * ITEMSIZE, columns), floats(part + 3 * columns * ITEMSIZE, columns)
-    mean[:] = F(0)
-    spread[:] = F(0)
+    clear(mean)
+    clear(spread)
     for r in range(first, last, p[14]):
         end = min(r + p[14], last)
         moments(p[3], columns, r, end, 0, columns, more_mean, more_spread)
@@ -111,8 +111,8 @@ def statistics(p, task, tasks, worker):
 @njit(**INLINE)
 def merge_parts(p, control, mean, inverse, update):
     rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
-    mean[:] = F(0)
-    inverse[:] = F(0)
+    clear(mean)
+    clear(inverse)
     for part in range(parts):
         first, last = share_start(control[ROWS], part, parts, 1) * p[1], share_end(control[ROWS], part, parts, 1) * p[1]
         at = p[13] + part * 4 * columns * ITEMSIZE
@@ -144,8 +144,8 @@ def merged(p, task, tasks, worker):
     mean, inverse = floats(own, columns), floats(own + columns * ITEMSIZE, columns)
     merge_parts(p, control, mean, inverse, task == 0 and control[UPDATE_STATE] != 0)
     if task == 0:
-        floats(p[5], columns)[:] = mean
-        floats(p[6], columns)[:] = inverse
+        copy(mean, floats(p[5], columns))
+        copy(inverse, floats(p[6], columns))
     apply(p, control, share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1), 0, columns, mean, inverse)
 """
 
@@ -175,8 +175,8 @@ def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
     columns = p[2]
     mean, inverse = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width)
     gamma, beta = floats(p[8] + j0 * ITEMSIZE, width), floats(p[9] + j0 * ITEMSIZE, width)
-    sum_dy[:] = F(0)
-    sum_dy_xhat[:] = F(0)
+    clear(sum_dy)
+    clear(sum_dy_xhat)
 {setup}    for r in range(r0, r1):
         place = r * columns + j0
         x, dy, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
@@ -228,8 +228,8 @@ def reduce_rows(p, task, tasks, worker):
 @njit(**INLINE)
 def add_parts(p, sum_dy, sum_dy_xhat):
     columns, parts = p[2], p[14]
-    sum_dy[:] = F(0)
-    sum_dy_xhat[:] = F(0)
+    clear(sum_dy)
+    clear(sum_dy_xhat)
     for part in range(parts):
         at = p[13] + part * 2 * columns * ITEMSIZE
         more, more_xhat = floats(at, columns), floats(at + columns * ITEMSIZE, columns)
@@ -259,8 +259,8 @@ def finish_merged(p, task, tasks, worker):
     sum_dy, sum_dy_xhat = floats(own, columns), floats(own + columns * ITEMSIZE, columns)
     add_parts(p, sum_dy, sum_dy_xhat)
     if task == 0:
-        floats(p[11], columns)[:] = sum_dy
-        floats(p[10], columns)[:] = sum_dy_xhat
+        copy(sum_dy, floats(p[11], columns))
+        copy(sum_dy_xhat, floats(p[10], columns))
     if p[12] != 0:
         finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, columns, sum_dy, sum_dy_xhat)
 """

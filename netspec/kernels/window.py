@@ -50,7 +50,7 @@ def backward(p, task, tasks, worker):
     channels, size, out_size = g[0], g[0] * g[1] * g[2], g[0] * g[3] * g[4]
     left = floats(p[6] + worker * channels * ITEMSIZE, channels)
     for n in range(share_start(images, task, tasks, 1), share_end(images, task, tasks, 1)):
-        floats(p[5] + n * size * ITEMSIZE, size)[:] = F(0)
+        clear_bytes(p[5] + n * size * ITEMSIZE, size * ITEMSIZE)
 {windows}                y = floats(p[2] + (n * out_size + place) * ITEMSIZE, channels)
                 dy = floats(p[4] + (n * out_size + place) * ITEMSIZE, channels)
                 for c in range(channels):

@@ -5,8 +5,8 @@ stride. Geometry words as in convolve.py.
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, tile_k
-from netspec.kernels.native import GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, copy_rows, words
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, tile_k
+from netspec.kernels.native import GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, clear_bytes, copy_rows, words
 
 WORD = types.int64
 
@@ -14,7 +14,7 @@ WORD = types.int64
 @njit(**INLINE)
 def clear_columns(target, step, count, channels):
     for q in range(count):
-        floats(target + q * step * ITEMSIZE, channels)[:] = F(0)
+        clear_bytes(target + q * step * ITEMSIZE, channels * ITEMSIZE)
 
 
 @cfunc(types.void(*[WORD] * 5), **OPTIONS)

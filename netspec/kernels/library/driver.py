@@ -25,6 +25,7 @@ from netspec.kernels.native import (
     TEAM_WORDS,
     add_and_get_old,
     call_kernel,
+    clear_bytes,
     doubles,
     random_bits,
     read_shared,
@@ -127,7 +128,7 @@ def run(tables, first, last, threads, team, patience):
     if threads == 1:
         go(tables, first, last, team, np.int64(0), np.int64(1))
     else:
-        words(team, TEAM_WORDS)[:] = 0
+        clear_bytes(team, np.int64(8 * TEAM_WORDS))
         go_together(tables, first, last, team, threads, patience)
 
 
@@ -197,6 +198,6 @@ def train(given):
     if p[17] == 1:
         steps(given, np.int64(0), np.int64(1))
     else:
-        words(p[18], TEAM_WORDS)[:] = 0
+        clear_bytes(p[18], np.int64(8 * TEAM_WORDS))
         steps_together(given, p[18], p[17], p[19])
     return p[20]

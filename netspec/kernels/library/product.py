@@ -8,7 +8,7 @@ row stride of 4 KB many tiles would fall to a fifth. One row at a time streams B
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, F, floats, pack_rows, pack_transposed, tile_k, tile_m
+from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, floats, pack_rows, pack_transposed, tile_k, tile_m
 from netspec.kernels.native import (
     BLOCK_DEPTH,
     BLOCK_ELEMENTS,
@@ -20,6 +20,7 @@ from netspec.kernels.native import (
     SET_STRIDE,
     address_of,
     call_at,
+    clear_bytes,
     share_end,
     share_start,
     words,
@@ -95,7 +96,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
     """
     if rows == 1 and b_column == 1 and a_step == 1 and finish == 0:
         if accumulate == 0:
-            floats(c, columns)[:] = F(0)
+            clear_bytes(c, columns * ITEMSIZE)
         add_row(a, b, b_step, c, columns, depth)
         return
     strip = work
@@ -111,7 +112,7 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
         last = min(first + block_columns, columns)
         if depth == 0 and accumulate == 0:
             for i in range(rows):
-                floats(c + (i * c_row + first) * ITEMSIZE, last - first)[:] = F(0)
+                clear_bytes(c + (i * c_row + first) * ITEMSIZE, (last - first) * ITEMSIZE)
         for k0 in range(0, max(depth, 1), BLOCK_DEPTH):
             deep = min(BLOCK_DEPTH, depth - k0)
             if not in_place:

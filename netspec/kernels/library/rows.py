@@ -10,6 +10,7 @@ from netspec.kernels.native import (
     ROWS,
     START,
     as_double,
+    clear,
     copy_bytes,
     doubles,
     fetch,
@@ -53,7 +54,7 @@ def gather_classes(p, task, tasks, worker):
 def add_rows(x, first, last, columns, total):
     """total[c] = sum over rows first..last of x[:, c]."""
     sums = floats(total, columns)
-    sums[:] = F(0)
+    clear(sums)
     for r in range(first, last):
         row = floats(x + r * columns * ITEMSIZE, columns)
         for c in range(columns):
