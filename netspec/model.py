@@ -319,9 +319,10 @@ class Model:
                 raise UsageError(f"at={at!r}: no such layer; there are {', '.join(named)}")
             node = named[at]
         x = self._rows(X)
-        network.store.update_state(train)
-        values = network.values(x, node, train)
-        self._forward_rows = len(x) if train and node is None else 0
+        with network.lock:  # a fit in another thread has the averages' switch too
+            network.store.update_state(train)
+            values = network.values(x, node, train)
+            self._forward_rows = len(x) if train and node is None else 0
         return values
 
     def backward(self, dout: Any) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:

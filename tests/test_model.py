@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -773,3 +774,37 @@ def test_what_the_input_passes_through_comes_back_whole(text: str, at: str) -> N
     x = np.random.default_rng(0).normal(size=(5, *shape)).astype(np.float32)
     model = netspec.compile(text, input=shape, classes=3)
     assert (model.forward(x, at=at) == x.reshape(5, -1)).all()
+
+
+def test_no_earlier_call_changes_a_bit_of_a_layers_output() -> None:
+    """Sums over 2,048 numbers are cut by the rows that a plan is for."""
+    model = netspec.compile("affine(8) -> affine -> softmax", input=2048, classes=3)
+    x = np.random.default_rng(0).normal(size=(131, 2048)).astype(np.float32)
+    first = model.forward(x[:50], at="affine1")
+    model.forward(x, at="affine1")
+    assert model.forward(x[:50], at="affine1").tobytes() == first.tobytes()
+
+
+def test_forward_beside_a_fit_leaves_its_averages_alone() -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(3000, 50)).astype(np.float32), draw.integers(0, 10, 3000)
+
+    def averages(beside: bool) -> bytes:
+        model = netspec.compile("affine(64)-bn-relu -> affine(100)-tanh -> affine -> softmax", input=50, classes=10, train="batch = 64")
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.is_set():
+                model.forward(x[:5])
+                time.sleep(0.001)
+
+        other = threading.Thread(target=look)
+        if beside:
+            other.start()
+        model.fit(x, y, epochs=30)
+        stop.set()
+        if beside:
+            other.join()
+        return bytes(model.state.flat.tobytes())
+
+    assert averages(beside=True) == averages(beside=False)

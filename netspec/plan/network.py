@@ -216,7 +216,7 @@ class Network:
         until: Node | None = None,
     ) -> Plan:  # fmt: skip
         """A plan for at least `rows` rows. Training and evaluation keep theirs, whatever else is computed between; of any other kind one
-        is kept, for exactly as many rows in the train form: sums are cut by a plan's rows, and no earlier call may change a bit.
+        is kept, for exactly as many rows: sums are cut by a plan's rows, and no earlier call may change a bit.
 
         Raises LimitError where it needs more memory than is left.
         """
@@ -224,7 +224,7 @@ class Network:
         own = rows <= planned.batch and not gradients and not input_gradient and not weighted and until is None
         key = (own, train, gradients, input_gradient, weighted, until.name if until else None)
         found = self._plans.get(key)
-        if found is None or found.batch < rows or (train and not own and found.batch != rows):
+        if found is None or found.batch < rows or (not own and found.batch != rows):
             self._plans.pop(key, None)
             layout = planned if own else self._layout(rows, train, gradients, input_gradient, weighted, until)
             kept = self.store.parameters.flat.nbytes if (gradients or input_gradient) and not self.store.keeps_gradients else 0

@@ -5,9 +5,10 @@ see plan/waves.py. One parallel region lasts for the whole call. Its threads go 
 of one task is the first thread's. Each thread takes one run of a chain's tasks, so that it finds in its cache what it left there. Tasks are
 fixed by the plan, so the bits do not depend on how many threads share them.
 
-The team is whoever arrives in time: a thread whose core another program holds is left out of this call, and a runtime that gives fewer
-threads than were asked for costs nothing but speed. Waiting is plain reading: the pause instruction of a virtual machine may wake the
-hypervisor, which made each meeting 10 to 40 us long instead of 0.3 us. Who waits long gives its core away.
+The team is whoever arrives in time: a runtime that gives fewer threads than were asked for costs nothing but speed. A thread whose core
+another program holds is left out of the work; the call still ends only when it has passed by (train/pace.py tries one thread then).
+Waiting is plain reading: the pause instruction of a virtual machine may wake the hypervisor, which made each meeting 10 to 40 us long
+instead of 0.3 us. Who waits long gives its core away.
 """
 
 import numpy as np
