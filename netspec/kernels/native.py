@@ -89,7 +89,7 @@ def fetch(address, count):
 
 @njit(**INLINE)
 def clear(array):
-    """Zeros. An assignment to a slice does the same and takes 0.3 s to compile."""
+    """Zeros. An assignment to a slice does the same: eight of them took 1.7 of the 2.9 s that bn of vectors took to compile."""
     for i in range(array.size):
         array[i] = 0
 

@@ -19,7 +19,7 @@ LARGE = 1 << 20  # bytes from which an array gets large pages
 def aligned(count: int, dtype: Any) -> NDArray[Any]:
     """Zeros whose first element lies on a multiple of 64 bytes (NumPy promises 16), with as much behind them that kernels may read: they
     load whole vectors. Large arrays lie on large pages where the system has them: kernels walk many rows at once, each on a page of its
-    own, and with small pages a step took up to a third longer in one process than in the next."""
+    own."""
     size = count * np.dtype(dtype).itemsize
     if size >= LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
         memory = mmap.mmap(-1, -(-(size + ALIGNMENT) // LARGE_PAGE) * LARGE_PAGE + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
