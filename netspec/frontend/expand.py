@@ -68,6 +68,7 @@ class Expander:
     definitions: Mapping[str, Definition]
     defaults: Mapping[str, Keys]
     report: Report
+    layers: Mapping[str, type[Layer]] = field(default_factory=layers)
     steps: int = 0
     expanded: dict[str, Pieces] = field(default_factory=dict)
     """Bodies of defs by their call: what is called again in the same words is expanded once."""
@@ -170,7 +171,7 @@ class Expander:
                 message = f"`{name}` stands for {show(held.content)} and takes no arguments"
                 raise fail("NS509", message, scope.source, item.span, help=f"write {name}")
             return self._call(held.content, Value(held.content, scope.source, item.span), scope, depth)
-        if held is not None and name not in self.definitions and name not in layers():
+        if held is not None and name not in self.definitions and name not in self.layers:
             message = f"`{name}` is {show(held.content)}, and a chain is made of layers"
             raise fail("NS509", message, scope.source, item.name.span)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
@@ -201,7 +202,7 @@ class Expander:
 
     def _def_call(self, definition: Definition, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:
         node = definition.node
-        if node.name.text in layers():  # refused where it stands; which of the two is meant here cannot be told
+        if node.name.text in self.layers:  # refused where it stands; which of the two is meant here cannot be told
             return ()
         name_span = _name_span(named, where)
         line = scope.source.position(node.name.span.start)[0]

@@ -20,6 +20,7 @@ class Report:
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     context: list[str] = field(default_factory=list)
+    _known: set[tuple[object, ...]] = field(default_factory=set)
 
     @property
     def full(self) -> bool:
@@ -32,8 +33,9 @@ class Report:
             if self.context and not diagnostic.notes:
                 diagnostic = replace(diagnostic, notes=(", ".join(reversed(self.context)),))
             into = self.errors if diagnostic.severity == "error" else self.warnings
-            known = any(_same(diagnostic, other) for other in into)
-            if not known and len(into) < MOST:
+            key = (diagnostic.severity, diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.path)
+            if key not in self._known and len(into) < MOST:
+                self._known.add(key)
                 into.append(diagnostic)
 
     @contextmanager
@@ -62,7 +64,3 @@ class Report:
         found = sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1))
         kind = LimitError if any(d.code.startswith("NS8") for d in found) else SpecError
         raise kind(found)
-
-
-def _same(one: Diagnostic, other: Diagnostic) -> bool:
-    return (one.code, one.span, one.message, one.path) == (other.code, other.span, other.message, other.path)

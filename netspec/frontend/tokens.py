@@ -60,6 +60,7 @@ def tokenize(source: Source) -> Words:
     tokens: list[Token] = []
     comments: list[tuple[int, str]] = []
     open_at: list[int] = []
+    joins = 0
     text, at = source.text, 0
     while at < len(text):
         repeat = _REPEAT.match(text, at) if tokens and tokens[-1].type in ("RSQB", "RPAR") and not _in_section(tokens, open_at) else None
@@ -78,10 +79,20 @@ def tokenize(source: Source) -> Words:
         if kind not in ("COMMENT", "SPACE"):
             tokens.append(Token(kind, match.group(), start_pos=at, end_pos=end, line=1, column=1))
             _match_brackets(source, tokens, open_at)
+            if kind in ("MINUS", "ARROW") and (not open_at or tokens[open_at[-1]].type != "LPAR"):
+                joins += 1
+                _check_joins(source, joins, Span(at, end))
         at = end
     if open_at:
         raise SpecError([never_closed(source, tokens, open_at[-1], ENTRY_WORDS)])
     return Words(tuple(tokens), tuple(comments))
+
+
+def _check_joins(source: Source, joins: int, span: Span) -> None:
+    """Raises LimitError where the chains of a text, as written, already have too many layers: parsing them takes longest."""
+    if joins >= limits.LAYERS:
+        message = f"the chains of this text have more than {limits.LAYERS} layers; at most {limits.LAYERS} are allowed"
+        raise LimitError([Diagnostic("NS804", message, source, span, help="write a repeat, such as [affine-relu]x4")])
 
 
 def _kind_of_word(source: Source, span: Span, tokens: list[Token], open_at: list[int], fixed: dict[str, str]) -> str:

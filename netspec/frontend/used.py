@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from netspec.frontend import syntax
@@ -32,4 +33,10 @@ def nodes_in(node: syntax.Node) -> Iterator[syntax.Node]:
             waiting += reversed(one)
         elif isinstance(one, syntax.Node):
             yield one
-            waiting += [getattr(one, field.name) for field in reversed(fields(one)) if field.name not in ("span", "key_span", "trivia")]
+            waiting += [getattr(one, name) for name in _parts(type(one))]  # type: ignore[arg-type]  # mypy takes the hash of a node for that of its class
+
+
+@cache
+def _parts(kind: type[syntax.Node]) -> tuple[str, ...]:
+    """The fields that may hold nodes, the last first."""
+    return tuple(field.name for field in reversed(fields(kind)) if field.name not in ("span", "key_span", "trivia"))

@@ -60,6 +60,7 @@ class _Validation:
     source: Source
     overrides: Overrides
     report: Report = field(default_factory=Report)
+    layers: Mapping[str, type[Layer]] = field(default_factory=layers)
     lets: dict[str, tuple[int, Value]] = field(default_factory=dict)
     replaced: dict[str, Value] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
@@ -167,7 +168,7 @@ class _Validation:
             )
         if isinstance(entry, syntax.Def):
             self.definitions[name] = Definition(index, entry)
-            if name in layers():
+            if name in self.layers:
                 raise fail(
                     "NS205",
                     f"`{name}` is a layer, and a def may not take its name",
