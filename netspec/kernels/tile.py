@@ -79,7 +79,8 @@ class Vectors:
         return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fmuladd.{self.suffix}"), [x, y, z])
 
 
-def _outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+def outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+    """A function of int64 arguments that LLVM compiles once and does not copy into its callers."""
     function = ir.Function(module, ir.FunctionType(VOID, [I64] * arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
@@ -111,7 +112,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     name = f"tile_{rows}x{vectors}_{v.suffix}_{unit}"
     if name in module.globals:
         return module.globals[name]
-    function = _outlined(module, name, len(TILE_ARGUMENTS))
+    function = outlined(module, name, len(TILE_ARGUMENTS))
     p = dict(zip(TILE_ARGUMENTS, function.args, strict=True))
     b = ir.IRBuilder(function.append_basic_block("entry"))
     a0, b0, c0 = (b.inttoptr(p[key], v.pointer) for key in ("a", "b", "c"))
@@ -245,7 +246,7 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
     return tile
 
 
-def _intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
+def intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
     """An intrinsic that takes a tuple of int64 and calls the outlined function that `build` emits."""
 
     @intrinsic
@@ -288,7 +289,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         name = f"pack_transposed_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, columns, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to, mask = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer), v.first_lanes(b, columns)
@@ -306,7 +307,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)
 
 
 def make_pack_rows(simd: Simd, itemsize: int) -> Any:
@@ -320,7 +321,7 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         name = f"pack_rows_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, width, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer)
@@ -344,4 +345,4 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)

@@ -66,6 +66,7 @@ class Conv(Contraction):
         Sample("conv(3, kernel=4, stride=2, pad=1, bias=false)", (3, 5, 9)),
         Sample("conv(5, kernel=2x3, stride=3x2)", (2, 8, 7)),
         Sample("conv(2, kernel=1, pad=2x0)", (5, 1, 3)),
+        Sample("conv(12, pad=0x2)", (13, 6, 3)),
     )
     bad_samples = (
         BadSample("conv(4)", (5,), "NS401", "conv needs an image"),

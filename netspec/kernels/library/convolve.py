@@ -4,7 +4,7 @@ The tile walks the padded image in place: outer index the kernel's row, inner in
 into a padded scratch (in L2) where there are margins. Gradients have files of their own, so that nets compile only what they use.
 
 Geometry words: 0 C, 1 H, 2 W, 3 F, 4 OH, 5 OW, 6 KH, 7 KW, 8 SH, 9 SW, 10 top, 11 left, 12 HP, 13 WP (padded sides), 14 whether
-there are margins, 15 OHP, 16 OWP (sides of the padded gradient).
+there are margins.
 """
 
 import numpy as np

@@ -1,12 +1,13 @@
 """Gradient of a convolution's input, one image, and its flipped filters: the forward tile with one sub-filter for each residue of the
-stride. Geometry words as in convolve.py.
+stride. Geometry words as in convolve.py with dy as the image: 0 F, 1 OH, 2 OW, 3 C, 4 H, 5 W, 6 KH, 7 KW, 8 SH, 9 SW, 10 KH - 1,
+11 KW - 1, 12 OHP, 13 OWP (padded sides), 14 whether there are margins, 15 top, 16 left.
 """
 
 import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, floats, tile_k
-from netspec.kernels.native import GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, clear_bytes, copy_rows, words
+from netspec.kernels.native import GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, clear_bytes, padded_image, words
 
 WORD = types.int64
 
@@ -17,17 +18,14 @@ def clear_columns(target, step, count, channels):
         clear_bytes(target + q * step * ITEMSIZE, channels * ITEMSIZE)
 
 
-@cfunc(types.void(*[WORD] * 5), **OPTIONS)
-def image_grad_input(dy, filters, dx, geometry, scratch):
-    """dx (H, W, C) of one image from dy (OH, OW, F). filters: for each residue (a, b) of the stride [C / PANEL][taps][taps * F][PANEL];
-    scratch (OHP, OWP, F), zero at its margins, which are KH - 1 rows and KW - 1 columns before dy."""
+@cfunc(types.void(*[WORD] * 7), **OPTIONS)
+def image_grad_input(dy, filters, dx, geometry, scratch, first, last):
+    """Rows first..last of dx (H, W, C) of one image from dy (OH, OW, F). filters: for each residue (a, b) of the stride [C / PANEL][taps]
+    [taps * F][PANEL]; scratch (OHP, OWP, F), zero at its margins, which are KH - 1 rows and KW - 1 columns before dy."""
     g = words(geometry, GEOMETRY_WORDS)
-    channels, height, width, out = g[0], g[1], g[2], g[3]
-    kernel_height, kernel_width, row_stride, column_stride, top, left, padded_width = g[6], g[7], g[8], g[9], g[10], g[11], g[16]
-    margin_rows, margin_columns = kernel_height - 1, kernel_width - 1
-    inside = scratch + (margin_rows * padded_width + margin_columns) * out * ITEMSIZE
-    row_bytes = g[5] * out * ITEMSIZE
-    copy_rows(dy, row_bytes, inside, padded_width * out * ITEMSIZE, g[4], row_bytes)
+    out, channels, width, kernel_height, kernel_width, row_stride, column_stride = g[0], g[3], g[5], g[6], g[7], g[8], g[9]
+    margin_rows, margin_columns, padded_width, top, left = g[10], g[11], g[13], g[15], g[16]
+    image = padded_image(dy, g, scratch, ITEMSIZE)
     panels = (channels + PANEL - 1) // PANEL
     offset = 0
     for a in range(row_stride):
@@ -38,7 +36,7 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
             x0 = left + (b - left) % column_stride
             count = (left + width - x0 + column_stride - 1) // column_stride
             tiles = (count + TILE_ROWS - 1) // TILE_ROWS
-            for y_padded in range(top + (a - top) % row_stride, top + height, row_stride):
+            for y_padded in range(top + first + (a - top - first) % row_stride, top + last, row_stride):
                 line = dx + (y_padded - top) * width * channels * ITEMSIZE
                 if run == 0 or taps_down == 0:
                     clear_columns(line + (x0 - left) * channels * ITEMSIZE, column_stride * channels, count, channels)
@@ -54,7 +52,7 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
                         pixels = count * (t + 1) // tiles - q
                         x_padded = x0 + q * column_stride
                         column = (x_padded - b) // column_stride - (taps_across - 1) + margin_columns
-                        source = scratch + (row * padded_width + column) * out * ITEMSIZE
+                        source = image + (row * padded_width + column) * out * ITEMSIZE
                         target = line + ((x_padded - left) * channels + f) * ITEMSIZE
                         outer, panel_outer, ldc = padded_width * out, run * PANEL, column_stride * channels
                         no = np.int64(0)
@@ -67,7 +65,7 @@ def image_grad_input(dy, filters, dx, geometry, scratch):
 def pack_flipped(p, task, tasks, worker):
     """Words: control, W (F, C, KH, KW), flipped (see image_grad_input), geometry."""
     g = words(p[3], GEOMETRY_WORDS)
-    channels, out, kernel_height, kernel_width, row_stride, column_stride = g[0], g[3], g[6], g[7], g[8], g[9]
+    out, channels, kernel_height, kernel_width, row_stride, column_stride = g[0], g[3], g[6], g[7], g[8], g[9]
     w = floats(p[1], out * channels * kernel_height * kernel_width)
     panels = (channels + PANEL - 1) // PANEL
     offset = 0
