@@ -193,6 +193,7 @@ class Training:
         extra = {} if self.material.weights is None else {"weights": self.material.weights}
         plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
         self.network.store.update_state(True)
+        self.network.store.augment(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
