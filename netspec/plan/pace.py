@@ -12,7 +12,7 @@ PIECE_SECONDS = 0.1
 PROBE_SECONDS = PIECE_SECONDS / 8
 ENOUGH = 0.8  # of a piece: `steps` aims at all of it, so that one call completes it
 FIRST_PROBE = 20  # pieces until the slower choice is tried again; twice as many each time it stays slower
-LAST_PROBE = 640
+LAST_PROBE = 160
 MOST_STEPS = 8192
 
 
