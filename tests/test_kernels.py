@@ -91,6 +91,21 @@ def test_product_of_nothing_is_zero(itemsize: int) -> None:
 
 
 @both
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 100), (100, 777), (128, 33), (129, 400), (300, 50)])
+def test_a_row_alone_has_the_bits_it_has_among_others(itemsize: int, n: int, k: int) -> None:
+    draw, dtype = np.random.default_rng(n + k), TYPES[itemsize]
+    a, b = draw.normal(size=(16, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
+    work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
+    found = []
+    for rows in (16, 1):
+        c = np.empty((rows, n), dtype)
+        call(at(a), k, 1, at(b), n, 1, at(c), n, n, rows, n, k, 0, at(work) + (-at(work)) % 64, 0, 0, 0, 0)
+        found.append(c[0])
+    np.testing.assert_array_equal(*found)
+
+
+@both
 @pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
 @pytest.mark.parametrize("sizes", [(23, 70, 301), (1, 1, 1), (40, 33, 1024)])
 def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int]) -> None:

@@ -9,7 +9,20 @@ tiles would fall to a fifth. One row at a time streams B by its rows.
 import numpy as np
 from numba import cfunc, njit, types
 
-from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, STRIP, TILE_ROWS, floats, pack_rows, pack_transposed, tile_k, tile_m
+from netspec.kernels.f32 import (
+    ITEMSIZE,
+    LANES,
+    PANEL,
+    ROW_VECTORS,
+    STRIP,
+    TILE_ROWS,
+    floats,
+    pack_rows,
+    pack_transposed,
+    tile_k,
+    tile_m,
+    tile_row,
+)
 from netspec.kernels.native import (
     BLOCK_DEPTH,
     BLOCK_ELEMENTS,
@@ -65,7 +78,13 @@ def pack_a(a, a_row, a_step, rows, depth, to):
 
 @njit(**INLINE)
 def add_row(a, b, b_step, c, columns, depth):
-    """c (columns,) += a (depth,) B, B's rows contiguous: eight rows of B at a time, in the order of the tile kernels."""
+    """c (columns,) += a (depth,) B, B's rows contiguous, in the order of the tile kernels: in registers where they hold a row, else eight
+    rows of B at a time."""
+    vectors = (columns + LANES - 1) // LANES
+    if vectors <= ROW_VECTORS and depth > 0:
+        zero, one, tail = np.int64(0), np.int64(1), columns - LANES * (vectors - 1)
+        tile_row(one, vectors, (a, zero, zero, b, b_step, zero, c, zero, depth, one, tail, one, b, zero))
+        return
     total = floats(c, columns)
     whole = depth // 8 * 8
     x = floats(a, depth)
