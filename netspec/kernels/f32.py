@@ -11,11 +11,12 @@ from numba import types
 from netspec.kernels.arrays import array_of
 from netspec.kernels.functions import erf, exp, expm1, log, log1p, tanh
 from netspec.kernels.simd import current
+from netspec.kernels.tail import longest_tail, make_pack_tail, make_tail_along_depth, make_tail_along_rows
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 
 __all__ = [
-    "ITEMSIZE", "LANES", "PANEL", "SIMD", "STRIP", "TILE_ROWS", "F", "erf", "exp", "expm1", "floats", "log", "log1p", "pack_rows",
-    "pack_transposed", "tanh", "tile_k", "tile_m",
+    "ITEMSIZE", "LANES", "LONGEST_TAIL", "PANEL", "SIMD", "STRIP", "TILE_ROWS", "F", "erf", "exp", "expm1", "floats", "log", "log1p",
+    "pack_rows", "pack_tail", "pack_transposed", "tail_along_depth", "tail_along_rows", "tanh", "tile_k", "tile_m",
 ]  # fmt: skip
 
 F = np.float32
@@ -28,5 +29,9 @@ STRIP = -(-SIMD.rows // LANES) * LANES  # row stride of a packed tile of A
 tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
+pack_tail = make_pack_tail(SIMD, ITEMSIZE)
+tail_along_depth = make_tail_along_depth(SIMD, ITEMSIZE)
+tail_along_rows = make_tail_along_rows(SIMD, ITEMSIZE)
+LONGEST_TAIL = longest_tail(LANES)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 floats = array_of(types.float32)

@@ -10,6 +10,7 @@ from numba import njit, types
 from netspec.kernels.arrays import array_of
 from netspec.kernels.native import INLINE
 from netspec.kernels.simd import current
+from netspec.kernels.tail import longest_tail, make_pack_tail, make_tail_along_depth, make_tail_along_rows
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 
 F = np.float64
@@ -22,6 +23,10 @@ STRIP = -(-SIMD.rows // LANES) * LANES
 tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
+pack_tail = make_pack_tail(SIMD, ITEMSIZE)
+tail_along_depth = make_tail_along_depth(SIMD, ITEMSIZE)
+tail_along_rows = make_tail_along_rows(SIMD, ITEMSIZE)
+LONGEST_TAIL = longest_tail(LANES)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 floats = array_of(types.float64)
 
