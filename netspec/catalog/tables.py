@@ -133,7 +133,8 @@ def _words(table: Table, name: str) -> NDArray[np.str_]:
     _require_values(table, name, compute.or_kleene(compute.is_null(column), compute.equal(column, "")))
     encoded = column.combine_chunks().dictionary_encode()
     texts: NDArray[np.str_] = np.asarray(encoded.dictionary.to_pylist(), np.str_)
-    return texts[encoded.indices.to_numpy()]
+    chosen: NDArray[np.str_] = texts[encoded.indices.to_numpy()]
+    return chosen
 
 
 def _require_values(table: Table, name: str, absent: Any) -> None:

@@ -17,7 +17,7 @@ LATER: dict[type[Entry], frozenset[str]] = {
     Loss: frozenset({"huber"}),
     Optimizer: frozenset({"adamw", "adagrad"}),
     Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
-    DataSource: frozenset({"images", "cifar10", "mnist", "fashion_mnist"}),
+    DataSource: frozenset({"images"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 
