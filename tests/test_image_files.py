@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import gzip
 import io
 import os
 import pickle
 import struct
+import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from netspec.base.cache import image_folder
 from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError, LimitError
+from netspec.base.errors import DataError, LimitError, UsageError
+from netspec.catalog import decode
 from netspec.catalog.idx import load_idx
 from netspec.catalog.pickled import MOST_OPERATIONS, load_pickled
 from netspec.catalog.registry import entries
@@ -336,3 +341,254 @@ def test_an_archive_that_unpacks_to_more_than_its_limit_is_refused(tmp_path: Pat
     path = archive(tmp_path / "bomb.tar.gz", {"data_batch_1.bin": bytes(1 << 24)})
     assert path.stat().st_size < 50_000
     assert "NS810" in message(LimitError, read, "cifar10", path, limit_bytes=1 << 20)
+
+
+# Folders of pictures
+
+pillow = pytest.importorskip("PIL.Image", reason="Pillow, of the extra data, is not installed")
+COLOURS = {
+    f"{word}/{number}.png": RNG.integers(0, 256, (5, 7, 3)).astype(np.uint8) for word in ("dog", "cat", "ape") for number in (1, 2, 10)
+}
+GRAYS = {name: array[:, :, 0] for name, array in COLOURS.items()}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("NETSPEC_CACHE", str(folder))
+    return folder
+
+
+def encoded(array: NDArray[np.uint8], kind: str = "png", **options: Any) -> bytes:
+    stream = io.BytesIO()
+    pillow.fromarray(array).save(stream, {"png": "PNG", "bmp": "BMP", "jpg": "JPEG", "gif": "GIF"}[kind], **options)
+    return stream.getvalue()
+
+
+def pictures(folder: Path, arrays: dict[str, NDArray[np.uint8]] | None = None, **files: bytes) -> Path:
+    for name, content in {**{name: encoded(array, name[-3:]) for name, array in (arrays or COLOURS).items()}, **files}.items():
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def zipped(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for one in sorted(folder.rglob("*")):
+            file.write(one, one.relative_to(folder))
+    return path
+
+
+def expected(arrays: dict[str, NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], list[str]]:
+    """Images and words in the order of rows: by class, then by name."""
+    names = sorted(arrays, key=lambda name: name.split("/"))
+    stacked = np.stack([arrays[name] for name in names])
+    return (stacked.transpose(0, 3, 1, 2) if stacked.ndim == 4 else stacked[:, np.newaxis]), [name.split("/")[-2] for name in names]
+
+
+def assert_holds(found: Dataset, arrays: dict[str, NDArray[np.uint8]]) -> None:
+    x, words = expected(arrays)
+    assert found.rows.x.dtype == np.uint8
+    np.testing.assert_array_equal(found.rows.x, x)
+    assert found.labels == tuple(sorted(set(words)))
+    assert [found.labels[label] for label in found.rows.y] == words
+
+
+@pytest.mark.parametrize("arrays", [COLOURS, GRAYS], ids=["colour", "gray"])
+@pytest.mark.parametrize("form", ["folder", "zip", "wrapped", "wrapped zip", "twice wrapped zip"])
+def test_pictures_in_every_form(tmp_path: Path, form: str, arrays: dict[str, NDArray[np.uint8]]) -> None:
+    inside = tmp_path / "p" / ("a/b" if "twice" in form else "train" if "wrapped" in form else "")
+    pictures(inside, arrays)
+    (tmp_path / "p" / ".DS_Store").write_bytes(b"of another system")
+    (tmp_path / "p" / "README.txt").write_bytes(b"beside the folders")
+    assert_holds(read("images", zipped(tmp_path / "p.zip", tmp_path / "p") if "zip" in form else tmp_path / "p"), arrays)
+
+
+def test_bmp_and_jpeg(tmp_path: Path) -> None:
+    smooth = {f"{word}/{number}.png": np.full((8, 8, 3), 40 * number, np.uint8) for word in "ab" for number in (1, 2)}
+    bmp = {name.replace("png", "bmp"): array for name, array in smooth.items()}
+    assert_holds(read("images", pictures(tmp_path / "bmp", bmp)), bmp)
+    jpeg = {name.replace("png", "jpg"): array for name, array in smooth.items()}
+    found = read("images", pictures(tmp_path / "jpg", jpeg)).rows.x.astype(int)
+    assert np.abs(found - expected(jpeg)[0].astype(int)).max() <= 2  # flat colours pass JPEG almost unchanged
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("P", 3), ("RGB", 3), ("RGBA", 3)])
+def test_modes_of_pictures(tmp_path: Path, mode: str, channels: int) -> None:
+    for word in "ab":
+        image = pillow.fromarray(RNG.integers(0, 256, (4, 6, 3)).astype(np.uint8)).convert(mode)
+        (tmp_path / word).mkdir()
+        image.save(tmp_path / word / "1.png")
+    assert read("images", tmp_path).rows.x.shape == (2, channels, 4, 6)
+
+
+def test_train_and_test_folders_are_the_two_parts(tmp_path: Path) -> None:
+    parts = {f"{part}/{name}": array for part in ("train", "test") for name, array in COLOURS.items() if part == "train" or "ape" in name}
+    found = read("images", pictures(tmp_path, parts))
+    assert found.test is not None
+    assert_holds(found, COLOURS)
+    np.testing.assert_array_equal(found.test.x, expected({n: a for n, a in COLOURS.items() if "ape" in n})[0])
+    pictures(tmp_path, {"test/emu/1.png": COLOURS["cat/1.png"]})
+    assert "test/emu: the training part has no class emu; it has ape, cat, dog" in message(DataError, read, "images", tmp_path)
+
+
+def test_size_resizes_each(tmp_path: Path) -> None:
+    flat = {f"{word}/{side}.png": np.full((side, 2 * side, 3), side, np.uint8) for word in "ab" for side in (4, 9)}
+    found = read("images", pictures(tmp_path, flat), size=(6, 5))
+    assert found.rows.x.shape == (4, 3, 6, 5)
+    assert [int(image.min()) for image in found.rows.x] == [int(image.max()) for image in found.rows.x] == [4, 9, 4, 9]
+
+
+X = COLOURS["cat/1.png"]
+BAD_PICTURES: dict[str, tuple[dict[str, bytes], list[str]]] = {
+    "not an image": ({"cat/3.png": b"hello"}, ["cat/3.png is no image", "PNG, JPEG, BMP"]),
+    "no bytes": ({"cat/3.png": b""}, ["cat/3.png is no image"]),
+    "another format": ({"cat/3.png": encoded(X, "gif")}, ["cat/3.png is no image"]),
+    "text in a class": ({"cat/notes.txt": b"hello"}, ["cat/notes.txt is no image"]),
+    "cut off": ({"cat/2.png": encoded(X)[:-30]}, ["cat/2.png does not decode"]),
+    "other size": ({"cat/2.png": encoded(X[:4])}, ["cat/2.png is 4x7 pixels (height x width), and ape/1.png is 5x7", "size = 5x7"]),
+    "grayscale": ({"cat/2.png": encoded(X[:, :, 0])}, ["cat/2.png is grayscale, and ape/1.png is colour"]),
+    "16 bits": ({"cat/2.png": encoded(X[:, :, 0].astype(np.uint16) * 256)}, ["cat/2.png", "I;16", "8 bits a channel"]),
+    "beside the classes": ({"1.png": encoded(X)}, ["1.png lies beside the folders of the classes"]),
+    "too deep": ({"cat/old/1.png": encoded(X)}, ["cat/old/1.png lies in a folder inside"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("case", BAD_PICTURES)
+def test_bad_pictures_are_named(tmp_path: Path, case: str, kind: str, cache: Path) -> None:
+    files, parts = BAD_PICTURES[case]
+    folder = pictures(tmp_path / "p", **files)
+    text = message(DataError, read, "images", folder if kind == "folder" else zipped(tmp_path / "p.zip", folder))
+    for part in [str(tmp_path), *parts]:
+        assert part in text
+    assert text.count(str(tmp_path)) == 1
+    assert not list(cache.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_an_empty_class_folder_is_named(tmp_path: Path, kind: str) -> None:
+    folder = pictures(tmp_path / "p")
+    (folder / "emu").mkdir()
+    assert "the class folder emu is empty" in message(
+        DataError, read, "images", folder if kind == "folder" else zipped(tmp_path / "p.zip", folder)
+    )
+
+
+def test_what_is_missing_from_a_folder_of_pictures(tmp_path: Path) -> None:
+    assert 'path = "pictures"' in message(DataError, read, "images", None)
+    assert "no such file" in message(DataError, read, "images", tmp_path / "none.zip")
+    assert "has no pictures" in message(DataError, read, "images", tmp_path)
+    assert "at least two classes" in message(DataError, read, "images", pictures(tmp_path, {"cat/1.png": X}))
+    (tmp_path / "text.zip").write_bytes(b"no zip")
+    assert "cannot be read as a zip file" in message(DataError, read, "images", tmp_path / "text.zip")
+
+
+def test_a_header_that_declares_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    for sides in ((10_000, 6_000), (20_000, 20_000), (60_000, 60_000)):
+        header = encoded(X)
+        header = header[:16] + struct.pack(">2I", *sides) + header[24:]
+        header = header[:29] + struct.pack(">I", binascii.crc32(header[12:29])) + header[33:]
+        text = message(DataError, read, "images", pictures(tmp_path, **{"cat/2.png": header}))
+        assert "cat/2.png is too large" in text
+        assert "50 million" in text
+
+
+def test_a_zip_of_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures(tmp_path / "p", **{"cat/2.png": bytes(100_000)})
+    monkeypatch.setattr("netspec.catalog.sources.images.MOST_FILE_BYTES", 50_000)
+    assert "NS810" in message(LimitError, read, "images", zipped(tmp_path / "p.zip", folder))
+    assert "NS810" in message(LimitError, read, "images", pictures(tmp_path / "q"), limit_bytes=100)
+
+
+def test_links_to_other_places_are_refused(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p")
+    (tmp_path / "secret.png").write_bytes(encoded(X))
+    (folder / "cat" / "9.png").symlink_to(tmp_path / "secret.png")
+    source = entries(DataSource)["images"]()
+    assert "outside the folders" in message(DataError, source.read, folder, {}, (folder,))
+    assert len(source.read(folder, {}, (tmp_path,)).rows) == 10
+
+
+def test_every_cut_of_a_zip_is_a_data_error(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", pictures(tmp_path / "p"))
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 37):
+        path.write_bytes(whole[:end])
+        assert "p.zip" in message(DataError, read, "images", path)
+
+
+def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures(tmp_path)
+    first = read("images", folder)
+    decoded: list[int] = []
+    once = decode.Images.decoded
+    monkeypatch.setattr(decode.Images, "decoded", lambda self, row, shape=None: decoded.append(row) or once(self, row, shape))
+    np.testing.assert_array_equal(read("images", folder).rows.x, first.rows.x)
+    assert decoded == []
+    changed = pictures(tmp_path, {"cat/1.png": X[::-1]})
+    assert (read("images", changed).rows.x != first.rows.x).any()
+    assert sorted(set(decoded)) == list(range(9))
+    assert len(list(image_folder().glob("*"))) == 1  # the array of the pictures as they were is gone
+    decode.clear_images()
+    assert not list(image_folder().glob("*"))
+
+
+@pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer"])
+def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
+    folder = pictures(tmp_path)
+    read("images", folder)
+    (entry,) = image_folder().glob("*.npy")
+    whole = entry.read_bytes()
+    entry.unlink()  # the array of the first reading is mapped
+    harmed = {"cut": whole[:-100], "byte": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "text": b"hello", "longer": whole + b"1"}
+    entry.write_bytes(harmed[harm])
+    assert_holds(read("images", folder), COLOURS)
+    assert entry.read_bytes() == whole
+
+
+@pytest.mark.parametrize("state", ["open to others", "a link", "a file", "read-only"])
+def test_a_cache_that_cannot_be_trusted_is_not_used(tmp_path: Path, cache: Path, state: str) -> None:
+    folder, place = pictures(tmp_path / "p"), cache / "images"
+    other = tmp_path / "other"
+    other.mkdir()
+    if state == "a link":
+        place.symlink_to(other)
+    elif state == "a file":
+        place.write_bytes(b"")
+    else:
+        place.mkdir()
+        place.chmod(0o777 if state == "open to others" else 0o500)
+    assert_holds(read("images", folder), COLOURS)
+    if state != "read-only" or os.getuid():  # root writes anywhere
+        assert not [*other.iterdir(), *(place.iterdir() if place.is_dir() else ())]
+
+
+def test_a_full_disk_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: Any, **_named: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decode.tempfile, "NamedTemporaryFile", full)
+    assert_holds(read("images", pictures(tmp_path)), COLOURS)
+
+
+def test_more_pictures_than_a_block_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "BLOCK", 2)
+    assert_holds(read("images", pictures(tmp_path)), COLOURS)
+
+
+def test_the_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures(tmp_path)
+    for name in list(sys.modules):
+        if name.split(".")[0] == "PIL":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert message(UsageError, read, "images", folder) == "this needs PIL: pip install 'netspec[data]'"
+
+
+@pytest.mark.skipif("NETSPEC_CIFAR10" not in os.environ, reason="NETSPEC_CIFAR10 does not name a zip of CIFAR-10's images")
+def test_the_zip_of_cifar10_is_a_zip_of_pictures() -> None:
+    found = read("images", Path(os.environ["NETSPEC_CIFAR10"]))
+    assert found.rows.x.shape == (50_000, 3, 32, 32)
+    assert found.labels == tuple(WORDS)
+    assert np.bincount(found.rows.y).tolist() == [5000] * 10
