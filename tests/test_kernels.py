@@ -149,13 +149,18 @@ def geometries(count: int) -> list[tuple[str, tuple[int, int, int], int]]:
             continue
         bias = "true" if draw.random() < 0.5 else "false"
         sizes = f"kernel={kernel[0]}x{kernel[1]}, stride={stride[0]}x{stride[1]}"
-        call = f"conv({filters}, {sizes}, pad={pad}, bias={bias})"
-        found.append((call, (channels, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
+        groups = int(draw.choice([1, 1, 2, 3]))
+        call = f"conv({filters * groups}, {sizes}, pad={pad}, groups={groups}, bias={bias})"
+        found.append((call, (channels * groups, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
     return [
         *found,
         ("conv(32)", (16, 16, 16), 24),
         ("conv(7, kernel=1)", (40, 9, 11), 30),
         ("conv(33, kernel=5, stride=2)", (3, 20, 19), 17),
+        ("conv(40, groups=40)", (40, 9, 19), 5),
+        ("conv(35, kernel=5x2, stride=1x2, pad=2x0, groups=35)", (35, 8, 9), 4),
+        ("conv(16, kernel=2, stride=3, groups=16)", (16, 11, 10), 2),
+        ("conv(80, groups=2)", (66, 7, 6), 3),
     ]
 
 
@@ -180,7 +185,7 @@ def test_convolution_equals_numpy(call: str, shape: tuple[int, int, int], rows: 
 
 def test_tiles_are_for_small_steps_of_many_channels() -> None:
     assert all(winograd.pays(layer_of(call).geometry(shape)) for call, shape, _ in tiled_geometries(24))
-    others = ["conv(11)", "conv(16, stride=2)", "conv(16, kernel=3x5)", "conv(16, kernel=1)", "conv(16, pad=3)"]
+    others = ["conv(11)", "conv(16, stride=2)", "conv(16, kernel=3x5)", "conv(16, kernel=1)", "conv(16, pad=3)", "conv(32, groups=16)"]
     assert not any(winograd.pays(layer_of(call).geometry((16, 9, 9))) for call in others)
     assert not winograd.pays(layer_of("conv(16)").geometry((11, 9, 9)))
 
@@ -218,10 +223,11 @@ def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: 
     layer = layer_of(call)
     parameters, _ = laws.arrays(layer, shape)
     x, _ = laws.batch(shape, rows)
-    top, bottom, left, right = layer.geometry(shape).margins
+    window = layer.geometry(shape)
+    top, bottom, left, right = window.margins
     tensors = {name: torch.tensor(array, requires_grad=True) for name, array in {"x": x, **parameters}.items()}
     padded = torch.nn.functional.pad(tensors["x"], (left, right, top, bottom))
-    y = torch.nn.functional.conv2d(padded, tensors["W"], tensors.get("b"), stride=layer.geometry(shape).stride)
+    y = torch.nn.functional.conv2d(padded, tensors["W"], tensors.get("b"), stride=window.stride, groups=window.groups)
     dy = np.random.default_rng(3).normal(size=tuple(y.shape))
     y.backward(torch.tensor(dy))
     context, run = ReferenceContext(True), Compiled()

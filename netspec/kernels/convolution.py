@@ -77,12 +77,13 @@ class Images:
     def __init__(self, context: Context, node: Node, window: Window2D) -> None:
         self.context, self.node, self.window = context, node, window
         self.input_size, self.output_size = size(window.input), size(window.output)
-        self.flops = context.batch * 2 * self.output_size * window.input[0] * size(window.kernel)
+        self.flops = context.batch * 2 * self.output_size * window.input[0] // window.groups * size(window.kernel)
         self.tasks = context.row_tasks(window.input, self.flops, FLOP_GRAIN)
         # of an image's output rows, two by two, where there are few images
         most = min(MOST_IMAGE_TASKS // max(context.batch, self.tasks), -(-window.output[1] // 2))
         self.blocks = tasks_for(self.flops / context.batch, FLOP_GRAIN, max(1, most))
         self.parts = min(self.tasks, MOST_PARTS)
+        self.depthwise = window.groups == window.input[0] == window.output[0] > 1
         self.words = _geometry(window)
         self.geometry = context.constants(node.name + ".geometry", self.words)
 
@@ -92,15 +93,22 @@ class Images:
             return None
         return Tiled(self.context, f"{self.node.name}.tiles", window.input, window.output, top, left)
 
+    def _depthwise_form(self, run: str, pack: str, geometry: Buffer, scratch: int) -> Form:
+        library, packed = self.context.library, self.window.input[0] * size(self.window.kernel)
+        return Form(library("depthwise", run), geometry, scratch, library("depthwise", pack), packed, 1)
+
     def _packed(self, out: int, channels: int) -> int:
-        return -(-out // self.context.panel) * self.context.panel * channels * size(self.window.kernel)
+        groups, panel = self.window.groups, self.context.panel
+        return -(-(out // groups) // panel) * panel * channels * size(self.window.kernel)
 
     def forward(self) -> Form:
         library, tiled = self.context.library, self._tiled()
         if tiled is not None:
             return _tiled_form(self.context, tiled, "pack_filters")
+        if self.depthwise:
+            return self._depthwise_form("image_forward", "pack_filters", self.geometry, _scratch(self.words))
         packed = self._packed(self.window.output[0], self.window.input[0])
-        tasks = min(-(-self.window.output[0] // self.context.panel), tasks_for(packed, ELEMENT_GRAIN))
+        tasks = min(self.window.output[0], tasks_for(packed, ELEMENT_GRAIN))
         run, pack = library("convolve", "image_forward"), library("convolve", "pack_filters")
         return Form(run, self.geometry, _scratch(self.words), pack, packed, tasks)
 
@@ -110,8 +118,10 @@ class Images:
         if pays(window):
             tiled = Tiled(self.context, f"{self.node.name}.gradient_tiles", window.output, window.input, 2 - top, 2 - left)
             return _tiled_form(self.context, tiled, "pack_flipped")
-        words = _gradient_geometry(self.words)
+        words = _gradient_geometry(self.words, self.depthwise)
         geometry = self.context.constants(f"{self.node.name}.gradient_geometry", words)
+        if self.depthwise:
+            return self._depthwise_form("image_grad_input", "pack_flipped", geometry, _scratch(words))
         run, pack = library("convolve_input", "image_grad_input"), library("convolve_input", "pack_flipped")
         return Form(run, geometry, _scratch(words), pack, self._packed(window.input[0], window.output[0]), 1)
 
@@ -120,9 +130,12 @@ class Images:
         if tiled is not None:
             run, collect = library("winograd_weights", "image_grad_weights"), library("winograd_weights", "collect_filters")
             return WeightForm(run, tiled.geometry, tiled.image, tiled.result, collect, tiled.packed)
+        if self.depthwise:
+            run, collect = library("depthwise", "image_grad_weights"), library("depthwise", "collect_filters")
+            return WeightForm(run, self.geometry, _scratch(self.words), 1, collect, self.window.input[0] * size(self.window.kernel))
         run, collect = library("convolve_weights", "image_grad_weights"), library("convolve_weights", "collect_filters")
         out, height, width = self.window.output
-        panels = height * width * self.context.panel if out % self.context.lanes else 1
+        panels = height * width * self.context.panel if out // self.window.groups % self.context.lanes else 1
         return WeightForm(run, self.geometry, _scratch(self.words), panels, collect, self._packed(out, self.window.input[0]))
 
 
@@ -135,19 +148,24 @@ def _geometry(window: Window2D) -> tuple[int, ...]:
         width, out_width, height, out_height = height * width, out_height * out_width, 1, 1
     return (
         channels, height, width, out, out_height, out_width, *window.kernel, *window.stride, top, left,
-        height + top + bottom, width + left + right, int(any(window.margins)), 0, 0,
+        height + top + bottom, width + left + right, int(any(window.margins)), 0, 0, window.groups,
     )  # fmt: skip
 
 
-def _gradient_geometry(forward: tuple[int, ...]) -> tuple[int, ...]:
-    """The words of library/convolve_input.py for the convolution of these words."""
+def _gradient_geometry(forward: tuple[int, ...], spread: bool) -> tuple[int, ...]:
+    """The words of library/convolve_input.py for the convolution of these words; `spread` where dy's pixels lie a stride apart."""
     channels, height, width, out, out_height, out_width, kernel_height, kernel_width, down, across, top, left = forward[:12]
-    padded_height = max(out_height + kernel_height - 1, (top + height - 1) // down + kernel_height)
-    padded_width = max(out_width + kernel_width - 1, (left + width - 1) // across + kernel_width)
+    groups = forward[17]
+    if spread:
+        padded_height = kernel_height - 1 + max((out_height - 1) * down + 1, top + height)
+        padded_width = kernel_width - 1 + max((out_width - 1) * across + 1, left + width)
+    else:
+        padded_height = max(out_height + kernel_height - 1, (top + height - 1) // down + kernel_height)
+        padded_width = max(out_width + kernel_width - 1, (left + width - 1) // across + kernel_width)
     margins = (padded_height, padded_width) != (out_height, out_width)
     return (
         out, out_height, out_width, channels, height, width, kernel_height, kernel_width, down, across, kernel_height - 1,
-        kernel_width - 1, padded_height, padded_width, int(margins), top, left,
+        kernel_width - 1, padded_height, padded_width, int(margins), top, left, groups,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba import types
 
 from netspec.kernels.arrays import array_of
+from netspec.kernels.depthwise import make_depthwise, make_depthwise_gradient
 from netspec.kernels.functions import erf, exp, expm1, log, log1p, tanh
 from netspec.kernels.simd import current
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
@@ -33,4 +34,6 @@ pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 image_to_planes = make_image_to_planes(SIMD, ITEMSIZE)
 planes_to_result = make_planes_to_result(SIMD, ITEMSIZE)
 gradient_to_planes = make_gradient_to_planes(SIMD, ITEMSIZE)
+depthwise = make_depthwise(SIMD, ITEMSIZE)
+depthwise_gradient = make_depthwise_gradient(SIMD, ITEMSIZE)
 floats = array_of(types.float32)

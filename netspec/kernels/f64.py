@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, types
 
 from netspec.kernels.arrays import array_of
+from netspec.kernels.depthwise import make_depthwise, make_depthwise_gradient
 from netspec.kernels.native import INLINE
 from netspec.kernels.simd import current
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
@@ -27,6 +28,8 @@ pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 image_to_planes = make_image_to_planes(SIMD, ITEMSIZE)
 planes_to_result = make_planes_to_result(SIMD, ITEMSIZE)
 gradient_to_planes = make_gradient_to_planes(SIMD, ITEMSIZE)
+depthwise = make_depthwise(SIMD, ITEMSIZE)
+depthwise_gradient = make_depthwise_gradient(SIMD, ITEMSIZE)
 floats = array_of(types.float64)
 
 

@@ -88,6 +88,38 @@ def outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
     return function
 
 
+def repeat(b: ir.IRBuilder, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    """Emits `for i in range(count): values = body(i, values)` and returns the last values; count is at least 1."""
+    before, loop, after = b.block, b.append_basic_block("loop"), b.append_basic_block("after")
+    b.branch(loop)
+    b.position_at_end(loop)
+    i = b.phi(I64)
+    phis = [b.phi(value.type) for value in carried]
+    new = body(i, phis)
+    following = b.add(i, I64(1))
+    for phi, start, value in zip([i, *phis], [I64(0), *carried], [following, *new], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, b.block)
+    b.cbranch(b.icmp_signed("<", following, count), loop, after)
+    b.position_at_end(after)
+    return new
+
+
+def over_channels(b: ir.IRBuilder, v: Vectors, count: Any, body: Callable[[Any, Any], None]) -> None:
+    """Emits `body(first, mask)` for each vector of `count` channels: whole ones without a mask, and the rest under one."""
+    vectors = b.sdiv(count, I64(v.lanes))
+    whole = b.mul(vectors, I64(v.lanes))
+
+    def one(i: Any, _: list[Any]) -> list[Any]:
+        body(b.mul(i, I64(v.lanes)), None)
+        return []
+
+    with b.if_then(b.icmp_signed(">", vectors, I64(0))):
+        repeat(b, vectors, [], one)
+    with b.if_then(b.icmp_signed("<", whole, count)):
+        body(whole, v.first_lanes(b, b.sub(count, whole)))
+
+
 TILE_ARGUMENTS = (
     "a",
     "stride",

@@ -20,7 +20,7 @@ from typing import Any
 from llvmlite import ir
 
 from netspec.kernels.simd import Simd
-from netspec.kernels.tile import I64, Vectors, intrinsic_of, outlined
+from netspec.kernels.tile import I64, Vectors, intrinsic_of, outlined, over_channels, repeat
 
 Line = list[Any]
 """Vectors along one side of a tile."""
@@ -65,18 +65,10 @@ def _make(simd: Simd, itemsize: int, name: str, line: Callable[[ir.IRBuilder, Li
             return module.globals[full_name]
         function = outlined(module, full_name, len(ARGUMENTS))
         p = dict(zip(ARGUMENTS, function.args, strict=True))
-        blocks = {key: function.append_basic_block(key) for key in ("entry", "tile", "loop", "check", "rest", "next", "end")}
-        b = ir.IRBuilder(blocks["entry"])
-        whole = b.and_(p["count"], I64(-v.lanes))
-        mask = v.first_lanes(b, b.sub(p["count"], whole))
+        b = ir.IRBuilder(function.append_basic_block("entry"))
         spare = b.inttoptr(p["spare"], v.pointer)
-        b.branch(blocks["tile"])
 
-        b.position_at_end(blocks["tile"])
-        t = b.phi(I64)
-        t.add_incoming(I64(0), blocks["entry"])
-
-        def places(side: str, size: int) -> list[Line]:
+        def places(t: Any, side: str, size: int) -> list[Line]:
             corner = b.gep(b.inttoptr(p[side], v.pointer), [b.mul(t, p[f"{side}_tile"])])
             found = []
             for i in range(size):
@@ -91,32 +83,19 @@ def _make(simd: Simd, itemsize: int, name: str, line: Callable[[ir.IRBuilder, Li
                 found.append(row)
             return found
 
-        sources, targets = places("source", sides[0]), places("target", sides[1])
+        def one_tile(t: Any, _: list[Any]) -> list[Any]:
+            sources, targets = places(t, "source", sides[0]), places(t, "target", sides[1])
 
-        def channels(c: Any, lanes: Any) -> None:
-            tile = [[v.load(b, b.gep(place, [c]), lanes) for place in row] for row in sources]
-            for row, numbers in zip(targets, _both_sides(b, line, tile), strict=True):
-                for place, number in zip(row, numbers, strict=True):
-                    v.store(b, number, b.gep(place, [c]), lanes)
+            def channels(first: Any, lanes: Any) -> None:
+                tile = [[v.load(b, b.gep(place, [first]), lanes) for place in row] for row in sources]
+                for row, numbers in zip(targets, _both_sides(b, line, tile), strict=True):
+                    for place, number in zip(row, numbers, strict=True):
+                        v.store(b, number, b.gep(place, [first]), lanes)
 
-        b.cbranch(b.icmp_signed(">", whole, I64(0)), blocks["loop"], blocks["check"])
-        b.position_at_end(blocks["loop"])
-        c = b.phi(I64)
-        channels(c, None)
-        following = b.add(c, I64(v.lanes))
-        c.add_incoming(I64(0), blocks["tile"])
-        c.add_incoming(following, blocks["loop"])
-        b.cbranch(b.icmp_signed("<", following, whole), blocks["loop"], blocks["check"])
-        b.position_at_end(blocks["check"])
-        b.cbranch(b.icmp_signed("<", whole, p["count"]), blocks["rest"], blocks["next"])
-        b.position_at_end(blocks["rest"])
-        channels(whole, mask)
-        b.branch(blocks["next"])
-        b.position_at_end(blocks["next"])
-        next_t = b.add(t, I64(1))
-        t.add_incoming(next_t, blocks["next"])
-        b.cbranch(b.icmp_signed("<", next_t, p["tiles"]), blocks["tile"], blocks["end"])
-        b.position_at_end(blocks["end"])
+            over_channels(b, v, p["count"], channels)
+            return []
+
+        repeat(b, p["tiles"], [], one_tile)
         b.ret_void()
         return function
 

@@ -16,7 +16,7 @@ BLOCK_BYTES = 400_000  # of planes: a block stays in L2
 
 def pays(window: Window2D) -> bool:
     """Whether a convolution, and so its gradients, is faster by tiles."""
-    shaped = window.kernel == (3, 3) and window.stride == (1, 1) and max(window.margins) <= 2
+    shaped = window.kernel == (3, 3) and window.stride == (1, 1) and max(window.margins) <= 2 and window.groups == 1
     return shaped and min(window.input[0], window.output[0]) >= LEAST_CHANNELS
 
 
