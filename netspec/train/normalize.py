@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from netspec.base.errors import DataError
+from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, size
 
 Kind = Literal["per_feature", "per_channel", "rescale"]
@@ -54,49 +55,56 @@ class Normalization:
         return cls(kind, shift, scale)  # type: ignore[arg-type]  # compared with the kinds above
 
 
-def fit_normalization(x: NDArray[Any], kind: str) -> Normalization | None:
-    """Statistics of the training rows `x` (N, D) or (N, C, H, W); None for the kind `none`.
+def fit_normalization(x: NDArray[Any], kind: str, index: NDArray[np.int64] | None = None) -> Normalization | None:
+    """Statistics of the rows of `x` (N, D) or (N, C, H, W) that `index` lists (None: all); None for the kind `none`.
 
     Raises DataError where the values are too large for their variance to be a float64.
     """
     if kind == "none":
         return None
-    rank = x.ndim - 1
+    if index is not None and mapping_of(x) is not None:
+        index = np.sort(index)  # a file is read from its start to its end
+    rank, rows = x.ndim - 1, len(x) if index is None else len(index)
     if kind == "rescale":
-        low, high = _extremes(x, None)
+        low, high = _extremes(x, None, index)
         ones = (1,) * rank
         return _checked("rescale", low.reshape(ones), (high - low).reshape(ones))
     axes = (0, 2, 3) if kind == "per_channel" and rank == 3 else (0,)
-    low, high = _extremes(x, axes)
-    count = x.size // max(1, low.size)
+    low, high = _extremes(x, axes, index)
+    count = rows * size(x.shape[1:]) // max(1, low.size)
     with np.errstate(over="ignore", invalid="ignore"):
         # around the smallest value, sums of numbers far from zero lose no digits
-        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x, index)), np.zeros(()))
         mean = low + above / count
-        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x, index)), np.zeros(()))
     constant = low == high
     shift, scale = np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(squares / count))
     return _checked("per_channel" if kind == "per_channel" else "per_feature", shift[0], scale[0])
 
 
-def as_input(x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike) -> NDArray[Any]:
-    """Rows as the net reads them: normalised where there is something to apply, C-contiguous, in `dtype`; always a copy when normalised.
+def as_input(
+    x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike, index: NDArray[np.int64] | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:  # fmt: skip
+    """The rows of `x` that `index` lists (None: all) as the net reads them: normalised where there is something to apply, C-contiguous, in
+    `dtype`; a copy unless they are so already, into the first rows of `out` where it is given.
 
     Raises DataError naming the row where a finite value has no finite form in `dtype`.
     """
     wanted = np.dtype(dtype)
-    if normalization is None and x.dtype == wanted:
+    if normalization is None and x.dtype == wanted and index is None:
         return np.ascontiguousarray(x)
-    out = np.empty(x.shape, wanted)
+    count = len(x) if index is None else len(index)
+    out = np.empty((count, *x.shape[1:]), wanted) if out is None else out[:count]
     start = 0
-    for part in _parts(x):
+    for part in _parts(x, index):
         stop = start + len(part)
         with np.errstate(over="ignore", invalid="ignore"):
             if normalization is None:
                 out[start:stop] = part
             else:
                 out[start:stop] = _shifted(part, normalization)
-        _require_representable(out[start:stop], part, start)
+        _require_representable(out[start:stop], part, np.arange(start, stop) if index is None else index[start:stop])
         start = stop
     return out
 
@@ -110,14 +118,14 @@ def _shifted(part: NDArray[Any], normalization: Normalization) -> NDArray[np.flo
     return result
 
 
-def _require_representable(converted: NDArray[Any], original: NDArray[Any], start: int) -> None:
+def _require_representable(converted: NDArray[Any], original: NDArray[Any], numbers: NDArray[np.int64]) -> None:
     if np.isfinite(converted).all():
         return
     lost = np.argwhere(~np.isfinite(converted) & np.isfinite(original.astype(np.float64)))
     if len(lost):
         at = tuple(lost[0])
         raise DataError(
-            f"x: row {start + at[0]}: the value {float(original[at]):g} is too large for {converted.dtype}; scale it, or use float64"
+            f"x: row {numbers[at[0]]}: the value {float(original[at]):g} is too large for {converted.dtype}; scale it, or use float64"
         )
 
 
@@ -129,20 +137,25 @@ def _checked(kind: Kind, shift: NDArray[np.float64], scale: NDArray[np.float64])
     return Normalization(kind, np.ascontiguousarray(shift, np.float64), np.ascontiguousarray(scale, np.float64))
 
 
-def _extremes(x: NDArray[Any], axes: tuple[int, ...] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in _parts(x)), strict=True)
+def _extremes(
+    x: NDArray[Any], axes: tuple[int, ...] | None, index: NDArray[np.int64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    each = ((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in _parts(x, index))
+    lows, highs = zip(*each, strict=True)
     low, high = np.minimum.reduce(lows).astype(np.float64), np.maximum.reduce(highs).astype(np.float64)
     return low, high
 
 
-def _parts(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    rows = chunk_rows(x.shape[1:])
-    for start in range(0, len(x), rows):
-        yield x[start : start + rows]
+def _parts(x: NDArray[Any], index: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
+    """The rows, piece by piece; of a mapped array each piece is let go when the next one is asked for."""
+    rows, count = chunk_rows(x.shape[1:]), len(x) if index is None else len(index)
+    for start in range(0, count, rows):
+        yield x[start : start + rows] if index is None else x[index[start : start + rows]]
+        let_go(x)
 
 
-def _chunks(x: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    return (part.astype(np.float64) for part in _parts(x))
+def _chunks(x: NDArray[Any], index: NDArray[np.int64] | None) -> Iterator[NDArray[np.float64]]:
+    return (part.astype(np.float64) for part in _parts(x, index))
 
 
 def chunk_rows(row: Shape) -> int:
