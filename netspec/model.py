@@ -27,10 +27,11 @@ from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
+from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Best, Material, Monitor, Schedule, Training
+from netspec.train.loop import Best, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -268,7 +269,7 @@ class Model:
         return weights
 
     def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
-        x = as_input(part.rows.x, self.normalization, self.network.dtype)
+        x = network_rows(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
         return Material(x, part.rows.y, index, weights)
 
