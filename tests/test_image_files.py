@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from netspec.base.cache import image_folder
+import netspec as ns
 from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError, LimitError, UsageError
 from netspec.catalog import decode
@@ -357,8 +357,9 @@ GRAYS = {name: array[:, :, 0] for name, array in COLOURS.items()}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for decoded images; kernels stay where they are."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("NETSPEC_CACHE", str(folder))
+    monkeypatch.setattr(decode, "image_folder", lambda: folder / "images")
     return folder
 
 
@@ -532,16 +533,16 @@ def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     changed = pictures(tmp_path, {"cat/1.png": X[::-1]})
     assert (read("images", changed).rows.x != first.rows.x).any()
     assert sorted(set(decoded)) == list(range(9))
-    assert len(list(image_folder().glob("*"))) == 1  # the array of the pictures as they were is gone
+    assert len(list(decode.image_folder().glob("*"))) == 1  # the array of the pictures as they were is gone
     decode.clear_images()
-    assert not list(image_folder().glob("*"))
+    assert not list(decode.image_folder().glob("*"))
 
 
 @pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer"])
 def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
     folder = pictures(tmp_path)
     read("images", folder)
-    (entry,) = image_folder().glob("*.npy")
+    (entry,) = decode.image_folder().glob("*.npy")
     whole = entry.read_bytes()
     entry.unlink()  # the array of the first reading is mapped
     harmed = {"cut": whole[:-100], "byte": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "text": b"hello", "longer": whole + b"1"}
@@ -595,3 +596,40 @@ def test_the_zip_of_cifar10_is_a_zip_of_pictures() -> None:
     assert found.rows.x.shape == (50_000, 3, 32, 32)
     assert found.labels == tuple(WORDS)
     assert np.bincount(found.rows.y).tolist() == [5000] * 10
+
+
+# From a spec
+
+
+def test_a_folder_of_pictures_trains_and_its_words_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dark = {f"night/{n}.png": RNG.integers(0, 90, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
+    bright = {f"day/{n}.png": RNG.integers(160, 256, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
+    pictures(tmp_path / "sky", {**dark, **bright})
+    Path("sky.net").write_text(
+        'netspec 1 net conv(4)-relu-globalpool -> affine -> softmax train { optimizer = adam(lr = 2e-2); batch = 10 }\n'
+        'data { source = images; path = "sky"; size = 6x8; split = 80% / 20%; transforms = rescale, flip }'
+    )  # fmt: skip
+    run = ns.train("sky.net")
+    assert run.metrics["accuracy"] > 0.9
+    assert run.model.graph.input.shape == (3, 6, 8)
+    assert run.model.predict(np.full((1, 3, 6, 8), 230, np.uint8)).tolist() == ["day"]
+    again = ns.train(run.path / "spec.resolved.net", run_dir=tmp_path / "again")
+    assert again.history.loss == run.history.loss
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_shapes_of_published_sets_are_checked_without_their_files(name: str) -> None:
+    text = f'netspec 1 data {{ source = {name}; path = "nowhere" }} net affine -> softmax'
+    assert not [one for one in ns.check(text) if one.severity == "error"]
+    assert ns.compile(text).graph.classes == 10
+    with pytest.raises(ns.SpecError, match="classes 7 contradicts the data, which has 10"):
+        ns.compile(f"{text} classes 7")
+
+
+def test_the_official_test_part_is_what_a_run_is_measured_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(idx_folder(tmp_path))
+    Path("m.net").write_text('netspec 1 data { source = mnist; path = "."; split = 20 / 10 } net affine -> softmax train { epochs = 1 }')
+    run = ns.train("m.net")
+    assert run.split == "test"
+    assert run.model.evaluate(DIGITS["t10k"][0][:, np.newaxis], DIGITS["t10k"][1]) == run.metrics
