@@ -20,10 +20,11 @@ from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
 
 NAMES = {
-    Layer: "affine avgpool bn conv dropout flatten globalpool id leaky_relu linear pool relu sigmoid softmax svm tanh",
+    Layer: "affine avgpool bn conv dropout elu flatten gelu globalpool id leaky_relu linear pool relu sigmoid silu softmax softplus svm "
+    "tanh",
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
-    Initializer: "he normal xavier zeros",
+    Initializer: "he lecun normal orthogonal uniform xavier zeros",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)
@@ -74,7 +75,7 @@ def test_no_argument_takes_what_is_out_of_range(entry: type[Entry], value: Any) 
         ("affine", {"width": 0}), ("affine", {"width": 1.5}), ("affine", {"width": True}), ("affine", {"bias": 1}),
         ("conv", {"filters": 0}), ("conv", {"kernel": 0}), ("conv", {"stride": (1, 0)}), ("conv", {"pad": "valid"}),
         ("pool", {"window": (2,)}), ("pool", {"stride": 0}), ("pool", {"window": True}), ("bn", {"eps": 0}), ("bn", {"momentum": 1}),
-        ("dropout", {"p": 1}), ("dropout", {"p": -0.1}), ("leaky_relu", {"slope": -1}),
+        ("dropout", {"p": 1}), ("dropout", {"p": -0.1}), ("leaky_relu", {"slope": -1}), ("elu", {"alpha": -1}),
     ],
 )  # fmt: skip
 def test_ranges_of_layers(name: str, arguments: dict[str, Any]) -> None:
@@ -92,7 +93,8 @@ def test_ranges_of_the_learning_rate(name: str, lr: Any) -> None:
 def test_positional_arguments() -> None:
     first = {name: layer.positional() for name, layer in entries(Layer).items() if layer.positional()}
     assert first == {
-        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "leaky_relu": "slope", "pool": "window",
+        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "elu": "alpha", "leaky_relu": "slope",
+        "pool": "window",
     }  # fmt: skip
     assert {optimizer.positional() for optimizer in entries(Optimizer).values()} == {"lr"}
 
@@ -168,9 +170,13 @@ FAN_IN, FAN_OUT = 400, 200
     ("name", "arguments", "deviation", "bound"),
     [
         ("he", {}, np.sqrt(2 / FAN_IN), np.inf),
+        ("lecun", {}, np.sqrt(1 / FAN_IN), np.inf),
         ("xavier", {}, np.sqrt(2 / (FAN_IN + FAN_OUT)), np.sqrt(6 / (FAN_IN + FAN_OUT))),
         ("normal", {}, 0.01, np.inf),
         ("normal", {"std": 0.3}, 0.3, np.inf),
+        ("uniform", {}, 0.05 / np.sqrt(3), 0.05),
+        ("uniform", {"a": 0.3}, 0.3 / np.sqrt(3), 0.3),
+        ("orthogonal", {}, np.sqrt(1 / FAN_IN), 1.0),
         ("zeros", {}, 0.0, 0.0),
     ],
 )
@@ -192,3 +198,28 @@ def test_fans_include_the_kernel() -> None:
     assert (weight.shape, weight.fan_in, weight.fan_out) == ((8, 4, 3, 5), 60, 120)
     weight = entries(Layer)["affine"](width=8).parameters((4,))["W"]
     assert (weight.shape, weight.fan_in, weight.fan_out) == ((4, 8), 4, 8)
+
+
+def product_with_itself(drawn: Any) -> Any:
+    """The smaller of W W' and W' W, for W as a matrix."""
+    matrix = drawn.reshape(len(drawn), -1)
+    return matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+
+
+@pytest.mark.parametrize("shape", [(7, 7), (4, 9), (9, 4), (1, 5), (6, 2, 3, 3), (30, 2, 3, 2), (3, 1, 1, 1)])
+def test_orthogonal_weights_are_orthonormal(shape: tuple[int, ...]) -> None:
+    rule = entries(Initializer)["orthogonal"]()
+    drawn = rule.draw(np.random.default_rng(5), shape, 1, 1)
+    assert drawn.shape == shape
+    found = product_with_itself(drawn)
+    np.testing.assert_allclose(found, np.eye(len(found)), atol=1e-14)
+    changed = drawn.copy()
+    changed.flat[0] += 0.01
+    assert np.abs(product_with_itself(changed) - np.eye(len(found))).max() > 1e-5
+
+
+def test_orthogonal_weights_favour_no_sign() -> None:
+    """Without the signs of R the first element of Q is never positive."""
+    draw, rule = np.random.default_rng(6), entries(Initializer)["orthogonal"]()
+    positive = sum(float(rule.draw(draw, (3, 3), 1, 1)[0, 0]) > 0 for _ in range(400))
+    assert 150 <= positive <= 250  # five standard errors

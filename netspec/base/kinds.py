@@ -2,7 +2,8 @@
 
 Templates are static methods in plain Python on scalars, with `np.exp`, `np.sqrt` and so on for functions. The emitter copies their
 source into a kernel, types every literal and lets LLVM inline them; tests call them as they are. Besides the names given below, a
-template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`.
+template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`, and `math.erf`, which NumPy
+lacks.
 """
 
 from __future__ import annotations

@@ -77,6 +77,10 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "flatten": lambda torch, node: [torch.nn.Flatten()],
     "relu": lambda torch, node: [torch.nn.ReLU()],
     "leaky_relu": lambda torch, node: [torch.nn.LeakyReLU(node.layer.slope)],  # type: ignore[attr-defined]
+    "elu": lambda torch, node: [torch.nn.ELU(node.layer.alpha)],  # type: ignore[attr-defined]
+    "gelu": lambda torch, node: [torch.nn.GELU()],
+    "silu": lambda torch, node: [torch.nn.SiLU()],
+    "softplus": lambda torch, node: [torch.nn.Softplus()],
     "sigmoid": lambda torch, node: [torch.nn.Sigmoid()],
     "tanh": lambda torch, node: [torch.nn.Tanh()],
     "dropout": lambda torch, node: [torch.nn.Dropout(node.layer.p)],  # type: ignore[attr-defined]
