@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, Window, Window2D
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, Upsampling, Window, Window2D
 from netspec.base.layer import Array, Layer, ReferenceContext
 from netspec.base.loss import Loss
 
@@ -58,6 +58,9 @@ class Templates:
             return np.moveaxis(y, -1, 1).reshape(len(x), *output)
         if isinstance(layer, Window):
             return _pool(layer, x).reshape(len(x), *layer.output_shape(x.shape[1:]))
+        if isinstance(layer, Upsampling):
+            down, across = (np.arange(side * times) // times for side, times in zip(x.shape[2:], layer.factor, strict=True))
+            return x[:, :, down[:, None], across]
         return x.reshape(len(x), *layer.output_shape(x.shape[1:]))
 
     def backward(
@@ -72,6 +75,9 @@ class Templates:
             return _contraction_backward(layer, dy, x, parameters)
         if isinstance(layer, Window):
             return _pool_backward(layer, dy, x, y), {}
+        if isinstance(layer, Upsampling):
+            (_, _, height, width), (down, across) = x.shape, layer.factor
+            return dy.reshape(*x.shape[:2], height, down, width, across).sum((3, 5)), {}
         return dy.reshape(x.shape), {}
 
     def loss(self, loss: Loss, scores: Array, labels: NDArray[Any]) -> tuple[float, Array]:

@@ -126,6 +126,20 @@ class Rearrangement(Layer):
         return 0
 
 
+class Upsampling(Layer):
+    """Each pixel of an image repeated `factor` times, down and across; its gradient is the sum over its copies."""
+
+    kind: ClassVar[str] = "upsampling"
+    factor: tuple[int, int]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        require_image(self.name, shape)
+        return (shape[0], shape[1] * self.factor[0], shape[2] * self.factor[1])
+
+    def flops(self, shape: Shape) -> int:
+        return 0
+
+
 Target = Literal["class", "binary", "value"]
 
 

@@ -10,7 +10,7 @@ from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
-        "layernorm", "groupnorm", "dropout2d", "prelu", "reshape", "upsample",
+        "layernorm", "groupnorm", "dropout2d", "prelu",
         "add", "concat", "mul", "res",
     }),
     Loss: frozenset({"huber"}),

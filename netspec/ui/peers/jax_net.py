@@ -96,6 +96,8 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "dropout": _dropout,
     "globalpool": lambda call: call.x.mean((2, 3)),
     "flatten": lambda call: call.x.reshape(len(call.x), -1),
+    "reshape": lambda call: call.x.reshape(len(call.x), *call.layer.shape),
+    "upsample": lambda call: call.x.repeat(call.layer.factor[0], 2).repeat(call.layer.factor[1], 3),
     "relu": lambda call: call.jax.nn.relu(call.x),
     "leaky_relu": lambda call: call.jnp.where(call.x > 0, call.x, call.layer.slope * call.x),
     "elu": lambda call: call.jax.nn.elu(call.x, call.layer.alpha),

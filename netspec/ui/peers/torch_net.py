@@ -75,6 +75,8 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "bn": _bn,
     "globalpool": lambda torch, node: [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()],
     "flatten": lambda torch, node: [torch.nn.Flatten()],
+    "reshape": lambda torch, node: [torch.nn.Flatten(), torch.nn.Unflatten(1, node.output.shape)],
+    "upsample": lambda torch, node: [torch.nn.Upsample(scale_factor=node.layer.factor)],  # type: ignore[attr-defined]
     "relu": lambda torch, node: [torch.nn.ReLU()],
     "leaky_relu": lambda torch, node: [torch.nn.LeakyReLU(node.layer.slope)],  # type: ignore[attr-defined]
     "elu": lambda torch, node: [torch.nn.ELU(node.layer.alpha)],  # type: ignore[attr-defined]
