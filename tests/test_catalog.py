@@ -20,8 +20,8 @@ from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
 
 NAMES = {
-    Layer: "affine avgpool bn conv dropout elu flatten gelu globalpool id leaky_relu linear pool relu reshape sigmoid silu softmax "
-    "softplus svm tanh upsample",
+    Layer: "affine avgpool bn conv dropout dropout2d elu flatten gelu globalpool id leaky_relu linear pool prelu relu reshape sigmoid silu "
+    "softmax softplus svm tanh upsample",
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
@@ -102,8 +102,8 @@ def test_ranges_of_the_learning_rate(name: str, lr: Any) -> None:
 def test_positional_arguments() -> None:
     first = {name: layer.positional() for name, layer in entries(Layer).items() if layer.positional()}
     assert first == {
-        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "elu": "alpha", "leaky_relu": "slope",
-        "pool": "window", "reshape": "shape", "upsample": "factor",
+        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "dropout2d": "p", "elu": "alpha",
+        "leaky_relu": "slope", "pool": "window", "reshape": "shape", "upsample": "factor",
     }  # fmt: skip
     assert {optimizer.positional() for optimizer in entries(Optimizer).values()} == {"lr"}
 

@@ -22,13 +22,17 @@ from netspec.base.shape import Shape, show, size
 class Pointwise(Layer):
     """y[i] = f(x[i]). Templates: `forward(x, ...)`, `backward(dy, x, y, ...)` giving dx, each taking the names it needs.
 
-    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both.
-    With `identity_in_test = True` the layer is left out of the test form.
+    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both: one an element, or with
+    `by_channel = True` one a feature or channel of each row. With `identity_in_test = True` the layer is left out of the test form.
+
+    Parameters have one number a feature or channel, and templates take that of the element by its name. Each, say `slope`, has a template
+    of its own, `slope_gradient(dy, x, ...)`: what the element adds to its gradient. The layer names it in `parts`.
     """
 
     kind: ClassVar[str] = "pointwise"
     keeps_shape: ClassVar[bool] = True
     random: ClassVar[bool] = False
+    by_channel: ClassVar[bool] = False
     identity_in_test: ClassVar[bool] = False
     operations: ClassVar[int] = 1
     """FLOPs an element."""

@@ -10,8 +10,7 @@ from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
-        "layernorm", "groupnorm", "dropout2d", "prelu",
-        "add", "concat", "mul", "res",
+        "layernorm", "groupnorm", "add", "concat", "mul", "res",
     }),
     Loss: frozenset({"huber"}),
     Optimizer: frozenset({"adamw", "adagrad"}),
@@ -45,5 +44,6 @@ OTHER_WORDS = {
     "gap": "globalpool", "global_pool": "globalpool", "globalavgpool": "globalpool", "drop": "dropout", "reshape_flat": "flatten",
     "momentum": "sgd", "mse": "squared_error", "l2": "squared_error", "mae": "l1", "crossentropy": "cross_entropy", "xent": "cross_entropy",
     "binary_cross_entropy": "bce", "glorot": "xavier", "kaiming": "he", "gaussian": "normal", "swish": "silu",
+    "spatial_dropout": "dropout2d", "spatialdropout2d": "dropout2d",
 }  # fmt: skip
 """What other libraries call an entry of ours."""

@@ -26,9 +26,8 @@ class Reshape(Rearrangement):
 
     def output_shape(self, shape: Shape) -> Shape:
         if size(self.shape) != size(shape):
-            message = f"reshape: {show(self.shape)} has {size(self.shape)} elements, and here it gets {describe(shape)}"
-            found = f", which has {size(shape)}" if len(shape) > 1 else ""
-            raise problem("NS407", message + found, help=f"write a shape of {size(shape)} elements", argument="shape")
+            message = f"reshape: {show(self.shape)} has {size(self.shape)} elements, and here it gets {size(shape)}: {describe(shape)}"
+            raise problem("NS407", message, help=f"write a shape of {size(shape)} elements", argument="shape")
         return self.shape
 
     def onnx(self, shape: Shape) -> OnnxForm:
@@ -49,8 +48,8 @@ class Reshape(Rearrangement):
     )
     bad_samples = (
         BadSample("reshape", (5,), "NS306", "reshape needs `shape`"),
-        BadSample("reshape(3x4x5)", (61,), "NS407", "reshape: 3x4x5 has 60 elements, and here it gets a vector of 61"),
-        BadSample("reshape(7)", (2, 2, 2), "NS407", "reshape: 7 has 7 elements, and here it gets an image 2x2x2, which has 8"),
+        BadSample("reshape(3x4x5)", (61,), "NS407", "reshape: 3x4x5 has 60 elements, and here it gets 61: a vector of 61"),
+        BadSample("reshape(7)", (2, 2, 2), "NS407", "reshape: 7 has 7 elements, and here it gets 8: an image 2x2x2"),
         BadSample(
             "reshape(4x5)", (20,), "NS301", "`shape` of reshape must be a whole number of at least 1 for a vector, or three as 3x4x5"
         ),

@@ -85,7 +85,9 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "softplus": lambda torch, node: [torch.nn.Softplus()],
     "sigmoid": lambda torch, node: [torch.nn.Sigmoid()],
     "tanh": lambda torch, node: [torch.nn.Tanh()],
+    "prelu": lambda torch, node: [torch.nn.PReLU(node.input.shape[0])],
     "dropout": lambda torch, node: [torch.nn.Dropout(node.layer.p)],  # type: ignore[attr-defined]
+    "dropout2d": lambda torch, node: [torch.nn.Dropout2d(node.layer.p)],  # type: ignore[attr-defined]
     "id": lambda torch, node: [],
 }
 """The modules of a layer by its name."""
@@ -112,7 +114,9 @@ class Mirror:
 
     def load(self, parameters: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]]) -> None:
         """Takes over netspec's arrays, by their names there."""
-        names = {"gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "mean": "running_mean", "var": "running_var"}
+        names = {
+            "gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "slope": "weight", "mean": "running_mean", "var": "running_var",
+        }  # fmt: skip
         for name, array in {**parameters, **state}.items():
             layer, _, key = name.rpartition(".")
             holder = next(module for module in self._by_layer[layer] if getattr(module, names[key], None) is not None)
