@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-ACTIVATIONS = ("relu", "tanh", "leaky_relu", "sigmoid", "elu", "gelu", "silu", "softplus", "prelu", "prelu", "", "")
+ACTIVATIONS = ("relu", "tanh", "leaky_relu", "sigmoid", "elu", "gelu", "silu", "softplus", "prelu", "prelu", "", "relu")
 HEADS = ("softmax", "svm", "sigmoid", "linear")
 
 

@@ -41,7 +41,8 @@ def newer(model: netspec.Model) -> Any:
     net = torch.nn.Sequential(
         torch.nn.Conv2d(2, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.PReLU(4), torch.nn.MaxPool2d(3, stride=2, padding=1),
         torch.nn.Conv2d(4, 5, 3, padding=1), torch.nn.PReLU(5),
-        torch.nn.AvgPool2d((3, 2), stride=1, padding=(1, 0), count_include_pad=False), torch.nn.Upsample(scale_factor=(1, 3)), torch.nn.Flatten(), torch.nn.Unflatten(1, (6, 4, 5)), torch.nn.Conv2d(6, 3, 3, padding=1),
+        torch.nn.AvgPool2d((3, 2), stride=1, padding=(1, 0), count_include_pad=False), torch.nn.Upsample(scale_factor=(1, 3)),
+        torch.nn.Flatten(), torch.nn.Unflatten(1, (6, 4, 5)), torch.nn.Conv2d(6, 3, 3, padding=1),
         torch.nn.GELU(), torch.nn.Flatten(), torch.nn.Linear(60, 9), torch.nn.SiLU(), torch.nn.Linear(9, 8), torch.nn.ELU(0.7),
         torch.nn.Linear(8, 8), torch.nn.Softplus(), torch.nn.Linear(8, 7), torch.nn.PReLU(7), torch.nn.Linear(7, 3),
     )  # fmt: skip
