@@ -18,7 +18,7 @@ from calls import layer_of
 from compiled import graph_of, neighbours
 
 import netspec.kernels
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Window
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Upsampling, Window
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -87,6 +87,11 @@ def test_normalizations(layer: Layer, shape: Shape, rows: int) -> None:
 
 @pytest.mark.parametrize(("layer", "shape"), every(Window))
 def test_windows(layer: Layer, shape: Shape) -> None:
+    check(sources([layer_of("id"), layer], shape))
+
+
+@pytest.mark.parametrize(("layer", "shape"), every(Upsampling))
+def test_upsampling(layer: Layer, shape: Shape) -> None:
     check(sources([layer_of("id"), layer], shape))
 
 

@@ -2,7 +2,8 @@
 
 Templates are static methods in plain Python on scalars, with `np.exp`, `np.sqrt` and so on for functions. The emitter copies their
 source into a kernel, types every literal and lets LLVM inline them; tests call them as they are. Besides the names given below, a
-template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`.
+template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`, and `math.erf`, which NumPy
+lacks.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from netspec.base.shape import Shape, show, size
 class Pointwise(Layer):
     """y[i] = f(x[i]). Templates: `forward(x, ...)`, `backward(dy, x, y, ...)` giving dx, each taking the names it needs.
 
-    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both.
-    With `identity_in_test = True` the layer is left out of the test form.
+    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both: one an element, or with
+    `by_channel = True` one a feature or channel of each row. With `identity_in_test = True` the layer is left out of the test form.
+
+    Parameters have one number a feature or channel, and templates take that of the element by its name. Each, say `slope`, has a template
+    of its own, `slope_gradient(dy, x, ...)`: what the element adds to its gradient. The layer names it in `parts`.
     """
 
     kind: ClassVar[str] = "pointwise"
     keeps_shape: ClassVar[bool] = True
     random: ClassVar[bool] = False
+    by_channel: ClassVar[bool] = False
     identity_in_test: ClassVar[bool] = False
     operations: ClassVar[int] = 1
     """FLOPs an element."""
@@ -122,6 +127,20 @@ class Rearrangement(Layer):
     """The same elements in another shape, in C order of the interface's layout: flatten, reshape, id."""
 
     kind: ClassVar[str] = "rearrangement"
+
+    def flops(self, shape: Shape) -> int:
+        return 0
+
+
+class Upsampling(Layer):
+    """Each pixel of an image repeated `factor` times, down and across; its gradient is the sum over its copies."""
+
+    kind: ClassVar[str] = "upsampling"
+    factor: tuple[int, int]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        require_image(self.name, shape)
+        return (shape[0], shape[1] * self.factor[0], shape[2] * self.factor[1])
 
     def flops(self, shape: Shape) -> int:
         return 0

@@ -70,7 +70,7 @@ def apply(p, control, r0, r1, j0, width, mean, inverse):
 {setup}    for r in range(r0, r1):
         place = r * columns + j0
         x, y = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width)
-        for j in range(width):
+{row}        for j in range(width):
             v0 = {normalize}
 {chain}            y[j] = v{last}
 """
@@ -153,7 +153,7 @@ TEST = """\
 @cfunc(KERNEL, **OPTIONS)
 def test(p, task, tasks, worker):
     control = words(p[0], 8)
-    rows, columns = control[ROWS] * p[1], p[2]
+    columns, j0, width = p[2], 0, p[2]
     # the running variance becomes the inverse deviation in scratch, each worker in its own
     inverse = floats(p[6] + worker * columns * ITEMSIZE, columns)
     variance = floats(p[10], columns)
@@ -163,24 +163,24 @@ def test(p, task, tasks, worker):
     mean, gamma, beta = floats(p[9], columns), floats(p[7], columns), floats(p[8], columns)
 {setup}    for r in range(first, last):
         x, y = floats(p[3] + r * columns * ITEMSIZE, columns), floats(p[4] + r * columns * ITEMSIZE, columns)
-        for j in range(columns):
+{row}        for j in range(columns):
             v0 = {normalize}
 {chain}            y[j] = v{last}
 """
 
 BACKWARD = """\
 @njit(**INLINE)
-def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
+def reduce(p, control, part, r0, r1, j0, width, sum_dy, sum_dy_xhat):
     # dx holds the gradient behind the chain afterwards
     columns = p[2]
     mean, inverse = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width)
     gamma, beta = floats(p[8] + j0 * ITEMSIZE, width), floats(p[9] + j0 * ITEMSIZE, width)
     clear(sum_dy)
     clear(sum_dy_xhat)
-{setup}    for r in range(r0, r1):
+{setup}{sums}    for r in range(r0, r1):
         place = r * columns + j0
         x, dy, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
-        for j in range(width):
+{row}        for j in range(width):
             v0 = {normalize}
 {values}            d{last} = dy[j]
 {chain}            dx[j] = d0
@@ -210,7 +210,7 @@ def strip(p, task, tasks, worker):
     if width <= 0:
         return
     sum_dy, sum_dy_xhat = floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
-    reduce(p, control, 0, rows, j0, width, sum_dy, sum_dy_xhat)
+    reduce(p, control, 0, 0, rows, j0, width, sum_dy, sum_dy_xhat)
     if p[12] != 0:
         finish(p, rows, 0, rows, j0, width, sum_dy, sum_dy_xhat)
 """
@@ -222,7 +222,7 @@ def reduce_rows(p, task, tasks, worker):
     rows, columns = control[ROWS] * p[1], p[2]
     part = p[13] + task * 2 * columns * ITEMSIZE
     first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
-    reduce(p, control, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
+    reduce(p, control, task, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
 
 
 @njit(**INLINE)
@@ -295,7 +295,7 @@ def _templates(node: Node) -> tuple[Template, Template]:
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     x, y = context.value(node.input), context.value((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, x)
+    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, x)
     layer = node.layer
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
@@ -311,13 +311,14 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     setup = indent(chain.declare(words), 1)
     fill = {
         "setup": setup,
+        "row": indent(chain.row(), 2),
         "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3),
         "last": chain.last,
     }
     fill["normalize"] = normalize.call(IN_COLUMN)
     templates = [normalize, *chain.templates]
     values = words.values[1:]
-    trained = [context.parameter(node, key).buffer for key in ("gamma", "beta")]
+    trained = [*(context.parameter(node, key).buffer for key in ("gamma", "beta")), *chain.reads]
     running = [context.state(node, key).buffer for key in ("mean", "var")]
 
     def launch(
@@ -353,7 +354,7 @@ def _statistic(context: Context, node: Node, which: str) -> Buffer:
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     x, dy = context.value(node.input), context.value_gradient((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, dy)
+    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, dy)
     wanted = context.wants_gradient(node.input)
     dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
@@ -367,6 +368,8 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         At(parts), shape.tasks, At(own),
     )  # fmt: skip
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
+    by_task = 1 if shape.by_strips else shape.tasks
+    fill["sums"], fill["row"] = indent(chain.declare_sums(words, by_task), 1), indent(chain.row(), 2)
     fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
     fill["chain"] = indent(chain.backward(), 3)
     inputs = {**IN_COLUMN, "dy": "dx[j]", "mean_dy": "sum_dy[j] * share", "mean_dy_xhat": "sum_dy_xhat[j] * share"}
@@ -376,7 +379,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     source = context.emitted([forward_template, backward_template, *chain.templates], body)
     values, flops = words.values[1:], 2 * shape.flops
     gamma, gradients = context.parameter(node, "gamma").buffer, [context.gradient(node, key).buffer for key in ("gamma", "beta")]
-    trained = [gamma, context.parameter(node, "beta").buffer]
+    trained = [gamma, context.parameter(node, "beta").buffer, *chain.reads]
 
     def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT) -> None:
         what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows", "finish_merged") else f" {entry}")
@@ -386,10 +389,11 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         )  # fmt: skip
 
     if shape.by_strips:
-        launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients], flops, shape.columns_cut)
+        launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients, *chain.writes], flops, shape.columns_cut)
         return
-    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts], flops)
+    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts, *chain.writes], flops)
     context.catch_up()
+    chain.add_parts(shape.tasks)
     if shape.merged:
         launch("finish_merged", shape.tasks, [x, dx, parts, mean, inverse, gamma], [dx, own, *gradients])
         return

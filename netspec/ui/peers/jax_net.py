@@ -83,11 +83,24 @@ def _bn(call: Call) -> Any:
     return (call.x - mean[turn]) * scale[turn] + call.arrays["beta"][turn]
 
 
+def _prelu(call: Call) -> Any:
+    slope = call.arrays["slope"].reshape(-1, *(1 for _ in call.x.shape[2:]))
+    return call.jnp.where(call.x > 0, call.x, slope * call.x)
+
+
 def _dropout(call: Call) -> Any:
+    return _dropped(call, call.x.shape)
+
+
+def _dropout2d(call: Call) -> Any:
+    return _dropped(call, (*call.x.shape[:2], 1, 1))
+
+
+def _dropped(call: Call, mask: tuple[int, ...]) -> Any:
     if not call.train:
         return call.x
     kept = 1 - call.layer.p
-    return call.jnp.where(call.jax.random.bernoulli(call.key, kept, call.x.shape), call.x / kept, 0)
+    return call.jnp.where(call.jax.random.bernoulli(call.key, kept, mask), call.x / kept, 0)
 
 
 LAYERS: Mapping[str, Callable[[Call], Any]] = {
@@ -96,11 +109,19 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "pool": _pool,
     "avgpool": _avgpool,
     "bn": _bn,
+    "prelu": _prelu,
     "dropout": _dropout,
+    "dropout2d": _dropout2d,
     "globalpool": lambda call: call.x.mean((2, 3)),
     "flatten": lambda call: call.x.reshape(len(call.x), -1),
+    "reshape": lambda call: call.x.reshape(len(call.x), *call.layer.shape),
+    "upsample": lambda call: call.x.repeat(call.layer.factor[0], 2).repeat(call.layer.factor[1], 3),
     "relu": lambda call: call.jax.nn.relu(call.x),
     "leaky_relu": lambda call: call.jnp.where(call.x > 0, call.x, call.layer.slope * call.x),
+    "elu": lambda call: call.jax.nn.elu(call.x, call.layer.alpha),
+    "gelu": lambda call: call.jax.nn.gelu(call.x, approximate=False),
+    "silu": lambda call: call.jax.nn.silu(call.x),
+    "softplus": lambda call: call.jax.nn.softplus(call.x),
     "sigmoid": lambda call: call.jax.nn.sigmoid(call.x),
     "tanh": lambda call: call.jnp.tanh(call.x),
     "id": lambda call: call.x,

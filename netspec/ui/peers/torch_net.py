@@ -76,11 +76,19 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "bn": _bn,
     "globalpool": lambda torch, node: [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()],
     "flatten": lambda torch, node: [torch.nn.Flatten()],
+    "reshape": lambda torch, node: [torch.nn.Flatten(), torch.nn.Unflatten(1, node.output.shape)],
+    "upsample": lambda torch, node: [torch.nn.Upsample(scale_factor=node.layer.factor)],  # type: ignore[attr-defined]
     "relu": lambda torch, node: [torch.nn.ReLU()],
     "leaky_relu": lambda torch, node: [torch.nn.LeakyReLU(node.layer.slope)],  # type: ignore[attr-defined]
+    "elu": lambda torch, node: [torch.nn.ELU(node.layer.alpha)],  # type: ignore[attr-defined]
+    "gelu": lambda torch, node: [torch.nn.GELU()],
+    "silu": lambda torch, node: [torch.nn.SiLU()],
+    "softplus": lambda torch, node: [torch.nn.Softplus()],
     "sigmoid": lambda torch, node: [torch.nn.Sigmoid()],
     "tanh": lambda torch, node: [torch.nn.Tanh()],
+    "prelu": lambda torch, node: [torch.nn.PReLU(node.input.shape[0])],
     "dropout": lambda torch, node: [torch.nn.Dropout(node.layer.p)],  # type: ignore[attr-defined]
+    "dropout2d": lambda torch, node: [torch.nn.Dropout2d(node.layer.p)],  # type: ignore[attr-defined]
     "id": lambda torch, node: [],
 }
 """The modules of a layer by its name."""
@@ -107,7 +115,9 @@ class Mirror:
 
     def load(self, parameters: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]]) -> None:
         """Takes over netspec's arrays, by their names there."""
-        names = {"gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "mean": "running_mean", "var": "running_var"}
+        names = {
+            "gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "slope": "weight", "mean": "running_mean", "var": "running_var",
+        }  # fmt: skip
         for name, array in {**parameters, **state}.items():
             layer, _, key = name.rpartition(".")
             holder = next(module for module in self._by_layer[layer] if getattr(module, names[key], None) is not None)
