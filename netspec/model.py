@@ -24,6 +24,7 @@ from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
+from netspec.train.class_weights import balanced, of_rows
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
@@ -46,7 +47,14 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     return Settings(
         optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
+        weighted=train.class_weights is not None,
     )  # fmt: skip
+
+
+def _given_weights(program: Program) -> NDArray[np.float64] | None:
+    """The weights of classes that the text writes out."""
+    weights = program.train.class_weights
+    return np.asarray(weights, np.float64) if isinstance(weights, tuple) else None
 
 
 class Model:
@@ -60,6 +68,8 @@ class Model:
         self.program = program
         self.normalization: Normalization | None = None
         self.labels: tuple[Any, ...] | None = None
+        self.class_weights = _given_weights(program)
+        """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
         self.epochs_done = 0
         self.history = History()
         self._network: Network | None = None
@@ -141,8 +151,9 @@ class Model:
 
         Continues from the current parameters, optimiser state, step and epoch. `validation` is (Xv, yv) or a fraction of the rows;
         `epochs` counts the epochs of this call; each callback is called as `callback(model, row)` at an epoch's end. `sample_weight`
-        (N,) multiplies the rows' losses (the mean is still over rows). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a
-        run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
+        (N,) multiplies the rows' losses, and so does the weight of a row's class where the train section has `class_weights`; the mean
+        is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of the weights). Silent at verbose 0; at 1 a line
+        an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
         """
         if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
@@ -221,7 +232,10 @@ class Model:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
         schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
-        material = self._material(splits.train, self._weights(sample_weight, len(splits.train.rows)))
+        if train.class_weights == "balanced":
+            self.class_weights = balanced(splits.train.y, self.graph.classes)
+        weights = self._weights(sample_weight, len(splits.train.rows))
+        material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
         return Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
 
@@ -264,6 +278,19 @@ class Model:
             raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
         return weights
 
+    def _with_class_weights(self, y: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[Any] | None:
+        """The weights of rows with encoded labels y, times those of their classes; None where all count alike."""
+        if self.class_weights is None:
+            return weights
+        by_class = of_rows(self.class_weights, y)
+        return np.asarray(by_class if weights is None else by_class * weights, self.network.dtype)
+
+    def _known_weights(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """The weights of rows by their classes. Raises UsageError where no fit has counted the classes yet."""
+        if self.class_weights is None and self.network.settings.weighted:
+            raise UsageError("class_weights = balanced are counted by fit: call it first, or write the weights out")
+        return self._with_class_weights(y)
+
     def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
         x = as_input(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
@@ -283,11 +310,13 @@ class Model:
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history = 0, History()
         self.normalization, self.labels = None, None
+        self.class_weights = _given_weights(self.program)
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
         network = self.network
-        x, labels = self._rows(X), self._labels(y, len(X))
+        x, encoded = self._rows(X), self._encoded(y, len(X))
+        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
         self._forward_rows = 0
         train = self.program.train
         schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
@@ -297,6 +326,7 @@ class Model:
         with network.lock:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
+            plan.bind_weights(weights)
             network.store.update_state(True)
             # a negative epoch: the rows stay in their order
             done = plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses)
@@ -342,10 +372,11 @@ class Model:
         Changes no state: no running averages, no update.
         """
         network = self.network
-        x, labels = self._rows(X), self._labels(y, len(X))
+        x, encoded = self._rows(X), self._encoded(y, len(X))
+        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
         with network.lock:
             network.store.update_state(False)
-            value, _ = network.loss(x, labels)
+            value, _ = network.loss(x, labels, weights=weights)
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
@@ -385,7 +416,7 @@ class Model:
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
         x = self._rows(X, np.float64)
         labels, double = self._encoded(y, len(x)), self.network.in_dtype("float64")
-        return Gradcheck(double, x, double.labels_to_layout(labels)).run()
+        return Gradcheck(double, x, double.labels_to_layout(labels), self._with_class_weights(labels)).run()
 
     # rows and labels
 
@@ -407,9 +438,6 @@ class Model:
             raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
         return encoded
 
-    def _labels(self, y: Any, rows: int) -> NDArray[Any]:
-        return self.network.labels_to_layout(self._encoded(y, rows))
-
     # files
 
     def save(self, path: str | Path) -> None:
@@ -425,7 +453,8 @@ class Model:
     def metadata(self, epoch: int | None = None) -> dict[str, Any]:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
         done = self.epochs_done if epoch is None else epoch
-        return description(self.network, self.program, self.normalization, self.labels, done)
+        more = {} if self.class_weights is None else {"class_weights": self.class_weights.tolist()}
+        return {**description(self.network, self.program, self.normalization, self.labels, done), **more}
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
@@ -437,6 +466,8 @@ class Model:
             self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
         if metadata.get("labels") is not None:
             self.labels = tuple(metadata["labels"])
+        if metadata.get("class_weights") is not None and self.program.train.class_weights == "balanced":
+            self.class_weights = np.asarray(metadata["class_weights"], np.float64)
         return left_out
 
 

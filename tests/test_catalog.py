@@ -21,7 +21,7 @@ from netspec.catalog.registry import entries
 
 NAMES = {
     Layer: "affine avgpool bn conv dropout flatten globalpool id leaky_relu linear pool relu sigmoid softmax svm tanh",
-    Loss: "bce cross_entropy hinge l1 squared_error",
+    Loss: "bce cross_entropy hinge huber l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
 }

@@ -6,7 +6,6 @@ from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
-from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
@@ -14,7 +13,6 @@ LATER: dict[type[Entry], frozenset[str]] = {
         "layernorm", "groupnorm", "dropout2d", "prelu", "elu", "gelu", "silu", "softplus", "reshape", "upsample",
         "add", "concat", "mul", "res",
     }),
-    Loss: frozenset({"huber"}),
     Optimizer: frozenset({"adamw", "adagrad"}),
     Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
     DataSource: frozenset({"csv", "parquet", "images", "cifar10", "mnist", "fashion_mnist"}),
@@ -22,7 +20,7 @@ LATER: dict[type[Entry], frozenset[str]] = {
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
+    "train": frozenset({"schedule", "clip", "early_stop", "checkpoint"}),
     "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
     "conv": frozenset({"groups"}),

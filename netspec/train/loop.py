@@ -190,8 +190,8 @@ class Training:
 
     def _bind(self, plan: Plan) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
-        extra = {} if self.material.weights is None else {"weights": self.material.weights}
-        plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
+        plan.bind(x=self.material.x, y=self._labels, order=self._order)
+        plan.bind_weights(self.material.weights)
         self.network.store.update_state(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:

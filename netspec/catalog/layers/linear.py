@@ -22,7 +22,7 @@ class Linear(Head):
 
     name: ClassVar[str] = "linear"
     target: ClassVar[Target] = "value"
-    losses: ClassVar[tuple[str, ...]] = ("squared_error", "l1")
+    losses: ClassVar[tuple[str, ...]] = ("squared_error", "l1", "huber")
 
     def scores(self, classes: int) -> int:
         return classes
