@@ -26,7 +26,7 @@ from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.class_weights import balanced, of_rows
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
-from netspec.train.evaluate import evaluate
+from netspec.train.evaluate import Scored, score
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
@@ -34,7 +34,9 @@ from netspec.train.loop import Best, Material, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
+from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.weights import description, take_over, tensors_of
+from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
 
@@ -380,20 +382,67 @@ class Model:
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:  # noqa: N803
-        """`{"loss", "accuracy"}`, or for values `{"loss", "r2", "mae", "rmse"}`, on raw rows: test form, without l2."""
-        x = self._inputs(X)
-        return self.evaluate_rows(Part(Rows(x, self._encoded(y, len(x)))))
+    def evaluate(self, X: Any, y: Any, threshold: Any = None) -> dict[str, float]:  # noqa: N803
+        """Figures on raw rows: test form, without l2 and without weights of classes.
 
-    def evaluate_rows(self, part: Part) -> dict[str, float]:
+        For classes `loss`, `accuracy`, `f1` (of class 1 where there are two classes, else the plain mean over classes), `top5` (of more
+        than five classes), `roc_auc` (one against the rest, the mean over classes; left out where only one class occurs) and `log_loss`
+        (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold` is as for `predict`.
+        """
+        return self.evaluate_rows(self.part(X, y), threshold)
+
+    def evaluate_rows(self, part: Part, threshold: Any = None) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
-        material = self._material(part)
-        return evaluate(self.network, material.x, material.y, material.index)
+        return self._scored(part).figures(self._threshold(threshold))
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory."""
+    def report(self, X: Any, y: Any, threshold: Any = None) -> ClassReport:  # noqa: N803
+        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` as in `predict`.
+
+        Raises UsageError for values, which have no classes.
+        """
+        return self.report_rows(self.part(X, y), threshold)
+
+    def report_rows(self, part: Part, threshold: Any = None) -> ClassReport:
+        """`report` for rows with encoded labels, as splits hold them."""
+        if self.graph.head.target == "value":
+            raise UsageError("a report is by class, and this net gives values: call evaluate")
+        labels = self.classes_
+        assert labels is not None, "a head for classes"
+        return report_of(self._scored(part), labels, self._threshold(threshold))
+
+    def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
+        """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of
+        the shares that are right of either label. Exact over all thresholds; one for each of several answers of a row, (K,).
+
+        Choose it on rows that were held out, and measure it on others. Raises UsageError where the head has no threshold.
+        """
+        checked(self.graph.head, DEFAULT, self.graph.classes)
+        scored = self._scored(self.part(X, y))
+        p = self.graph.head.predict_proba(scored.scores)
+        if scored.y.shape[1:] == (1,):
+            return best_threshold(p[:, 1], scored.y[:, 0], metric)
+        return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
+
+    def part(self, x: Any, y: Any) -> Part:
+        """Raw rows with their labels, checked and encoded."""
+        rows = self._inputs(x)
+        return Part(Rows(rows, self._encoded(y, len(rows))))
+
+    def _scored(self, part: Part) -> Scored:
+        material = self._material(part)
+        return score(self.network, material.x, material.y, material.index)
+
+    def _threshold(self, threshold: Any) -> float | NDArray[np.float64]:
+        return checked(self.graph.head, threshold, self.graph.head.scores(self.graph.classes))
+
+    def predict(self, X: Any, threshold: Any = None) -> NDArray[Any]:  # noqa: N803
+        """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory.
+
+        The head sigmoid takes a row for 1 where its probability exceeds `threshold`, 1/2 when left out; with several answers a row it
+        may be (K,). Raises UsageError for a threshold outside (0, 1), or where the head has none.
+        """
         head = self.graph.head
-        predicted = head.predict(self._scores(X))
+        predicted = head.predict(self._scores(X), self._threshold(threshold))
         if head.target == "value":
             return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
         return decode(predicted, self.labels)

@@ -17,7 +17,7 @@ from netspec.base.errors import DivergedError, Interrupted
 from netspec.base.optimizer import Optimizer
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
-from netspec.train.evaluate import evaluate
+from netspec.train.evaluate import score
 from netspec.train.history import History
 from netspec.train.pace import Pace
 
@@ -225,7 +225,7 @@ class Training:
         row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self.schedule.lr(epoch), "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
-        figures = evaluate(self.network, held.x, held.y, held.index) if held is not None else {}
+        figures = score(self.network, held.x, held.y, held.index).headline() if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self._began
         self.history.epochs.append(row)
@@ -247,7 +247,7 @@ class Training:
         if count < len(material):
             generator = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1])
             rows = np.sort(generator.choice(rows, count, replace=False))
-        return evaluate(self.network, material.x, material.y, rows).get("accuracy")
+        return score(self.network, material.x, material.y, rows).headline().get("accuracy")
 
     def _diverged(self, epoch: int, step: int, loss: float) -> None:
         if self.monitor:
