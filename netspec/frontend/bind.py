@@ -191,13 +191,13 @@ def _by_field(error: ValidationError) -> dict[str, ErrorDetails]:
 def plain_value(value: Value, annotation: Any) -> Any:
     """What pydantic is given: entries bound, names to text where the field takes words, shapes and splits to tuples."""
     content = value.content
+    if isinstance(content, Named) and content.arguments is None and accepts_words(annotation):
+        return content.word.text
+    if is_list(annotation) and not isinstance(content, (Parts, Items, Sides)):
+        return (_inner(value, annotation),)
     contract = contract_of(annotation)
     if contract is not None and isinstance(content, Named):
         return bind(contract, content, value).entry
-    if isinstance(content, Named) and content.arguments is None and accepts_words(annotation):
-        return content.word.text
-    if is_list(annotation) and not isinstance(content, (Parts, Items)):
-        return (plain_value(value, None if not isinstance(content, Named) else str),)
     match content:
         case Sides():
             return content.sides
@@ -209,8 +209,10 @@ def plain_value(value: Value, annotation: Any) -> Any:
             return content
 
 
-def _inner(value: Value, _annotation: Any) -> Any:
-    content = value.content
+def _inner(value: Value, annotation: Any) -> Any:
+    content, contract = value.content, contract_of(annotation)
+    if contract is not None and isinstance(content, Named):
+        return bind(contract, content, value).entry
     return content.word.text if isinstance(content, Named) and content.arguments is None else content
 
 

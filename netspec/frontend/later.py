@@ -21,9 +21,7 @@ LATER: dict[type[Entry], frozenset[str]] = {
 
 LATER_KEYS: dict[str, frozenset[str]] = {
     "train": frozenset({"schedule", "clip", "early_stop", "checkpoint"}),
-    "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
-    "conv": frozenset({"groups"}),
 }
 
 _ELSEWHERE = {

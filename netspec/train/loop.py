@@ -19,7 +19,6 @@ from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.evaluate import score
 from netspec.train.history import History
-from netspec.train.pace import Pace
 
 
 class Monitor(Protocol):
@@ -154,7 +153,6 @@ class Training:
         self.history = history if history is not None else History()
         self.best = Best()
         self.signals = Signals()
-        self.pace = Pace(network.threads)
         self._labels = network.labels_to_layout(train.y)
         self._order = np.arange(len(train), dtype=np.int64)
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
@@ -178,10 +176,8 @@ class Training:
             with self.signals.noted():
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     mean_loss = self._epoch(plan, epoch, starts, counts)
-                    evaluation.threads = self.pace.threads
                     self._finish(epoch, mean_loss)
         finally:
-            plan.threads = evaluation.threads = network.threads
             plan.release()
             evaluation.release()
         if self.monitor:
@@ -193,22 +189,20 @@ class Training:
         plan.bind(x=self.material.x, y=self._labels, order=self._order)
         plan.bind_weights(self.material.weights)
         self.network.store.update_state(True)
+        self.network.store.augment(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
         store, done, total = self.network.store, 0, 0.0
         while done < len(starts):
-            threads, chunk = self.pace.next_piece()
-            some = slice(done, min(done + chunk, len(starts)))
+            some = slice(done, min(done + plan.pace.steps(), len(starts)))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
-            plan.threads = threads
             began = time.perf_counter()
             with self.network.lock:
                 self._bind(plan)
                 steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
-            self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
             if steps < len(losses):
                 self._diverged(epoch, store.step + 1, float(losses[steps, 0]))
