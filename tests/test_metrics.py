@@ -61,7 +61,7 @@ def close(found: Any, wanted: Any, tolerance: float = 1e-12) -> None:
 def test_figures_of_classes_are_those_of_scikit_learn(name: str, seed: int) -> None:
     head, (scores, y) = HEADS[name], classes_case(seed)
     predicted, classes = head.predict(scores), scores.shape[1]
-    found = by_class(head, scores, y)
+    found = by_class(head, scores, head.confidence(scores), y)
     every = list(range(classes))
     wanted = metrics.precision_recall_fscore_support(y, predicted, labels=every, zero_division=0)
     for one, other in zip((found.precision, found.recall, found.f1, found.support), wanted, strict=True):
@@ -76,14 +76,14 @@ def test_figures_of_classes_are_those_of_scikit_learn(name: str, seed: int) -> N
         close(top_k_accuracy(scores, y, k), metrics.top_k_accuracy_score(classes - 1 - y, scores[:, ::-1], k=k, labels=every))
     close(top_k_accuracy(scores, y, 1), metrics.accuracy_score(y, predicted))
     if name == "softmax":
-        close(log_loss(head, scores, y), metrics.log_loss(y, head.predict_proba(scores), labels=every), 1e-9)
+        close(log_loss(scores, head.confidence(scores), y), metrics.log_loss(y, head.predict_proba(scores), labels=every), 1e-9)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_figures_of_answers_are_those_of_scikit_learn(seed: int) -> None:
     head, (scores, y) = HEADS["sigmoid"], answers_case(seed)
-    predicted, found = head.predict(scores), by_class(head, scores, y)
-    numbers = figures(head, scores, y, found)
+    predicted, found = head.predict(scores), by_class(head, scores, head.confidence(scores), y)
+    numbers = figures(head, scores, head.confidence(scores), y, found)
     p = head.predict_proba(scores)
     if scores.shape[1] == 1:
         wanted = metrics.precision_recall_fscore_support(y[:, 0], predicted, labels=[0, 1], zero_division=0)
@@ -131,7 +131,7 @@ def test_confidence_ranks_what_probabilities_cannot() -> None:
     assert found[0, 1] == -800
     both = HEADS["softmax"].confidence(np.hstack([np.zeros_like(scores), scores]))
     close(both[:4], found[:4])
-    assert np.isfinite(log_loss(HEADS["sigmoid"], np.full((1, 2), 800.0), np.array([[0.0, 1.0]])))
+    assert log_loss(np.full((1, 2), 800.0), HEADS["sigmoid"].confidence(np.full((1, 2), 800.0)), np.array([[0.0, 1.0]])) == 400
     close(HEADS["svm"].confidence(np.array([[1.0, 3.0, 3.0], [5.0, 2.0, 4.0]])), [[-2, 0, 0], [1, -3, -1]])
 
 

@@ -52,8 +52,11 @@ class Scored:
 
     def figures(self, threshold: float | NDArray[Any] = 0.5) -> dict[str, float]:
         """The headline and, for classes, the figures of `metrics.figures`."""
-        found = None if self.head.target == "value" else by_class(self.head, self.scores, self.y, threshold)
-        return {**self.headline(threshold), **({} if found is None else figures(self.head, self.scores, self.y, found))}
+        if self.head.target == "value":
+            return self.headline(threshold)
+        confidence = self.head.confidence(self.scores)
+        found = by_class(self.head, self.scores, confidence, self.y, threshold)
+        return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found)}
 
 
 def score(network: Network, x: NDArray[Any], y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:

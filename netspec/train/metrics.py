@@ -49,9 +49,11 @@ def _mean(values: Floats) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def by_class(head: Head, scores: NDArray[Any], y: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> ByClass:
-    """The figures of scores (N, C) of a head for classes."""
-    predicted, confidence = head.predict(scores, threshold), head.confidence(scores)
+def by_class(
+    head: Head, scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any], threshold: float | NDArray[Any] = 0.5
+) -> ByClass:  # fmt: skip
+    """The figures of scores (N, C) of a head for classes, and of the head's confidence (N, classes) from them."""
+    predicted = head.predict(scores, threshold)
     exclusive, classes = predicted.ndim == 1, confidence.shape[1]
     wanted = y.reshape(predicted.shape).astype(np.int64)
     answers = wanted[:, None] == np.arange(classes) if exclusive else wanted > 0
@@ -64,7 +66,7 @@ def by_class(head: Head, scores: NDArray[Any], y: NDArray[Any], threshold: float
     return ByClass(_ratio(hits, chosen), _ratio(hits, support), f1, auc, support, chosen, exclusive)
 
 
-def figures(head: Head, scores: NDArray[Any], y: NDArray[Any], found: ByClass) -> dict[str, float]:
+def figures(head: Head, scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any], found: ByClass) -> dict[str, float]:
     """The figures in one number each: `f1` of class 1 where there are two classes, else the plain mean over classes; `top5` where there are
     more than five exclusive classes; `roc_auc`, left out where it is undefined; `log_loss` where the head has probabilities."""
     two = found.exclusive and len(found.f1) == 2
@@ -75,7 +77,7 @@ def figures(head: Head, scores: NDArray[Any], y: NDArray[Any], found: ByClass) -
     if not np.isnan(auc):
         numbers["roc_auc"] = auc
     if head.has_probabilities:
-        numbers["log_loss"] = log_loss(head, scores, y)
+        numbers["log_loss"] = log_loss(scores, confidence, y)
     return numbers
 
 
@@ -119,9 +121,11 @@ def roc_auc(confidence: NDArray[Any], positive: NDArray[Any]) -> float:
     return doubled / (2 * count * rest)
 
 
-def log_loss(head: Head, scores: NDArray[Any], y: NDArray[Any]) -> float:
-    """Mean of -log p of the right answer, over all answers where a row has several. Unlike the loss of training it smooths no labels."""
-    confidence = head.confidence(scores)
-    if head.target == "binary" and y.shape[1:] != (1,):
-        return float(-np.where(y > 0, confidence, head.confidence(-scores)).mean())
+def log_loss(scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any]) -> float:
+    """Mean of -log p of the right answer, for confidence log p (N, C), over all answers where a row has several.
+
+    Unlike the loss of training it smooths no labels. Scores (N, K) of several answers are logits, so that log(1 - p) = log p - s.
+    """
+    if y.shape[1:] not in ((), (1,)):
+        return float(-np.where(y > 0, confidence, confidence - scores).mean())
     return float(-np.take_along_axis(confidence, y.reshape(-1, 1).astype(np.int64), axis=1).mean())

@@ -105,8 +105,9 @@ class ClassReport(ByClass):
 def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> ClassReport:
     """The report of scores of a head for classes; `labels` are the words of the classes."""
     head, scores, y = scored.head, scored.scores, scored.y
-    found = by_class(head, scores, y, threshold)
-    numbers = {**scored.headline(threshold), **figures(head, scores, y, found)}
+    confidence = head.confidence(scores)
+    found = by_class(head, scores, confidence, y, threshold)
+    numbers = {**scored.headline(threshold), **figures(head, scores, confidence, y, found)}
     return ClassReport(
         **vars(found), rows=len(y), figures=numbers, labels=labels, confusion=confusion_matrix(head, scores, y, threshold)
     )  # fmt: skip
