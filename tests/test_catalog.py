@@ -23,7 +23,7 @@ from netspec.catalog.registry import entries
 NAMES = {
     Layer: "affine avgpool bn conv dropout dropout2d elu flatten gelu globalpool id leaky_relu linear pool prelu relu reshape sigmoid silu "
     "softmax softplus svm tanh upsample",
-    Loss: "bce cross_entropy hinge l1 squared_error",
+    Loss: "bce cross_entropy hinge huber l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
     Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",

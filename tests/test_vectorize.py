@@ -24,6 +24,7 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape
 from netspec.catalog.registry import entries
+from netspec.frontend.words import written
 from netspec.groups.groups import group
 from netspec.kernels.source import module_text
 from netspec.plan.network import Settings, plan_layout
@@ -95,9 +96,9 @@ def test_upsampling(layer: Layer, shape: Shape) -> None:
     check(sources([layer_of("id"), layer], shape))
 
 
-@pytest.mark.parametrize("name", list(entries(Loss)))
-def test_losses(name: str) -> None:
-    check(sources([layer_of("id")], (40,), loss=entries(Loss)[name]()))
+@pytest.mark.parametrize("loss", [form() for loss in entries(Loss).values() for form in (loss, loss.smoothed) if form], ids=written)
+def test_losses(loss: Loss) -> None:
+    check(sources([layer_of("id")], (40,), loss=loss))
 
 
 @pytest.mark.parametrize("name", list(entries(Optimizer)))

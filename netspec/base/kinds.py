@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
@@ -153,13 +154,14 @@ class Head(Layer):
     """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
 
     `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1 of the shape of the scores; `value`, numbers of that shape.
-    `losses` names the losses allowed, the default first.
+    `losses` names the losses allowed, the default first. Labels 0/1 are decided by a threshold on their probability, by default 1/2.
     """
 
     kind: ClassVar[str] = "head"
     keeps_shape: ClassVar[bool] = True
     target: ClassVar[Target]
     losses: ClassVar[tuple[str, ...]]
+    has_probabilities: ClassVar[bool] = True
 
     parts: ClassVar[tuple[str, ...]] = ("target", "losses")
 
@@ -182,12 +184,18 @@ class Head(Layer):
         """How many scores stand for `classes` classes (or outputs)."""
 
     @abstractmethod
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
-        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values."""
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
+        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values. `threshold` is for 0/1, one for all or one for each column."""
 
     @abstractmethod
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Scores (N, C) to probabilities (N, classes); raises UsageError where the head has none."""
+
+    def confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Scores (N, C) to numbers (N, classes) by which rows are ranked for a class: the logarithms of its probabilities, where the head
+        has them, exact also where a probability is 0 or 1 in floating point. Raises UsageError for values."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(scores)))
 
 
 def require_image(name: str, shape: Shape) -> None:

@@ -107,6 +107,8 @@ class TrainSection(BaseModel):
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     l2: Annotated[float, Field(ge=0)] = 0.0
     loss: Loss | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
     dtype: Literal["float32", "float64"] = "float32"
