@@ -44,7 +44,7 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     """The train section as the network takes it."""
     train = program.train
     return Settings(
-        optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
+        optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
     )  # fmt: skip
 

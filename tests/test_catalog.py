@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.base.clip import Clip
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
 from netspec.base.initializer import Initializer
@@ -17,13 +18,16 @@ from netspec.base.kinds import Head, Pointwise
 from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.catalog.registry import entries
 
 NAMES = {
     Layer: "affine avgpool bn conv dropout flatten globalpool id leaky_relu linear pool relu sigmoid softmax svm tanh",
     Loss: "bce cross_entropy hinge l1 squared_error",
-    Optimizer: "adam rmsprop sgd",
+    Optimizer: "adagrad adam adamw rmsprop sgd",
     Initializer: "he normal xavier zeros",
+    RateSchedule: "cosine onecycle plateau step warmup",
+    Clip: "norm value",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
-from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, Trained, problem
 from netspec.base.shape import Shape, show, size
 
 
@@ -46,7 +46,7 @@ class Pointwise(Layer):
         return self.operations * size(shape)
 
 
-class Normalization(Layer):
+class Normalization(Trained):
     """Each column (feature, or channel of an image) shifted and scaled by statistics over the batch (and pixels).
 
     Templates on one element: `forward(x, mean, inverse, gamma, beta)`; `backward(dy, x, mean, inverse, gamma, mean_dy, mean_dy_xhat)`,
@@ -85,7 +85,7 @@ class Window2D:
     output: Shape
 
 
-class Contraction(Layer):
+class Contraction(Trained):
     """Sums of products with trained weights `W` and an optional bias `b`: affine (a Product) and conv (a Window2D over all channels)."""
 
     kind: ClassVar[str] = "contraction"

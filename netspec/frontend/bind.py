@@ -120,14 +120,14 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
     """Arguments by name; errors for those that cannot have one."""
     keys: Keys = {}
     errors: list[Diagnostic] = []
-    first = model.positional()
+    places = model.positionals()
     given_arguments = named.arguments or ()
     for index, given in enumerate(given_arguments):
         span, source = given.value.span, given.value.source
-        if given.key is None and (index > 0 or first is None):
+        if given.key is None and index >= len(places):
             errors.append(_extra_positional(model, given_arguments, index))
             continue
-        key = given.key.text if given.key else first or ""
+        key = given.key.text if given.key else places[index]
         if key in keys:
             errors.append(
                 Diagnostic("NS305", f"`{key}` of {named.word.text} is given twice", source, given.key.span if given.key else span)

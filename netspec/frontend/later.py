@@ -7,7 +7,6 @@ from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
-from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
@@ -15,14 +14,13 @@ LATER: dict[type[Entry], frozenset[str]] = {
         "add", "concat", "mul", "res",
     }),
     Loss: frozenset({"huber"}),
-    Optimizer: frozenset({"adamw", "adagrad"}),
     Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
     DataSource: frozenset({"csv", "parquet", "images", "cifar10", "mnist", "fashion_mnist"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
+    "train": frozenset({"label_smoothing", "class_weights", "early_stop", "checkpoint"}),
     "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
     "conv": frozenset({"groups"}),
