@@ -29,7 +29,7 @@ from netspec.train.evaluate import evaluate
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Best, Material, Monitor, Schedule, Training
+from netspec.train.loop import ENDLESS, Best, Material, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -65,6 +65,7 @@ class Model:
         self._network: Network | None = None
         self.unloaded: list[str] = []
         """Names that `compile(weights=..., strict=False)` found no array for."""
+        self._steps_per_epoch = ENDLESS
         self._forward_rows = 0  # of the train form that `backward` belongs to; an update or a loss ends it
         counts = counts or counts_of(program)
         if counts is not None:
@@ -220,10 +221,14 @@ class Model:
     def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
-        schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
+        schedule = Schedule(
+            train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
+        )  # fmt: skip
         material = self._material(splits.train, self._weights(sample_weight, len(splits.train.rows)))
         held_out = self._held_out(splits, material)
-        return Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        training = Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        self._steps_per_epoch = training.steps_per_epoch
+        return training
 
     def run_training(self, training: Training, record: Record | None = None, callbacks: Sequence[Callback] = ()) -> History:
         """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
@@ -281,19 +286,22 @@ class Model:
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
-        self.epochs_done, self.history = 0, History()
+        self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
         self.normalization, self.labels = None, None
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
-        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
+        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.
+
+        A schedule counts it like an update of `fit`, with epochs as long as those of the last `fit`; before any `fit` an epoch never ends.
+        """
         network = self.network
         x, labels = self._rows(X), self._labels(y, len(X))
         self._forward_rows = 0
         train = self.program.train
-        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
+        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
         losses = np.empty((1, 2))
         ones = np.array([len(x)], np.int64)
-        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
+        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
         with network.lock:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))

@@ -142,7 +142,8 @@ def single_precision(named: Arrays) -> dict[str, Array]:
 
 
 def averages_follow_the_batch(run: Any, layer: Layer, shape: Shape) -> None:
-    """A train form moves the running averages by their share towards the mean and the biased variance of the batch."""
+    """A train form moves the running averages by their share towards the mean and the biased variance of the batch; a frozen layer's
+    stay."""
     assert isinstance(layer, Normalization)
     state = arrays(layer, shape)[1]
     for rows in ROWS:
@@ -150,7 +151,8 @@ def averages_follow_the_batch(run: Any, layer: Layer, shape: Shape) -> None:
         over = (0, *range(2, x.ndim))
         moved = run.averages(layer, x, state)
         for name, seen in (("mean", x.mean(over)), ("var", x.var(over))):
-            close(moved[name], layer.momentum * state[name] + (1 - layer.momentum) * seen, 1e-12)
+            keep = 1.0 if layer.frozen else layer.momentum
+            close(moved[name], keep * state[name] + (1 - keep) * seen, 1e-12)
 
 
 def first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: Shape) -> None:

@@ -37,7 +37,10 @@ class Progress:
         length = duration.updates(self.steps_per_epoch)
         epochs = int(length // self.steps_per_epoch)
         return replace(
-            self, updates=np.maximum(self.updates - length, 0.0), run_updates=max(self.run_updates - length, 1.0), losses=self.losses[epochs:]
+            self,
+            updates=np.maximum(self.updates - length, 0.0),
+            run_updates=max(self.run_updates - length, 1.0),
+            losses=self.losses[epochs:],
         )
 
 

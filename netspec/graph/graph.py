@@ -104,8 +104,8 @@ class Graph:
         return any(isinstance(node.layer, Normalization) and len(node.input.shape) == 1 for node in self.nodes)
 
     def bias_is_cancelled(self, node: Node) -> bool:
-        """Whether a bn right behind the layer subtracts its bias again, so that the bias's gradient is exactly 0. A frozen one subtracts its
-        running mean, which knows nothing of it."""
+        """Whether a bn right behind the layer subtracts its bias again, so that the bias's gradient is exactly 0. A frozen one
+        subtracts its running mean, which knows nothing of it."""
         if not isinstance(node.layer, Contraction):
             return False
         readers = self.consumers(node.output)
