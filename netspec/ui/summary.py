@@ -97,7 +97,8 @@ class Summary:
         return {
             "input": list(self.input), "head": self.head, "loss": self.loss, "classes": self.classes, "batch": self.batch,
             "dtype": self.dtype, "layers": [row.as_json() for row in self.rows], "parameters": self.parameters,
-            "trained_parameters": self.trained_parameters, "flops": self.flops, "memory_bytes": self.memory_bytes, "peak_bytes": self.peak_bytes,
+            "trained_parameters": self.trained_parameters, "flops": self.flops, "memory_bytes": self.memory_bytes,
+            "peak_bytes": self.peak_bytes,
         }  # fmt: skip
 
     def table(self, width: int = WIDTH) -> Table:
