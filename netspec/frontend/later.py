@@ -23,7 +23,6 @@ LATER_KEYS: dict[str, frozenset[str]] = {
     "train": frozenset({"label_smoothing", "class_weights", "early_stop", "checkpoint"}),
     "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
-    "conv": frozenset({"groups"}),
 }
 
 _ELSEWHERE = {
