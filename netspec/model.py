@@ -30,6 +30,7 @@ from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
 from netspec.train.loop import ENDLESS, Best, Material, Monitor, Schedule, Training
+from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -217,6 +218,28 @@ class Model:
         counts = counts_of(self.program, facts)
         assert counts is not None, "facts give the input shape"
         return counts
+
+    def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
+        """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
+        `.lr` of what it returns is the suggestion, `.rates`, `.losses`, `.smoothed` are the curve, and it prints. Starts from the current
+        parameters, and leaves them, the optimiser's state, the running averages, labels and normalisation as they were. Schedules are left
+        out. Raises DataError, DivergedError, UsageError."""
+        if (X is None) != (y is None):
+            raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
+        if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
+            raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
+        learned = self.labels, self.normalization
+        try:
+            splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
+            return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
+        finally:
+            self.labels, self.normalization = learned
+
+    def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
+        """`lr_find` on the training part of splits that this model made."""
+        self._forward_rows = 0
+        drop_last = self.program.train.drop_last
+        return find_lr(self.network, self._material(splits.train), drop_last=drop_last, lowest=lowest, highest=highest, steps=steps)
 
     def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""

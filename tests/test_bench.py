@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 import netspec
+from netspec.base.clip import Clip
 from netspec.base.kinds import Head
 from netspec.base.layer import Layer, ReferenceContext, Sample
 from netspec.base.loss import Loss
@@ -131,6 +132,12 @@ def test_a_layer_without_counterpart_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_net.MODULES if name != "bn"}, {}))
     with pytest.raises(compare.UsageError, match="the layer bn, the loss cross_entropy"):
         compare.require_counterparts(graph, adam, ("torch",))
+
+
+def test_layers_that_are_trained_apart_and_bounds_have_no_counterpart() -> None:
+    graph = to_graph(load(Source("netspec 1 input 4 classes 3 net affine(5, frozen=true)-bn(lr_scale=0.5)-relu -> affine -> softmax")))
+    with pytest.raises(compare.UsageError, match="of frozen or lr_scale of affine1, frozen or lr_scale of bn1, clip, so"):
+        compare.require_counterparts(graph, entries(Optimizer)["adam"](), ("torch",), entries(Clip)["norm"]())
 
 
 # what it measures

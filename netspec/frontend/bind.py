@@ -150,7 +150,9 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         more = "" if len(model.model_fields) == 1 else "; a second argument is written with its key"
         return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}{more}")
     notes = (f"{model.name} takes: {signature(model)}",)
-    message = f"{model.name} takes one argument without its key, first; the others are key = value"
+    several = len(model.positionals())
+    unnamed = "one argument without its key" if several == 1 else f"{several} arguments without their keys"
+    message = f"{model.name} takes {unnamed}, first; the others are key = value"
     sides = whole and index == 1 and get_origin(annotation) is tuple
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else None
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from netspec.base.clip import Clip
 from netspec.base.errors import NetspecError, UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
@@ -94,13 +95,16 @@ def peers_of(words: str) -> tuple[str, ...]:
     return names
 
 
-def require_counterparts(graph: Graph, rule: Optimizer, peers: Sequence[str]) -> None:
-    """Raises UsageError where a peer has no counterpart of a layer, the loss or the optimizer. Loads no peer."""
+def require_counterparts(graph: Graph, rule: Optimizer, peers: Sequence[str], clip: Clip | None = None) -> None:
+    """Raises UsageError where a peer has no counterpart of a layer, the loss, the optimizer, or how they are trained. Loads no peer."""
+    apart = [f"frozen or lr_scale of {node.name}" for node in graph.nodes if node.frozen or node.lr_scale != 1]
+    apart += ["clip"] if clip else []
     for peer in peers:
         layers, losses = TABLES[peer]
         found = [f"the layer {name}" for name in dict.fromkeys(node.layer.name for node in graph.nodes) if name not in layers]
         found += [f"the loss {graph.loss.name}"] if graph.loss.name not in losses else []
         found += [f"the optimizer {rule.name}"] if rule.name not in OPTIMIZERS else []
+        found += apart
         if found:
             raise UsageError(f"--compare {peer}: there is no counterpart of {', '.join(found)}, so nothing could be compared")
 
