@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
 from netspec.base.text import Source
+from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
@@ -26,12 +27,13 @@ from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
+from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import ENDLESS, Best, Material, Monitor, Schedule, Training
+from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
-from netspec.train.normalize import Normalization, as_input
+from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
 from netspec.train.weights import description, take_over, tensors_of
@@ -47,6 +49,7 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     return Settings(
         optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
+        augmentations=program.data.augmentations if program.data is not None else (),
     )  # fmt: skip
 
 
@@ -167,7 +170,7 @@ class Model:
             self._build(counts_with_data(self.program, dataset))
         graph = self.graph
         value = graph.head.target == "value"
-        known = Facts(dataset.rows.x.shape[1:], None, None, len(dataset.rows), graph.head.target)
+        known = Facts(section.prepared_shape(dataset.rows.x.shape[1:]), None, None, len(dataset.rows), graph.head.target)
         try:
             # kernels read rows of the graph's shape, whatever the rows have
             check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
@@ -183,15 +186,16 @@ class Model:
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
         """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels and normalisation."""
         head = split_head(self.program)[1]
-        section = self.program.data
-        kind = section.normalize if section is not None and self.normalization is None else "none"
+        steps = self._preparations
+        if self.normalization is not None:  # the statistics are those of the first rows
+            steps = tuple(step for step in steps if not isinstance(step, Scaling))
         built = self._network
         try:
             if built is None:
                 self._build(self._learned_counts(x, y))
             graph = self.graph
             splits = prepare_arrays(
-                x, y, head.target, validation=validation, normalize=kind, seed=self.network.store.seed, shape=graph.input.shape,
+                x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
                 classes=None if head.target == "value" else graph.classes, labels=self.labels, score_shape=graph.output.shape,
             )  # fmt: skip
         except Problem as found:
@@ -293,7 +297,7 @@ class Model:
         return weights
 
     def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
-        x = as_input(part.rows.x, self.normalization, self.network.dtype)
+        x = network_rows(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
         return Material(x, part.rows.y, index, weights)
 
@@ -329,6 +333,7 @@ class Model:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
             network.store.update_state(True)
+            network.store.augment(False)
             # a negative epoch: the rows stay in their order
             done = plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses)
         if not done:
@@ -420,8 +425,12 @@ class Model:
 
     # rows and labels
 
+    @property
+    def _preparations(self) -> tuple[Transform, ...]:
+        return self.program.data.preparations if self.program.data is not None else ()
+
     def _inputs(self, x: Any) -> NDArray[Any]:
-        return check_x(x, self.graph.input.shape)
+        return check_x(arranged(x, self._preparations), self.graph.input.shape)
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
         """Rows as they are, as the network takes them."""

@@ -19,6 +19,7 @@ from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
@@ -28,6 +29,7 @@ NAMES = {
     Initializer: "he normal xavier zeros",
     RateSchedule: "cosine onecycle plateau step warmup",
     Clip: "norm value",
+    Transform: "crop cutout flatten flip per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

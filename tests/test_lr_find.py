@@ -1,4 +1,4 @@
-"""Learning rates by trying: the curve against training by hand, the rule of the suggestion, nothing left behind; the command and picture."""
+"""Learning rates by trying: the curve against training by hand, the rule, nothing left behind; the command and its picture."""
 
 from __future__ import annotations
 

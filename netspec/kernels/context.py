@@ -12,6 +12,7 @@ from netspec.base.clip import Clip
 from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
@@ -28,13 +29,14 @@ ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 byt
 
 @dataclass(frozen=True)
 class Update:
-    """How the train form updates: the optimiser, the l2 rate, the bound on gradients, and whether products update their weights
-    themselves."""
+    """How the train form updates: the optimiser, the l2 rate, whether products update their weights themselves, the bound on gradients,
+    and what images go through on their way into a batch."""
 
     optimizer: Optimizer
     l2: float
     straight: bool
     clip: Clip | None = None
+    augmentations: tuple[Augmentation, ...] = ()
 
 
 @dataclass(frozen=True)

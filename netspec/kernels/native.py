@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python does not call these
 
 # words of the control block; floats stand in it as float64 bits
-ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
+ROWS, STEP, START, SEED, UPDATE_STATE, AUGMENT = 0, 1, 2, 3, 4, 5
 SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the update's number
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError
 from netspec.plan.network import Network, train_rows
-from netspec.train.loop import Material, Schedule, batches
+from netspec.train.feed import Material, feed_of
+from netspec.train.loop import Schedule, batches
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 200
 LEAST_STEPS = 20  # with fewer the slope of the curve says nothing
@@ -77,21 +77,22 @@ def _train(network: Network, material: Material, drop_last: bool, rates: NDArray
     schedule = Schedule(network.settings.optimizer, 1, network.settings.batch)
     plan = network.plan(train_rows(network.graph, network.settings), weighted=material.weights is not None)
     starts, counts = batches(len(material), network.settings.batch, drop_last, network.graph.normalizes_vectors)
-    order, labels = np.arange(len(material), dtype=np.int64), network.labels_to_layout(material.y)
-    weights: dict[str, Any] = {} if material.weights is None else {"weights": material.weights}
+    feed = feed_of(material, network.labels_to_layout(material.y), starts, counts, network.store.seed)
     found: list[float] = []
     mean = total = 0.0
     least = np.inf
     while len(found) < len(rates):
         epoch, place = divmod(len(found), len(starts))
-        some = slice(place, min(place + PIECE, len(starts), place + len(rates) - len(found)))
+        window = feed.window(epoch + 1, place)
+        some = slice(place, min(place + PIECE, window.last, place + len(rates) - len(found)))
         losses = np.empty((some.stop - some.start, 2))
         scalars = schedule.scalars(len(found) + 1, len(losses), 1)
         scalars[:, 0] = rates[len(found) : len(found) + len(losses)]
         with network.lock:
-            plan.bind(x=material.x, y=labels, order=order, **weights)
+            plan.bind(x=window.x, y=window.y, order=window.order, **({} if window.weights is None else {"weights": window.weights}))
             network.store.update_state(True)
-            done = plan.train(epoch + 1, material.index, starts[some], counts[some], scalars, losses)
+            network.store.augment(True)
+            done = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
         for loss in losses[:done, 0].tolist():
             found.append(loss)
             mean, total = KEEP * mean + (1 - KEEP) * loss, KEEP * total + 1 - KEEP

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from netspec.base.extras import library
 from netspec.train.lr_find import LrFind
-from netspec.ui.extras import library
 
 LOSS, CURVE, MARK = "#c3cfdd", "#1f5fa8", "#d1495b"
 HEADROOM = 0.12

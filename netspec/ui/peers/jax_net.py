@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.extras import library
 from netspec.base.kinds import Window2D
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
-from netspec.ui.extras import library
 
 Step = Callable[[], float]
 Arrays = dict[str, Any]
@@ -198,6 +198,9 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any])
 def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
     """l2 for the weights alone, before the optimizer, as netspec has it."""
     given: Any = rule
+    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
+    if rule.name == "adamw":
+        return optax.adamw(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps, weight_decay=given.weight_decay, mask=weights)
     if rule.name == "adam":
         made = optax.adam(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps)
     elif rule.name == "sgd":
@@ -206,5 +209,4 @@ def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
         made = optax.rmsprop(given.lr, decay=given.decay, eps=given.eps, eps_in_sqrt=False)
     if l2 == 0:
         return made
-    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
     return optax.chain(optax.add_decayed_weights(l2, mask=weights), made)

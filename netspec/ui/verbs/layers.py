@@ -21,6 +21,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, show
 from netspec.base.text import Source
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
@@ -29,7 +30,7 @@ from netspec.ui.screen import print_json
 WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "schedules": RateSchedule, "gradient bounds": Clip,
-    "initial weights": Initializer, "data sources": DataSource,
+    "initial weights": Initializer, "data sources": DataSource, "transforms": Transform,
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def run(name: str | None, *, json: bool) -> int:
         else:
             print(overview())
         return 0
-    known = {entry.name: (entry, title) for title, entry in every()}
+    known = {entry.name: (entry, title) for title, entry in reversed(list(every()))}  # a layer before a transform of its name
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near}? " if near else ""
@@ -96,7 +97,7 @@ def signature(entry: type[Entry]) -> str:
 
 def page(entry: type[Entry]) -> str:
     """All that the declaration says."""
-    parts = [signature(entry), _docstring(entry)]
+    parts = [textwrap.fill(signature(entry), WIDTH, subsequent_indent="  "), _docstring(entry)]
     if entry.model_fields:
         parts.append("arguments\n" + "\n".join(_argument(name, info) for name, info in entry.model_fields.items()))
     form = getattr(entry, "head_form", None)
