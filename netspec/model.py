@@ -33,7 +33,8 @@ from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Best, Monitor, Schedule, Training
+from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
+from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -50,7 +51,7 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     """The train section as the network takes it."""
     train = program.train
     return Settings(
-        optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
+        optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
         weighted=train.class_weights is not None,
         augmentations=program.data.augmentations if program.data is not None else (),
@@ -83,6 +84,7 @@ class Model:
         self._network: Network | None = None
         self.unloaded: list[str] = []
         """Names that `compile(weights=..., strict=False)` found no array for."""
+        self._steps_per_epoch = ENDLESS
         self._forward_rows = 0  # of the train form that `backward` belongs to; an update or a loss ends it
         counts = counts or counts_of(program)
         if counts is not None:
@@ -244,16 +246,42 @@ class Model:
         assert counts is not None, "facts give the input shape"
         return counts
 
+    def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
+        """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
+        `.lr` of what it returns is the suggestion, `.rates`, `.losses`, `.smoothed` are the curve, and it prints. Starts from the current
+        parameters, and leaves them, the optimiser's state, the running averages, labels and normalisation as they were. Schedules are left
+        out. Raises DataError, DivergedError, UsageError."""
+        if (X is None) != (y is None):
+            raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
+        if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
+            raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
+        learned = self.labels, self.normalization
+        try:
+            splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
+            return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
+        finally:
+            self.labels, self.normalization = learned
+
+    def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
+        """`lr_find` on the training part of splits that this model made."""
+        self._forward_rows = 0
+        drop_last = self.program.train.drop_last
+        return find_lr(self.network, self._material(splits.train), drop_last=drop_last, lowest=lowest, highest=highest, steps=steps)
+
     def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
-        schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
+        schedule = Schedule(
+            train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
+        )  # fmt: skip
         if train.class_weights == "balanced":
             self.class_weights = balanced(splits.train.y, self.graph.classes)
         weights = self._weights(sample_weight, len(splits.train.rows))
         material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
-        return Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        training = Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        self._steps_per_epoch = training.steps_per_epoch
+        return training
 
     def run_training(self, training: Training, record: Record | None = None, callbacks: Sequence[Callback] = ()) -> History:
         """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
@@ -324,21 +352,24 @@ class Model:
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
-        self.epochs_done, self.history = 0, History()
+        self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
         self.normalization, self.labels, self.columns = None, None, None
         self.class_weights = _given_weights(self.program)
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
-        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
+        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.
+
+        A schedule counts it like an update of `fit`, with epochs as long as those of the last `fit`; before any `fit` an epoch never ends.
+        """
         network = self.network
         x, encoded = self._rows(X), self._encoded(y, len(X))
         labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
         self._forward_rows = 0
         train = self.program.train
-        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
+        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
         losses = np.empty((1, 2))
         ones = np.array([len(x)], np.int64)
-        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
+        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
         with network.lock:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))

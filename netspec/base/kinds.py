@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, Trained, problem
 from netspec.base.shape import Shape, show, size
 
 
@@ -43,7 +43,7 @@ class Pointwise(Layer):
 
     def constants(self) -> dict[str, float | int]:
         """Values of the template parameters that come from the arguments: float, or int for a np.uint32."""
-        return {name: float(getattr(self, name)) for name in type(self).model_fields}
+        return {name: float(getattr(self, name)) for name in type(self).model_fields if name not in Trained.model_fields}
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -52,7 +52,7 @@ class Pointwise(Layer):
         return self.operations * size(shape)
 
 
-class Normalization(Layer):
+class Normalization(Trained):
     """Each column (feature, or channel of an image) shifted and scaled by statistics over the batch (and pixels).
 
     Templates on one element: `forward(x, mean, inverse, gamma, beta)`; `backward(dy, x, mean, inverse, gamma, mean_dy, mean_dy_xhat)`,
@@ -93,7 +93,7 @@ class Window2D:
     groups: int = 1
 
 
-class Contraction(Layer):
+class Contraction(Trained):
     """Sums of products with trained weights `W` and an optional bias `b`: affine (a Product) and conv (a Window2D over all channels)."""
 
     kind: ClassVar[str] = "contraction"

@@ -11,17 +11,20 @@ from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.transform import Transform
 
 EntryT = TypeVar("EntryT", bound=Entry)
 FOLDERS: dict[type[Entry], str] = {
     Layer: "layers", Loss: "losses", Optimizer: "optimizers", Initializer: "inits", DataSource: "sources",
+    RateSchedule: "schedules", Clip: "clips",
     Transform: "transforms",
 }  # fmt: skip
 

@@ -120,14 +120,14 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
     """Arguments by name; errors for those that cannot have one."""
     keys: Keys = {}
     errors: list[Diagnostic] = []
-    first = model.positional()
+    places = model.positionals()
     given_arguments = named.arguments or ()
     for index, given in enumerate(given_arguments):
         span, source = given.value.span, given.value.source
-        if given.key is None and (index > 0 or first is None):
+        if given.key is None and index >= len(places):
             errors.append(_extra_positional(model, given_arguments, index))
             continue
-        key = given.key.text if given.key else first or ""
+        key = given.key.text if given.key else places[index]
         if key in keys:
             errors.append(
                 Diagnostic("NS305", f"`{key}` of {named.word.text} is given twice", source, given.key.span if given.key else span)
@@ -139,6 +139,10 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
 
 def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
     value, first = given[index].value, model.positional()
+    if first is None and model.model_fields:
+        notes = (f"{model.name} takes: {signature(model)}",)
+        message = f"{model.name} takes its arguments by their keys"
+        return Diagnostic("NS304", message, value.source, value.span, notes=notes, help="write key = value")
     if first is None:
         return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
     before = given[index - 1].value
@@ -150,7 +154,9 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         more = "" if len(model.model_fields) == 1 else "; a second argument is written with its key"
         return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}{more}")
     notes = (f"{model.name} takes: {signature(model)}",)
-    message = f"{model.name} takes one argument without its key, first; the others are key = value"
+    several = len(model.positionals())
+    unnamed = "one argument without its key" if several == 1 else f"{several} arguments without their keys"
+    message = f"{model.name} takes {unnamed}, first; the others are key = value"
     sides = whole and index == 1 and get_origin(annotation) is tuple
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else None
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
@@ -94,11 +95,16 @@ def lint(net: Chain, source: Source) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for at, call in enumerate(net):
         following = [other.layer for other in net[at + 1 : at + 2]]
-        if isinstance(call.layer, Contraction) and following and isinstance(following[0], Normalization):
+        if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
             found += _cancelled_bias(call, following[0].name, source)
         if call.layer.name.startswith("dropout"):
             found += _dropout(call, net[at + 1 :], source)
     return _once(found)
+
+
+def _uses_batch(layer: Layer) -> bool:
+    """Whether a layer takes the statistics of the batch: a normalization that is not frozen."""
+    return isinstance(layer, Normalization) and not layer.frozen
 
 
 def _cancelled_bias(call: Call, name: str, source: Source) -> list[Diagnostic]:
@@ -118,7 +124,7 @@ def _dropout(call: Call, rest: Sequence[Call], source: Source) -> list[Diagnosti
             Diagnostic("W103", message, source, call.arguments.get("p", call.span), notes=call.notes, help="p is what is dropped, not kept")
         )
     after = next((other.layer for other in rest if not other.layer.keeps_shape or isinstance(other.layer, Normalization)), None)
-    if isinstance(after, Normalization):
+    if after is not None and _uses_batch(after):
         message = f"{call.layer.name} stands before {after.name}, whose statistics then differ between training and test"
         found.append(
             Diagnostic("W102", message, source, call.name_span, notes=call.notes, help=f"write {after.name} before {call.layer.name}")

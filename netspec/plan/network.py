@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.clip import Clip
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.initializer import Initializer
@@ -47,6 +48,7 @@ class Settings:
     optimizer: Optimizer
     batch: int
     l2: float = 0.0
+    clip: Clip | None = None
     dtype: str = "float32"
     seed: int = 0
     threads: int | None = None
@@ -65,7 +67,8 @@ def plan_layout(
     `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
     updates = train and whole is None and not gradients and not input_gradient
-    update = Update(settings.optimizer, settings.l2, settings.fuse, settings.augmentations) if updates else None
+    straight = settings.fuse and settings.clip is None
+    update = Update(settings.optimizer, settings.l2, straight, settings.clip, settings.augmentations) if updates else None
     lowered = lower(
         grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
         workers=thread_count(settings.threads),

@@ -147,6 +147,9 @@ def train(
     overfit: Annotated[
         int | None, typer.Option("--overfit", min=1, metavar="N", help="Train on the first N training rows alone, as a check.")
     ] = None,
+    lr_find: Annotated[
+        bool, typer.Option("--lr-find", help="Try growing learning rates and suggest one; lr_find.png in the working folder or --run-dir.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the data and make the plan; train and write nothing.")] = False,
     input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
@@ -155,6 +158,8 @@ def train(
     with last_line(json):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
+        if lr_find:
+            return int(verb.lr_find(file, overrides, folder=run_dir, allow=allow_path or [], overfit=overfit, json=json))
         if dry_run:
             return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
         return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))

@@ -228,6 +228,9 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any])
 def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
     """l2 for the weights alone, before the optimizer, as netspec has it."""
     given: Any = rule
+    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
+    if rule.name == "adamw":
+        return optax.adamw(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps, weight_decay=given.weight_decay, mask=weights)
     if rule.name == "adam":
         made = optax.adam(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps)
     elif rule.name == "sgd":
@@ -236,5 +239,4 @@ def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
         made = optax.rmsprop(given.lr, decay=given.decay, eps=given.eps, eps_in_sqrt=False)
     if l2 == 0:
         return made
-    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
     return optax.chain(optax.add_decayed_weights(l2, mask=weights), made)

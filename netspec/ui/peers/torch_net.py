@@ -160,17 +160,21 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
 
 
 def _optimizer(torch: Any, net: Any, rule: Optimizer, l2: float, fused: bool) -> Any:
-    """l2 for the weights alone, as netspec has it: arrays of more than one axis."""
+    """l2, or the decay of adamw, for the weights alone, as netspec has it: arrays of more than one axis."""
     arrays = list(net.parameters())
+    given: Any = rule
     groups = [
-        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": l2},
+        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": given.weight_decay if rule.name == "adamw" else l2},
         {"params": [array for array in arrays if array.ndim <= 1], "weight_decay": 0.0},
     ]
-    given: Any = rule
     kept = [group for group in groups if group["params"]]
     more = {"fused": True} if fused else {}
     if rule.name == "adam":
         return torch.optim.Adam(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adamw":
+        return torch.optim.AdamW(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adagrad":
+        return torch.optim.Adagrad(kept, lr=given.lr, eps=given.eps)
     if rule.name == "sgd":
         return torch.optim.SGD(kept, lr=given.lr, momentum=given.momentum, nesterov=given.nesterov, **more)
     return torch.optim.RMSprop(kept, lr=given.lr, alpha=given.decay, eps=given.eps)  # there is no fused one
