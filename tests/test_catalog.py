@@ -26,7 +26,7 @@ NAMES = {
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
-    Transform: "crop cutout flatten flip per_channel per_feature rescale",
+    Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 NEEDED: dict[str, dict[str, Any]] = {"reshape": {"shape": (4,)}}
