@@ -25,7 +25,7 @@ NAMES = {
     Loss: "bce cross_entropy hinge huber l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
-    Transform: "crop cutout flatten flip per_channel per_feature rescale",
+    Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

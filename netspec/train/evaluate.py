@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.kinds import Head
+from netspec.base.mapped import RowReader
 from netspec.base.shape import size
 from netspec.plan.network import Network
 from netspec.train.metrics import by_class, figures
@@ -59,7 +60,7 @@ class Scored:
         return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found)}
 
 
-def score(network: Network, x: NDArray[Any], y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:
+def score(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:
     """Scores and loss of the rows that `index` lists (None: all). x as the network takes it, y encoded (N, ...)."""
     graph = network.graph
     scores, total = network.test_scores(x, network.labels_to_layout(y), index)
