@@ -70,11 +70,12 @@ def check_loss(head: Head, train: TrainSection, places: Mapping[str, tuple[Sourc
         message = f"{head.name} cannot be trained with the loss {train.loss.name}"
         return [_about("NS508", message, places.get("loss"), f"{head.name} takes {' or '.join(head.losses)}")]
     found = []
-    loss = type(train.loss) if train.loss is not None else entries(Loss)[head.losses[0]]  # type: ignore[type-abstract]
-    if train.label_smoothing > 0 and loss.smoothed is None:
-        message = f"`label_smoothing` spreads a label over exclusive classes, and {head.name} is trained with the loss {loss.name}"
-        help_text = "end the net in softmax, or leave label_smoothing out"
-        found.append(_about("NS515", message, places.get("label_smoothing"), help_text))
+    if train.label_smoothing > 0:
+        loss = type(train.loss) if train.loss is not None else entries(Loss)[head.losses[0]]  # type: ignore[type-abstract]
+        if loss.smoothed is None:
+            message = f"`label_smoothing` spreads a label over exclusive classes, and {head.name} is trained with the loss {loss.name}"
+            help_text = "end the net in softmax, or leave label_smoothing out"
+            found.append(_about("NS515", message, places.get("label_smoothing"), help_text))
     if train.class_weights is not None and head.target == "value":
         message = f"`class_weights` go with classes, and this net ends in values ({head.name})"
         help_text = "leave class_weights out; rows are weighed by sample_weight of fit"
