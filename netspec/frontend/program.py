@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import CONFIG, Count, Pair
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, size
 from netspec.base.text import Source, Span
-from netspec.base.transform import Augmentation, Flattening, Transform
+from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
 from netspec.catalog.registry import entries
 
 
@@ -83,6 +86,11 @@ class DataSection(BaseModel):
         """What rows of a training step go through besides, in order."""
         return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
 
+    @property
+    def encodes(self) -> bool:
+        """Whether columns of text become numbers."""
+        return any(isinstance(one, Encoding) for one in self.transforms or ())
+
     def prepared_shape(self, row: Shape) -> Shape:
         """The shape of a row of the data once it is prepared."""
         return (size(row),) if any(isinstance(one, Flattening) for one in self.preparations) else row
@@ -90,6 +98,14 @@ class DataSection(BaseModel):
 
 def _adam() -> Optimizer:
     return entries(Optimizer)["adam"].model_validate({})
+
+
+def _clip(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return entries(Clip)["norm"].model_validate({"bound": float(value)})
+    if value is None or isinstance(value, Clip):
+        return value
+    raise PydanticCustomError("clip", "a number above 0 (the norm's bound), norm(1.0) or value(0.5)")
 
 
 class TrainSection(BaseModel):
@@ -100,8 +116,12 @@ class TrainSection(BaseModel):
     batch: Count = 100
     epochs: Count = 10
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    schedule: RateSchedule | None = None
     l2: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[Clip | None, BeforeValidator(_clip)] = None
     loss: Loss | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
     dtype: Literal["float32", "float64"] = "float32"
