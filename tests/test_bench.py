@@ -28,8 +28,10 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.text import Source
 from netspec.catalog.registry import entries
+from netspec.frontend.bind import entry_from_text
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
+from netspec.frontend.words import written
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
@@ -242,16 +244,21 @@ def test_every_layer_and_loss_of_the_catalogue_has_counterparts() -> None:
     assert set(entries(Optimizer)) == set(compare.OPTIMIZERS["torch"]) == {*compare.OPTIMIZERS["jax"], "adagrad"}
 
 
+ALL_LOSSES = [loss() for loss in entries(Loss).values()]
+ALL_LOSSES += [loss.smoothed(label_smoothing=0.2) for loss in ALL_LOSSES if loss.smoothed]
+ALL_LOSSES += [entry_from_text(Loss, "huber(delta=0.5)")]
+
+
 @pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("name", entries(Loss))
-def test_losses_are_mirrored(name: str, peer: str) -> None:
-    loss, draw = entries(Loss)[name](), np.random.default_rng(0)
+@pytest.mark.parametrize("loss", ALL_LOSSES, ids=written)
+def test_losses_are_mirrored(loss: Loss, peer: str) -> None:
+    draw = np.random.default_rng(0)
     scores = draw.normal(0, 2, (9, 4))
     y = {"class": draw.integers(0, 4, 9), "binary": draw.integers(0, 2, (9, 4)) * 1.0, "value": draw.normal(size=(9, 4))}[loss.target]
     library = importlib.import_module(peer)
     turn: Callable[[Any], Any] = library.from_numpy if peer == "torch" else library.numpy.asarray
     table = torch_net.LOSSES if peer == "torch" else jax_net.LOSSES
-    found = float(table[name](library, turn(scores), turn(y)))
+    found = float(table[loss.name](library, loss, turn(scores), turn(y)))
     assert found == pytest.approx(loss.reference(scores, y), rel=1e-5)
     assert found != pytest.approx(loss.reference(scores + 0.1 * scores**2, y), rel=1e-5)
 

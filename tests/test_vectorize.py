@@ -18,12 +18,13 @@ from calls import layer_of
 from compiled import graph_of, neighbours
 
 import netspec.kernels
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Window
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Upsampling, Window
 from netspec.base.layer import Layer, Trained
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape
 from netspec.catalog.registry import entries
+from netspec.frontend.words import written
 from netspec.groups.groups import group
 from netspec.kernels.source import module_text
 from netspec.plan.network import Settings, plan_layout
@@ -91,9 +92,14 @@ def test_windows(layer: Layer, shape: Shape) -> None:
     check(sources([layer_of("id"), layer], shape))
 
 
-@pytest.mark.parametrize("name", list(entries(Loss)))
-def test_losses(name: str) -> None:
-    check(sources([layer_of("id")], (40,), loss=entries(Loss)[name]()))
+@pytest.mark.parametrize(("layer", "shape"), every(Upsampling))
+def test_upsampling(layer: Layer, shape: Shape) -> None:
+    check(sources([layer_of("id"), layer], shape))
+
+
+@pytest.mark.parametrize("loss", [form() for loss in entries(Loss).values() for form in (loss, loss.smoothed) if form], ids=written)
+def test_losses(loss: Loss) -> None:
+    check(sources([layer_of("id")], (40,), loss=loss))
 
 
 @pytest.mark.parametrize("name", list(entries(Optimizer)))

@@ -11,7 +11,8 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 
 class Entry(BaseModel):
-    """Something with a name in the language. The first field is the positional argument; every field has a default and a description.
+    """Something with a name in the language. The first field is the positional argument; every field has a description, and a default
+    where there is one that serves.
 
     `name` is the word in the language. A class without one is an abstract kind and is not registered.
     """
@@ -55,6 +56,14 @@ def _pad(value: Any) -> Any:
         raise PydanticCustomError("pad", "same, a whole number, or two as 1x2") from None
 
 
+def _row(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, (tuple, list)) and len(value) in (1, 3) and all(isinstance(side, int) for side in value):
+        return tuple(value)
+    raise PydanticCustomError("row", "a whole number of at least 1 for a vector, or three as 3x4x5 for an image")
+
+
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=1, le=65535)]
 Pair = Annotated[tuple[Side, Side], BeforeValidator(_pair)]
@@ -64,3 +73,5 @@ Padding = Annotated[tuple[Margin, Margin], BeforeValidator(_pair)]
 """Two margins, height x width, each at least 0; one number stands for both."""
 SamePadding = Annotated[str | tuple[Margin, Margin], BeforeValidator(_pad)]
 """`same`, or a Padding."""
+Row = Annotated[tuple[Count] | tuple[Count, Count, Count], BeforeValidator(_row)]
+"""The shape of a row: (D,) for a vector, (C, H, W) for an image; one number stands for a vector."""

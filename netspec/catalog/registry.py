@@ -47,6 +47,7 @@ def entries(contract: type[EntryT]) -> MappingProxyType[str, type[EntryT]]:
     """All entries of one contract by name, in alphabetical order; a later definition of the same name wins."""
     _import_folder(FOLDERS[contract])
     named = _named(contract)
-    heads = {getattr(entry, "head_form", None) for entry in named}  # found through the layer whose word they share
-    found = {entry.name: entry for entry in named if entry not in heads}
+    # found through the layer or loss whose word they share
+    forms = {getattr(entry, form, None) for entry in named for form in ("head_form", "smoothed")}
+    found = {entry.name: entry for entry in named if entry not in forms}
     return MappingProxyType(dict(sorted(found.items())))

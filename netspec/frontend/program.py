@@ -19,7 +19,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, size
 from netspec.base.text import Source, Span
-from netspec.base.transform import Augmentation, Flattening, Transform
+from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
 from netspec.catalog.registry import entries
 
 
@@ -86,6 +86,11 @@ class DataSection(BaseModel):
         """What rows of a training step go through besides, in order."""
         return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
 
+    @property
+    def encodes(self) -> bool:
+        """Whether columns of text become numbers."""
+        return any(isinstance(one, Encoding) for one in self.transforms or ())
+
     def prepared_shape(self, row: Shape) -> Shape:
         """The shape of a row of the data once it is prepared."""
         return (size(row),) if any(isinstance(one, Flattening) for one in self.preparations) else row
@@ -115,6 +120,8 @@ class TrainSection(BaseModel):
     l2: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[Clip | None, BeforeValidator(_clip)] = None
     loss: Loss | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
     dtype: Literal["float32", "float64"] = "float32"

@@ -153,6 +153,8 @@ def written(value: Any) -> str:
             return f"{value.name}({inner})" if inner else value.name
         case tuple() if len(value) == 2 and all(isinstance(side, int) for side in value):
             return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+        case tuple() if value and all(isinstance(side, int) for side in value):
+            return "x".join(map(str, value))
         case tuple() if all(isinstance(part, (int, float)) for part in value):
             return " / ".join(map(written, value))
         case tuple():

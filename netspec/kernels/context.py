@@ -209,11 +209,9 @@ class Context:
 
     def moves(self, node: Node) -> bool:
         """Whether a rearrangement changes the order in memory: images are channels last, vectors are in C order of the interface."""
-        before, after = node.input.shape, node.output.shape
-        if before == after or (node.input.index == 0 and self.input_is_flat):
+        if node.input.shape == node.output.shape or (node.input.index == 0 and self.input_is_flat):
             return False
-        image = before if len(before) == 3 else after
-        return len(image) == 3 and image[0] > 1 and image[1] * image[2] > 1
+        return is_turned(node.input.shape) or is_turned(node.output.shape)
 
     def _end(self, index: int, ends: dict[int, str], otherwise: str, count: int) -> Buffer:
         """A buffer for a value, named and kept when it is an end of the net."""
@@ -320,3 +318,8 @@ class Context:
 def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:
     """(columns, rows a batch row) of a value seen as a matrix: features, or channels by pixels."""
     return shape[0], prod(shape[1:])
+
+
+def is_turned(shape: Shape) -> bool:
+    """Whether channels last is another order than that of the interface."""
+    return len(shape) == 3 and shape[0] > 1 and shape[1] * shape[2] > 1

@@ -50,7 +50,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     assert isinstance(layer, Contraction)
     dz = context.value_gradient(node.output)
     if chain_nodes:
-        chain = Chain(chain_nodes)
+        chain = Chain(context, chain_nodes)
         dy = context.value_gradient(chain_nodes[-1].output)
         seen = pre_activation(context, node) if chain.needs_input else context.value(chain_nodes[-1].output)
         backward_chain(context, chain_nodes, seen, dy, dz)

@@ -54,6 +54,8 @@ class Settings:
     threads: int | None = None
     fuse: bool = True
     drop_last: bool = False
+    weighted: bool = False
+    """Whether rows always have weights: those of their classes."""
     augmentations: tuple[Augmentation, ...] = ()
 
 
@@ -125,7 +127,7 @@ def _mega(count: int) -> str:
 def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     """The layouts of training; allocates nothing."""
     graph = grouping.graph
-    train = plan_layout(grouping, settings, train_rows(graph, settings))
+    train = plan_layout(grouping, settings, train_rows(graph, settings), weighted=settings.weighted)
     test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
     lowered, itemsize = train.lowered, np.dtype(settings.dtype).itemsize
     best = (lowered.parameter_elements + lowered.state_elements) * itemsize
@@ -227,7 +229,9 @@ class Network:
         Raises LimitError where it needs more memory than is left.
         """
         planned = self.training.train if train else self.training.test
-        own = rows <= planned.batch and not gradients and not input_gradient and not weighted and until is None
+        weighted = weighted or (train and until is None and self.settings.weighted)
+        plain = weighted == (train and self.settings.weighted)
+        own = rows <= planned.batch and not gradients and not input_gradient and plain and until is None
         key = (own, train, gradients, input_gradient, weighted, until.name if until else None)
         found = self._plans.get(key)
         if found is None or found.batch < rows or (not own and found.batch != rows):
@@ -355,7 +359,8 @@ class Network:
     ) -> tuple[float, Plan]:
         """Data loss plus l2 of one batch in train form, mask of the current step; running averages stay. Gradients are in the store."""
         plan = self.plan(len(x), gradients=True, input_gradient=input_gradient, weighted=weights is not None)
-        plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
+        plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64))
+        plan.bind_weights(weights)
         plan.run(len(x), 0, "forward", "loss", *(("backward",) if gradients else ()), "regularize")
         plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan

@@ -18,7 +18,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import Progress, RateSchedule
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
-from netspec.train.evaluate import evaluate
+from netspec.train.evaluate import score
 from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
 
@@ -185,8 +185,8 @@ class Training:
 
     def _bind(self, plan: Plan, window: Window) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
-        extra = {} if window.weights is None else {"weights": window.weights}
-        plan.bind(x=window.x, y=window.y, order=window.order, **extra)
+        plan.bind(x=window.x, y=window.y, order=window.order)
+        plan.bind_weights(window.weights)
         self.network.store.update_state(True)
         self.network.store.augment(True)
 
@@ -220,7 +220,7 @@ class Training:
         row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self._lr, "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
-        figures = evaluate(self.network, held.x, held.y, held.index) if held is not None else {}
+        figures = score(self.network, held.x, held.y, held.index).headline() if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self._began
         self.history.epochs.append(row)
@@ -242,7 +242,7 @@ class Training:
         if count < len(material):
             generator = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1])
             rows = np.sort(generator.choice(rows, count, replace=False))
-        return evaluate(self.network, material.x, material.y, rows).get("accuracy")
+        return score(self.network, material.x, material.y, rows).headline().get("accuracy")
 
     def _diverged(self, epoch: int, step: int, loss: float) -> None:
         if self.monitor:

@@ -98,6 +98,8 @@ def signature(entry: type[Entry]) -> str:
 def page(entry: type[Entry]) -> str:
     """All that the declaration says."""
     parts = [textwrap.fill(signature(entry), WIDTH, subsequent_indent="  "), _docstring(entry)]
+    if issubclass(entry, DataSource) and entry.keys:
+        parts.append(f"keys of data, beside split, normalize and transforms\n  {', '.join(entry.keys)}")
     if entry.model_fields:
         parts.append("arguments\n" + "\n".join(_argument(name, info) for name, info in entry.model_fields.items()))
     form = getattr(entry, "head_form", None)
@@ -112,7 +114,9 @@ def page(entry: type[Entry]) -> str:
 
 
 def _docstring(entry: type[Entry]) -> str:
-    paragraphs = inspect.cleandoc(entry.__doc__ or "").split("\n\n")
+    """The entry's own words; of a source those of its file, which say how the data must lie."""
+    module = inspect.getmodule(entry) if issubclass(entry, DataSource) else None
+    paragraphs = inspect.cleandoc((module.__doc__ if module else None) or entry.__doc__ or "").split("\n\n")
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for part in paragraphs for line in _sentences(part))
 
 

@@ -18,7 +18,10 @@ from netspec.train.lr_find import LrFind
 from netspec.ui.given import spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines
-from netspec.ui.screen import bytes_in_words, print_diagnostic, print_json
+from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
+
+HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
+"""Of the metrics those that are printed; `netspec eval` prints all."""
 
 
 def run(
@@ -120,15 +123,10 @@ def in_words(done: Run, overfit: int | None) -> str:
     lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
     kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
     if best["val_loss"] is not None and done.split != "validation":
-        lines.append(("validation", figures(kept)))
-    lines.append((measured, figures(done.metrics)))
+        lines.append(("validation", figures_in_words(kept)))
+    lines.append((measured, figures_in_words({name: done.metrics[name] for name in HEADLINE if name in done.metrics})))
     lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
     return _lines(*lines)
-
-
-def figures(metrics: Mapping[str, float | None]) -> str:
-    """`loss 0.0712  accuracy 0.9833`."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
 
 
 def _lines(*pairs: tuple[str, str]) -> str:
