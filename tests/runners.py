@@ -97,13 +97,17 @@ def _by_column(values: Array, x: Array) -> Array:
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
+def _uses_batch(layer: Normalization, context: ReferenceContext) -> bool:
+    return context.train and not layer.frozen
+
+
 def _all_by_column(parameters: Arrays, x: Array) -> dict[str, Array]:
     return {name: _by_column(values, x) for name, values in parameters.items()}
 
 
 def _statistics(layer: Normalization, x: Array, state: Arrays, context: ReferenceContext) -> tuple[Array, Array]:
     over = (0, *range(2, x.ndim))
-    mean, var = (x.mean(over), x.var(over)) if context.train else (state["mean"], state["var"])
+    mean, var = (x.mean(over), x.var(over)) if _uses_batch(layer, context) else (state["mean"], state["var"])
     return _by_column(mean, x), _by_column(1 / np.sqrt(var + layer.eps), x)
 
 
@@ -114,7 +118,7 @@ def _normalization_backward(
     over = (0, *range(2, x.ndim))
     xhat = (x - mean) * inverse
     means = {"mean_dy": _by_column(dy.mean(over), x), "mean_dy_xhat": _by_column((dy * xhat).mean(over), x)}
-    if not context.train:  # the statistics are constants then
+    if not _uses_batch(layer, context):  # the statistics are constants then
         means = dict.fromkeys(means, np.zeros(1))
     gamma = _by_column(parameters["gamma"], x)
     dx = each(layer.backward, dy=dy, x=x, mean=mean, inverse=inverse, gamma=gamma, **means)
