@@ -96,8 +96,8 @@ class ReferenceContext:
 
 
 class Layer(Entry):
-    """One layer of the language. Subclass a kind of base/kinds.py (Pointwise, Normalization, RowNormalization, Contraction, Window, Rearrangement,
-    Head)."""
+    """One layer of the language. Subclass a kind of base/kinds.py: Pointwise, Normalization, RowNormalization, Contraction, Window,
+    Rearrangement or Head."""
 
     kind: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]

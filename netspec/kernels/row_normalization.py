@@ -7,9 +7,9 @@ is the mean, of an image the mean of a sixteenth: its square distance from the m
 image, and an image is read once less. Three numbers a group are kept for backward: the one near the mean, the inverse deviation, and by
 how many deviations the first one is off.
 
-Of a vector a group is a run of features. Of an image, channels last, it is a run of channels at every pixel: several pixels are taken
-together, `wide` elements, and the numbers of a group or a channel stand in scratch once for each, so that a loop over few channels is
-long enough to be vectorised.
+Rows that are images, or vectors of several groups, are taken in runs of `wide` elements, several pixels with all their channels, and the
+numbers of a group or a channel stand in scratch once for each of its places in a run: a loop over few channels is then long enough to be
+vectorised. A vector of one group needs no places.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of
 from netspec.kernels.finish import label_of
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry, Word
+from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
 
-WIDE = 256  # elements of an image that are taken together, if it has so many
-SAMPLED = 16  # one in so many of these runs gives an image's first mean
-FORWARD_SLOTS, BACKWARD_SLOTS = 7, 9  # runs of `wide` elements that an image needs
+WIDE = 256  # elements of a run, if a row has so many
+SAMPLED = 16  # one in so many runs gives the first mean
+FORWARD_SLOTS, BACKWARD_SLOTS = 7, 9  # runs of numbers in scratch
 
 # words: 1 elements of a row, 2 columns, 3 groups, 4 x, 5 statistics, 6 gamma, 7 beta, 8 wide, 9 scratch;
 # forward: 10 y, 11 eps; backward: 10 dy, 11 dx, 12 parts of gamma's gradient, 13 of beta's
@@ -46,7 +46,7 @@ def settle(statistics, group, groups, mean, total, squares, share, eps):
     statistics[group], statistics[groups + group], statistics[2 * groups + group] = mean, inverse, off * inverse
 """
 
-FORWARD_VECTORS = """\
+FORWARD_ROW = """\
 @njit(**INLINE)
 def away(x, mean):
     # a function of its own: the sums take their terms in any order, and must not take x and mean apart
@@ -73,63 +73,55 @@ def deviations(x, mean):
 
 @cfunc(KERNEL, **OPTIONS)
 def forward(p, task, tasks, worker):
-    control, groups, width = words(p[0], 8), p[3], p[2] // p[3]
+    control, width = words(p[0], 8), p[1]
     share, eps = F(1) / F(width), F(as_double(p[11]))
+    gamma, beta = floats(p[6], width), floats(p[7], width)
 {setup}    for n in range(share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1)):
-        statistics = floats(p[5] + n * 3 * groups * ITEMSIZE, 3 * groups)
-        for g in range(groups):
-            counter, at = n * p[1] + g * width, g * width * ITEMSIZE
-            x, y = floats(p[4] + counter * ITEMSIZE, width), floats(p[10] + counter * ITEMSIZE, width)
-            gamma, beta = floats(p[6] + at, width), floats(p[7] + at, width)
-            mean = total_of(x) * share
-            total, squares = deviations(x, mean)
-            settle(statistics, g, groups, mean, total, squares, share, eps)
-            inverse, off = statistics[groups + g], statistics[2 * groups + g]
-            for j in range(width):
-                xhat = standard(x[j], mean, inverse, off)
-                v0 = {normalize}
-{chain}                y[j] = v{last}
+        counter, statistics = n * width, floats(p[5] + n * 3 * ITEMSIZE, 3)
+        x, y = floats(p[4] + counter * ITEMSIZE, width), floats(p[10] + counter * ITEMSIZE, width)
+        mean = total_of(x) * share
+        total, squares = deviations(x, mean)
+        settle(statistics, 0, 1, mean, total, squares, share, eps)
+        inverse, off = statistics[1], statistics[2]
+        for j in range(width):
+            xhat = standard(x[j], mean, inverse, off)
+            v0 = {normalize}
+{chain}            y[j] = v{last}
 """
 
-BACKWARD_VECTORS = """\
+BACKWARD_ROW = """\
 @njit(**ROW)
 def over_rows(p, control, first, last, gamma_part, beta_part):
-    groups, width = p[3], p[2] // p[3]
+    width = p[1]
     share = F(1) / F(width)
+    gamma, beta, d_gamma, d_beta = floats(p[6], width), floats(p[7], width), floats(gamma_part, width), floats(beta_part, width)
+    clear(d_gamma)
+    clear(d_beta)
 {setup}    for n in range(first, last):
-        statistics = floats(p[5] + n * 3 * groups * ITEMSIZE, 3 * groups)
-        for g in range(groups):
-            mean, inverse, off = statistics[g], statistics[groups + g], statistics[2 * groups + g]
-            counter, at = n * p[1] + g * width, g * width * ITEMSIZE
-            place = counter * ITEMSIZE
-            x, dy, dx = floats(p[4] + place, width), floats(p[10] + place, width), floats(p[11] + place, width)
-            gamma, beta = floats(p[6] + at, width), floats(p[7] + at, width)
-            d_gamma, d_beta = floats(gamma_part + at, width), floats(beta_part + at, width)
-            mean_g, mean_g_xhat = F(0), F(0)
-            for j in range(width):
-                xhat = standard(x[j], mean, inverse, off)
-                v0 = {normalize}
-{values}                d{last} = dy[j]
-{chain}{keep}                d_beta[j] += d0
-                d_gamma[j] += d0 * xhat
-                mean_g += d0 * gamma[j]
-                mean_g_xhat += d0 * gamma[j] * xhat
-            mean_g, mean_g_xhat = mean_g * share, mean_g_xhat * share
+        counter, statistics = n * width, floats(p[5] + n * 3 * ITEMSIZE, 3)
+        place, mean, inverse, off = counter * ITEMSIZE, statistics[0], statistics[1], statistics[2]
+        x, dy, dx = floats(p[4] + place, width), floats(p[10] + place, width), floats(p[11] + place, width)
+        mean_g, mean_g_xhat = F(0), F(0)
+        for j in range(width):
+            xhat = standard(x[j], mean, inverse, off)
+            v0 = {normalize}
+{chain}            d_beta[j] += d0
+            d_gamma[j] += d0 * xhat
+            mean_g += d0 * gamma[j]
+            mean_g_xhat += d0 * gamma[j] * xhat
+        mean_g, mean_g_xhat = mean_g * share, mean_g_xhat * share
 {finish}
 
 @cfunc(KERNEL, **OPTIONS)
 def backward(p, task, tasks, worker):
-    control, columns = words(p[0], 8), p[2]
-    gamma_part, beta_part = p[12] + task * columns * ITEMSIZE, p[13] + task * columns * ITEMSIZE
-    clear(floats(gamma_part, columns))
-    clear(floats(beta_part, columns))
-    over_rows(p, control, share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1), gamma_part, beta_part)
+    control, part = words(p[0], 8), task * p[1] * ITEMSIZE
+    over_rows(p, control, share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1), p[12] + part, p[13] + part)
 """
 
-FINISH_VECTORS = """\
-            for j in range(width):
-                xhat = standard(x[j], mean, inverse, off)
-                dx[j] = {gradient}
+FINISH_ROW = """\
+        for j in range(width):
+            xhat = standard(x[j], mean, inverse, off)
+            dx[j] = {gradient}
 """
 
 PLACES = """\
@@ -186,7 +178,7 @@ def group_total(at, group, width):
     return total
 """
 
-FORWARD_IMAGES = """\
+FORWARD_PLACES = """\
 @njit(**INLINE)
 def sample(p, n, at):
     # one in {every} runs of `wide` elements added up by places; how many elements these are
@@ -254,10 +246,10 @@ def forward(p, task, tasks, worker):
 {chain}                y[j] = v{last}
 """
 
-BACKWARD_IMAGES = """\
+BACKWARD_PLACES = """\
 @njit(**INLINE)
 def take_sums(gamma, totals, totals_xhat, gamma_part, beta_part):
-    # an image's sums into the gradients of gamma and beta, then into sums of dy * gamma
+    # a row's sums into the gradients of gamma and beta; then they become sums over dy * gamma
     for j in range(gamma_part.size):
         beta_part[j] += totals[j]
         gamma_part[j] += totals_xhat[j]
@@ -291,15 +283,14 @@ def backward(p, task, tasks, worker):
             for j in range(width):
                 xhat = standard(x[j], mean[j], inverse[j], off[j])
                 v0 = {normalize}
-{values}                d{last} = dy[j]
-{chain}{keep}                totals[j] += d0
+{chain}                totals[j] += d0
                 totals_xhat[j] += d0 * xhat
         collect(own + 5 * line, columns, wide)
         collect(own + 6 * line, columns, wide)
         take_sums(gamma, totals, totals_xhat, gamma_part, beta_part)
 {finish}"""
 
-FINISH_IMAGES = """\
+FINISH_PLACES = """\
         for g in range(groups):
             put(own + 7 * line, g, columns // groups, group_total(own + 5 * line, g, columns // groups) * share)
             put(own + 8 * line, g, columns // groups, group_total(own + 6 * line, g, columns // groups) * share)
@@ -313,57 +304,51 @@ FINISH_IMAGES = """\
                 dx[j] = {gradient}
 """
 
-IN_CHANNEL = {"xhat": "xhat", "gamma": "gamma[j]", "beta": "beta[j]"}
-
 
 class _Rows:
-    """How one layer is cut and what both directions read: the templates, the words that they share, and the tasks, which are those of
-    the launch before where it is cut by rows too."""
+    """One layer with the chain behind it: what both directions read, the words that they share, and the tasks, which are those of the
+    launch before where that one is cut by rows too."""
 
     def __init__(self, context: Context, node: Node, chain_nodes: tuple[Node, ...], before: Buffer, slots: int) -> None:
         layer, shape = node.layer, node.input.shape
         assert isinstance(layer, RowNormalization)
-        self.eps, self.count = layer.eps, size(shape)
-        self.chain, self.words = Chain(chain_nodes), Words()
-        self.columns, pixels = columns_of(shape)
+        self.context, self.layer, self.chain = context, layer, Chain(chain_nodes)
         self.names, self.label = [node.name, *(other.name for other in chain_nodes)], label_of(node, chain_nodes)
         self.flops = context.batch * sum(other.flops for other in (node, *chain_nodes))
         self.forward = template(type(layer).forward, f"{layer.name}_forward")
         self.backward = template(type(layer).backward, f"{layer.name}_backward")
-        writer, groups = context.writer(before), layer.groups_of(shape)
-        cut_alike = writer is not None and writer.cut == ROWS_CUT
-        self.tasks = writer.tasks if cut_alike and writer else context.row_tasks(shape, context.batch * self.count, ELEMENT_GRAIN // 2)
+        self.columns, pixels = columns_of(shape)
+        groups, count = layer.groups_of(shape), size(shape)
+        self.by_places = groups * pixels > 1
+        wide = min(pixels, max(1, WIDE // self.columns)) * self.columns
+        writer = context.writer(before)
+        alike = writer is not None and writer.cut == ROWS_CUT
+        self.tasks = writer.tasks if alike and writer else context.row_tasks(shape, context.batch * count, ELEMENT_GRAIN // 2)
         self.x = context.value(node.input)
         self.statistics = context.shared(f"{node.name}.statistics", context.batch * 3 * groups)
-        self.trained = [context.parameter(node, key) for key in ("gamma", "beta")]
-        self.images = pixels > 1
-        wide = min(pixels, max(1, WIDE // self.columns)) * self.columns
-        self.scratch = context.work("places", context.workers * slots * wide if self.images else 1)
+        self.scratch = context.work("places", context.workers * slots * wide if self.by_places else 1)
+        trained = [context.parameter(node, key) for key in ("gamma", "beta")]
+        self.reads = [self.x, *(at.buffer for at in trained)]
+        self.words = Words()
         self.words.extend(
-            At(context.control), self.count, self.columns, groups, At(self.x), At(self.statistics), *self.trained, wide, At(self.scratch)
-        )  # fmt: skip
+            At(context.control), count, self.columns, groups, At(self.x), At(self.statistics), *trained, wide, At(self.scratch)
+        )
 
-    @property
-    def reads(self) -> list[Buffer]:
-        return [self.x, *(at.buffer for at in self.trained)]
-
-    def source(self, context: Context, templates: list[Template], parts: list[str], fill: dict[str, str | int]) -> str:
-        """The parts filled in; the chain's words come last."""
-        body = "\n\n".join(parts).format(**fill)
-        return context.emitted([*templates, *self.chain.templates], body)
+    def source(self, parts: list[str], chain: str, templates: list[Template], **fill: str | int) -> str:
+        """A kernel's text; `chain` holds the lines from `v0` on."""
+        deep = 4 if self.by_places else 3
+        normalize = self.forward.call({"xhat": "xhat", "gamma": "gamma[j]", "beta": "beta[j]"})
+        more = {"normalize": normalize, "last": self.chain.last, "chain": indent(chain, deep), "every": SAMPLED}
+        return self.context.emitted([self.forward, *templates, *self.chain.templates], "\n\n".join(parts).format(**more, **fill))
 
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     rows = _Rows(context, node, chain_nodes, context.value(node.input), FORWARD_SLOTS)
     y = context.value((chain_nodes or (node,))[-1].output)
-    rows.words.extend(At(y), float(rows.eps))
+    rows.words.extend(At(y), float(rows.layer.eps))
     setup = indent(rows.chain.declare(rows.words), 1)
-    parts = [STANDARD, SETTLE, *([PLACES, FORWARD_IMAGES] if rows.images else [FORWARD_VECTORS])]
-    fill = {
-        "setup": setup, "normalize": rows.forward.call(IN_CHANNEL), "chain": indent(rows.chain.forward("counter + j"), 4),
-        "last": rows.chain.last, "slots": FORWARD_SLOTS, "every": SAMPLED,
-    }  # fmt: skip
-    source = rows.source(context, [rows.forward], parts, fill)
+    parts = [STANDARD, SETTLE, *([PLACES, FORWARD_PLACES] if rows.by_places else [FORWARD_ROW])]
+    source = rows.source(parts, rows.chain.forward("counter + j"), [], setup=setup, slots=FORWARD_SLOTS)
     context.launch(
         rows.label, "forward", Entry(source, "forward"), rows.words.values[1:], rows.tasks, reads=rows.reads,
         writes=[y, rows.statistics, rows.scratch], flops=rows.flops, layers=rows.names, cut=ROWS_CUT, own=[rows.x, y],
@@ -371,37 +356,38 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    """dx, where it is wanted, and the gradients of gamma and beta by tasks, which a launch that nothing waits for adds in order."""
-    dy, wanted = context.value_gradient((chain_nodes or (node,))[-1].output), context.wants_gradient(node.input)
+    """dx, where it is wanted, and the gradients of gamma and beta: where there are several tasks, their parts, which a launch that nothing
+    waits for adds in order."""
+    dy = context.value_gradient((chain_nodes or (node,))[-1].output)
     rows = _Rows(context, node, chain_nodes, dy, BACKWARD_SLOTS)
-    dx = [context.value_gradient(node.input)] if wanted else []
-    gradients = [context.gradient(node, key) for key in ("gamma", "beta")]
-    parts = [At(context.buffer("parts", rows.tasks * rows.columns)) for _ in gradients] if rows.tasks > 1 else gradients
-    words: list[Word] = [At(dy), *(At(buffer) for buffer in dx or [dy]), *parts]
-    rows.words.extend(*words)
+    dx = context.value_gradient(node.input) if context.wants_gradient(node.input) else None
+    keys = ("gamma", "beta")
+    gradients = [context.gradient(node, key) for key in keys]
+    parts = [At(context.buffer("parts", rows.tasks * rows.columns)) for _ in keys] if rows.tasks > 1 else gradients
+    rows.words.extend(At(dy), At(dx) if dx else 0, *parts)
     setup = indent(rows.chain.declare(rows.words), 1)
+    chain = [rows.chain.forward("counter + j"), f"d{rows.chain.last} = dy[j]", rows.chain.backward()]
+    if dx and chain_nodes:
+        chain.append("dx[j] = d0")
     slope = "dx[j]" if chain_nodes else "dy[j]"
-    gradient = rows.backward.call(
-        {**IN_CHANNEL, "dy": slope, "inverse": "inverse[j]" if rows.images else "inverse", **{
-            name: f"{name}[j]" if rows.images else name for name in ("mean_g", "mean_g_xhat")
-        }}
-    )
-    finish = (FINISH_IMAGES if rows.images else FINISH_VECTORS).format(gradient=gradient) if wanted else ""
-    fill = {
-        "setup": setup, "normalize": rows.forward.call(IN_CHANNEL), "values": indent(rows.chain.forward("counter + j"), 4),
-        "chain": indent(rows.chain.backward(), 4), "last": rows.chain.last, "slots": BACKWARD_SLOTS, "finish": finish,
-        "keep": indent("dx[j] = d0", 4) if wanted and chain_nodes else "",
-    }  # fmt: skip
-    body = [STANDARD, *([PLACES, BACKWARD_IMAGES] if rows.images else [BACKWARD_VECTORS])]
-    source = rows.source(context, [rows.forward, rows.backward], body, fill)
-    written = [at.buffer for at in parts]
+    if rows.by_places:
+        body, finish = [STANDARD, PLACES, BACKWARD_PLACES], FINISH_PLACES
+        at_place = {name: f"{name}[j]" for name in ("inverse", "mean_g", "mean_g_xhat")}
+    else:
+        body, finish = [STANDARD, BACKWARD_ROW], FINISH_ROW
+        at_place = {name: name for name in ("inverse", "mean_g", "mean_g_xhat")}
+    gradient = rows.backward.call({**at_place, "dy": slope, "xhat": "xhat", "gamma": "gamma[j]"})
+    source = rows.source(
+        body, "\n".join(chain), [rows.backward], setup=setup, slots=BACKWARD_SLOTS,
+        finish=finish.format(gradient=gradient) if dx else "",
+    )  # fmt: skip
     context.launch(
         f"{rows.label} gradient", "backward", Entry(source, "backward"), rows.words.values[1:], rows.tasks,
-        reads=[*rows.reads, dy, rows.statistics], writes=[*dx, *written, rows.scratch], flops=2 * rows.flops, layers=rows.names,
-        cut=ROWS_CUT, own=[rows.x, dy, *dx],
+        reads=[*rows.reads, dy, rows.statistics], writes=[*([dx] if dx else []), *(part.buffer for part in parts), rows.scratch],
+        flops=2 * rows.flops, layers=rows.names, cut=ROWS_CUT, own=[rows.x, dy, *([dx] if dx else [])],
     )  # fmt: skip
-    for part, target, key in zip(parts, gradients, ("gamma", "beta"), strict=True):
-        if part is not target:
+    for key, part, target in zip(keys, parts, gradients, strict=True):
+        if rows.tasks > 1:
             context.launch(
                 f"{node.layer.name} {key} gradient parts", "backward", context.library("rows", "add_parts"),
                 (part, rows.columns, rows.tasks, target), 1, reads=[part.buffer], writes=[target.buffer], layers=[node.name], later=True,

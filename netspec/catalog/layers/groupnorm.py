@@ -35,7 +35,7 @@ class GroupNorm(RowNormalization):
         grouped = x.reshape(len(x), self.groups, -1)
         mean, variance = grouped.mean(axis=2, keepdims=True), grouped.var(axis=2, keepdims=True)
         xhat = ((grouped - mean) / np.sqrt(variance + self.eps)).reshape(*x.shape[:2], -1)
-        return (xhat * parameters["gamma"][:, None] + parameters["beta"][:, None]).reshape(x.shape)
+        return np.asarray(xhat * parameters["gamma"][:, None] + parameters["beta"][:, None]).reshape(x.shape)
 
     samples = (
         Sample("groupnorm(2)", (6, 5, 7)),

@@ -38,7 +38,7 @@ class LayerNorm(RowNormalization):
         centred = x - x.mean(axis=over, keepdims=True)
         deviation = np.sqrt((centred**2).mean(axis=over, keepdims=True) + self.eps)
         gamma, beta = (np.expand_dims(parameters[key], over[:-1]) for key in ("gamma", "beta"))
-        return gamma * centred / deviation + beta
+        return np.asarray(gamma * centred / deviation + beta)
 
     samples = (
         Sample("layernorm", (7,)),
