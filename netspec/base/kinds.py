@@ -106,24 +106,6 @@ class RowNormalization(Layer):
         """1 an element for the mean, 3 for the variance, 2 for xhat, 2 for the result."""
         return 8 * size(shape)
 
-    def onnx(self, shape: Shape) -> OnnxForm:
-        """Groups as the channels of an instance normalisation, which has a scale a group; then the layer's own, a channel."""
-        groups, channels = self.groups_of(shape), (shape[0], *(1 for _ in shape[1:]))
-        nodes = (
-            OnnxNode("Reshape", ("x", "grouped_shape"), ("grouped",)),
-            OnnxNode("InstanceNormalization", ("grouped", "ones", "zeros"), ("normal",), {"epsilon": self.eps}),
-            OnnxNode("Reshape", ("normal", "row_shape"), ("xhat",)),
-            OnnxNode("Reshape", ("gamma", "by_channel"), ("scale",)),
-            OnnxNode("Reshape", ("beta", "by_channel"), ("shift",)),
-            OnnxNode("Mul", ("xhat", "scale"), ("scaled",)),
-            OnnxNode("Add", ("scaled", "shift"), ("y",)),
-        )
-        constants = {
-            "grouped_shape": np.array([0, groups, -1]), "row_shape": np.array([0, *shape]), "by_channel": np.array(channels),
-            "ones": np.ones(groups, np.float32), "zeros": np.zeros(groups, np.float32),
-        }  # fmt: skip
-        return OnnxForm(nodes, constants)
-
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -246,13 +228,32 @@ def require_groups(name: str, groups: int, shape: Shape) -> None:
     count = shape[0]
     if count % groups == 0:
         return
-    what = "channels" if len(shape) == 3 else "features"
+    noun, many = "channel" if len(shape) == 3 else "feature", "" if count == 1 else "s"
     divisors = sorted({part for low in range(1, isqrt(count) + 1) if count % low == 0 for part in (low, count // low)})
-    words = f"{', '.join(map(str, divisors[:-1]))} or {divisors[-1]}" if len(divisors) > 1 else "1"
+    words = " or ".join(filter(None, (", ".join(map(str, divisors[:-1])), str(divisors[-1]))))
     raise problem(
-        "NS411", f"{name}: {groups} groups do not divide {count} {what} evenly", help=f"{count} {what} can have {words} groups",
-        argument="groups",
+        "NS411", f"{name}: {groups} groups do not divide {count} {noun}{many} evenly",
+        help=f"{count} {noun}{many} can have {words} group{many}", argument="groups",
     )  # fmt: skip
+
+
+def onnx_of_groups(groups: int, eps: float, shape: Shape) -> OnnxForm:
+    """A RowNormalization of several groups: they are the channels of an instance normalisation, and gamma and beta come after it."""
+    nodes = (
+        OnnxNode("Reshape", ("x", "grouped_shape"), ("grouped",)),
+        OnnxNode("InstanceNormalization", ("grouped", "ones", "zeros"), ("normal",), {"epsilon": eps}),
+        OnnxNode("Reshape", ("normal", "row_shape"), ("xhat",)),
+        OnnxNode("Reshape", ("gamma", "by_channel"), ("scale",)),
+        OnnxNode("Reshape", ("beta", "by_channel"), ("shift",)),
+        OnnxNode("Mul", ("xhat", "scale"), ("scaled",)),
+        OnnxNode("Add", ("scaled", "shift"), ("y",)),
+    )
+    constants = {
+        "grouped_shape": np.array([0, groups, -1]), "row_shape": np.array([0, *shape]),
+        "by_channel": np.array([-1, *(1 for _ in shape[1:])]),
+        "ones": np.ones(groups, np.float32), "zeros": np.zeros(groups, np.float32),
+    }  # fmt: skip
+    return OnnxForm(nodes, constants)
 
 
 def describe(shape: Shape) -> str:

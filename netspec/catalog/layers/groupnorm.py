@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from netspec.base.entry import Count
-from netspec.base.kinds import RowNormalization, require_groups
-from netspec.base.layer import Array, BadSample, ReferenceContext, Sample
+from netspec.base.kinds import RowNormalization, onnx_of_groups, require_groups
+from netspec.base.layer import Array, BadSample, OnnxForm, ReferenceContext, Sample
 from netspec.base.shape import Shape
 
 
@@ -30,6 +30,10 @@ class GroupNorm(RowNormalization):
     def groups_of(self, shape: Shape) -> int:
         require_groups(self.name, self.groups, shape)
         return self.groups
+
+    def onnx(self, shape: Shape) -> OnnxForm:
+        """Opset 17 has no operator of this name."""
+        return onnx_of_groups(self.groups_of(shape), self.eps, shape)
 
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         grouped = x.reshape(len(x), self.groups, -1)

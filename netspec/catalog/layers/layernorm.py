@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from netspec.base.kinds import RowNormalization
+from netspec.base.kinds import RowNormalization, onnx_of_groups
 from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, ReferenceContext, Sample
 from netspec.base.shape import Shape
 
@@ -30,7 +30,7 @@ class LayerNorm(RowNormalization):
 
     def onnx(self, shape: Shape) -> OnnxForm:
         if len(shape) == 3:  # ONNX has a scale for each element of the row there
-            return super().onnx(shape)
+            return onnx_of_groups(1, self.eps, shape)
         return OnnxForm((OnnxNode("LayerNormalization", ("x", "gamma", "beta"), ("y",), {"axis": 1, "epsilon": self.eps}),))
 
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
