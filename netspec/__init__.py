@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from netspec.pipeline import train as train
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
+    from netspec.train.transform import transform as transform
 
 _NAMES = {
     "netspec.base.diagnostic": "Diagnostic",
@@ -55,6 +56,7 @@ _NAMES = {
     "netspec.pipeline": "Run compile train",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
+    "netspec.train.transform": "transform",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "sigmoid", "")
-NORMALIZATIONS = ("", "", "bn", "bn", "layernorm", "groupnorm(1)")
+NORMALIZATIONS = ("", "bn", "bn", "layernorm", "groupnorm(1)")
 HEADS = ("softmax", "svm", "sigmoid", "linear")
 
 

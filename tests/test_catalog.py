@@ -17,6 +17,7 @@ from netspec.base.kinds import Head, Pointwise
 from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
@@ -24,6 +25,7 @@ NAMES = {
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
+    Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

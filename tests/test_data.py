@@ -22,7 +22,7 @@ from netspec.graph.counts import check_facts
 from netspec.train import normalize
 from netspec.train.data import check_rows, check_x, facts_of, fingerprint, prepare, prepare_arrays
 from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
-from netspec.train.normalize import Normalization, as_input, fit_normalization
+from netspec.train.normalize import Normalization, as_input, fit_normalization, fit_preparation
 from netspec.train.split import part_sizes, split_rows
 
 SOURCES = entries(DataSource)
@@ -154,7 +154,12 @@ def test_npy_reads_two_files(tmp_path):
     rows = read("npy", tmp_path / "x.npy", (tmp_path,), y="y.npy").rows
     np.testing.assert_array_equal(rows.x, X)
     np.testing.assert_array_equal(rows.y, Y)
+    by_keys = read("npy", None, (tmp_path,), x="x.npy", y="y.npy").rows
+    np.testing.assert_array_equal(by_keys.x, X)
     assert "outside the folders" in message(DataError, read, "npy", tmp_path / "x.npy", (tmp_path,), y="../y.npy")
+    for keys in ({"y": "y.npy"}, {"x": "x.npy"}):
+        assert "needs two files" in message(DataError, read, "npy", None, (tmp_path,), **keys)
+    assert "needs two files" in message(DataError, read, "npy", tmp_path / "x.npy", (tmp_path,), x="x.npy", y="y.npy")
 
 
 def npz_bytes(**arrays: np.ndarray) -> bytes:
@@ -655,7 +660,7 @@ def test_constant_values_become_zero(kind):
 
 
 def test_none_is_no_normalisation():
-    assert fit_normalization(ROWS["vectors"], "none") is None
+    assert fit_preparation(ROWS["vectors"], ()) is None
     x = ROWS["images"]
     np.testing.assert_array_equal(as_input(x, None, np.float32), x.astype(np.float32))
     ready = x.astype(np.float32)

@@ -148,10 +148,10 @@ def test_it_follows_the_contraction_task_by_task() -> None:
         (
             "conv(12)-groupnorm(5)",
             (3, 8, 8),
-            ("5 groups do not divide 12 channels evenly, from conv1", "12 channels can have 1, 2, 3, 4, 6 or 12"),
+            ("12 channels do not fall into 5 equal groups, from conv1", "groups can be 1, 2, 3, 4, 6 or 12"),
         ),
-        ("affine(7)-groupnorm(2)", (3,), ("2 groups do not divide 7 features evenly, from affine1", "7 features can have 1 or 7 groups")),
-        ("groupnorm", (1, 8, 8), ("32 groups do not divide 1 channel evenly", "1 channel can have 1 group")),
+        ("affine(7)-groupnorm(2)", (3,), ("7 features do not fall into 2 equal groups, from affine1", "groups can be 1 or 7")),
+        ("groupnorm", (1, 8, 8), ("1 channel does not fall into 32 equal groups", "groups can be 1")),
     ],
 )
 def test_the_message_names_both_numbers_and_the_divisors(text: str, shape: tuple[int, ...], words: tuple[str, str]) -> None:

@@ -117,13 +117,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Window2D:
-    """A window of `kernel` sides moved by `stride` over an image with margins (top, bottom, left, right)."""
+    """A window of `kernel` sides moved by `stride` over an image with margins (top, bottom, left, right). With `groups` the channels of
+    input and output fall into so many equal runs, each result seeing those of its own."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     margins: tuple[int, int, int, int]
     input: Shape
     output: Shape
+    groups: int = 1
 
 
 class Contraction(Layer):
@@ -228,13 +230,11 @@ def require_groups(name: str, groups: int, shape: Shape) -> None:
     count = shape[0]
     if count % groups == 0:
         return
-    noun, many = "channel" if len(shape) == 3 else "feature", "" if count == 1 else "s"
+    what = ("channel" if len(shape) == 3 else "feature") + ("" if count == 1 else "s")
     divisors = sorted({part for low in range(1, isqrt(count) + 1) if count % low == 0 for part in (low, count // low)})
     words = " or ".join(filter(None, (", ".join(map(str, divisors[:-1])), str(divisors[-1]))))
-    raise problem(
-        "NS411", f"{name}: {groups} groups do not divide {count} {noun}{many} evenly",
-        help=f"{count} {noun}{many} can have {words} group{many}", argument="groups",
-    )  # fmt: skip
+    message = f"{name}: {count} {what} do{'es' if count == 1 else ''} not fall into {groups} equal groups"
+    raise problem("NS411", message, argument="groups", help=f"groups can be {words}")
 
 
 def onnx_of_groups(groups: int, eps: float, shape: Shape) -> OnnxForm:

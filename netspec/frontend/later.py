@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
@@ -17,15 +16,12 @@ LATER: dict[type[Entry], frozenset[str]] = {
     Loss: frozenset({"huber"}),
     Optimizer: frozenset({"adamw", "adagrad"}),
     Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
-    DataSource: frozenset({"csv", "parquet", "images", "cifar10", "mnist", "fashion_mnist"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
     "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
-    "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
-    "conv": frozenset({"groups"}),
 }
 
 _ELSEWHERE = {

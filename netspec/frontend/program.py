@@ -10,12 +10,13 @@ from pydantic import BaseModel, Field
 
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.entry import CONFIG, Count
+from netspec.base.entry import CONFIG, Count, Pair
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
-from netspec.base.shape import Shape
+from netspec.base.shape import Shape, size
 from netspec.base.text import Source, Span
+from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
 from netspec.catalog.registry import entries
 
 
@@ -66,8 +67,30 @@ class DataSection(BaseModel):
     y: str | None = None
     target: str | None = None
     features: tuple[str, ...] | None = None
+    size: Pair | None = None
     split: tuple[Count | Fraction, ...] = (0.8, 0.1, 0.1)
     normalize: Literal["none", "per_feature", "per_channel", "rescale"] = "none"
+    transforms: tuple[Transform, ...] | None = None
+
+    @property
+    def preparations(self) -> tuple[Transform, ...]:
+        """What every row goes through, in order; `normalize` comes first."""
+        first = () if self.normalize == "none" else (entries(Transform)[self.normalize](),)
+        return (*first, *(one for one in self.transforms or () if not isinstance(one, Augmentation)))
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """What rows of a training step go through besides, in order."""
+        return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
+
+    @property
+    def encodes(self) -> bool:
+        """Whether columns of text become numbers."""
+        return any(isinstance(one, Encoding) for one in self.transforms or ())
+
+    def prepared_shape(self, row: Shape) -> Shape:
+        """The shape of a row of the data once it is prepared."""
+        return (size(row),) if any(isinstance(one, Flattening) for one in self.preparations) else row
 
 
 def _adam() -> Optimizer:

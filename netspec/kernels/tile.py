@@ -13,7 +13,7 @@ lets LLVM specialise on constant arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -73,18 +73,59 @@ class Vectors:
         kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
         b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), [pointer, I32(int(write)), I32(4 - level), I32(1)])
 
+    def hidden(self, b: ir.IRBuilder, pointer: Any) -> Any:
+        """The pointer, behind an empty asm: LLVM does not know how it came about."""
+        return b.asm(ir.FunctionType(self.pointer, [self.pointer]), "", "=r,0", [pointer], False)
+
     def fma(self, b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         # fmuladd, not fma: on a unit without fused multiply-add it becomes two instructions instead of a library call
         return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fmuladd.{self.suffix}"), [x, y, z])
 
 
-def _outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+def outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+    """A function of int64 arguments that LLVM compiles once and does not copy into its callers."""
     function = ir.Function(module, ir.FunctionType(VOID, [I64] * arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("nounwind")
     return function
+
+
+def repeat(
+    b: ir.IRBuilder, count: Any, carried: Sequence[Any], body: Callable[[Any, list[Any]], Sequence[Any]], step: int = 1
+) -> list[Any]:
+    """Emits `for i in range(0, count, step): values = body(i, values)` and returns the last values."""
+    before, loop, after = b.block, b.append_basic_block("loop"), b.append_basic_block("after")
+    b.cbranch(b.icmp_signed(">", count, I64(0)), loop, after)
+    b.position_at_end(loop)
+    i, old = b.phi(I64), [b.phi(value.type) for value in carried]
+    new = body(i, old)
+    following, last = b.add(i, I64(step)), b.block
+    b.cbranch(b.icmp_signed("<", following, count), loop, after)
+    b.position_at_end(after)
+    i.add_incoming(I64(0), before)
+    i.add_incoming(following, last)
+    result = [b.phi(value.type) for value in carried]
+    for phis in (old, result):
+        for phi, start, value in zip(phis, carried, new, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(value, last)
+    return result
+
+
+def over_channels(b: ir.IRBuilder, v: Vectors, count: Any, body: Callable[[Any, Any], None]) -> None:
+    """Emits `body(first, mask)` for each vector of `count` channels: whole ones without a mask, and the rest under one."""
+    vectors = b.sdiv(count, I64(v.lanes))
+    whole = b.mul(vectors, I64(v.lanes))
+
+    def one(i: Any, _: list[Any]) -> list[Any]:
+        body(b.mul(i, I64(v.lanes)), None)
+        return []
+
+    repeat(b, vectors, [], one)
+    with b.if_then(b.icmp_signed("<", whole, count)):
+        body(whole, v.first_lanes(b, b.sub(count, whole)))
 
 
 TILE_ARGUMENTS = (
@@ -111,7 +152,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     name = f"tile_{rows}x{vectors}_{v.suffix}_{unit}"
     if name in module.globals:
         return module.globals[name]
-    function = _outlined(module, name, len(TILE_ARGUMENTS))
+    function = outlined(module, name, len(TILE_ARGUMENTS))
     p = dict(zip(TILE_ARGUMENTS, function.args, strict=True))
     b = ir.IRBuilder(function.append_basic_block("entry"))
     a0, b0, c0 = (b.inttoptr(p[key], v.pointer) for key in ("a", "b", "c"))
@@ -141,10 +182,9 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     # with a chain of dependent adds, one a row, as long as the arithmetic itself (measured: 0.75 against 0.96 of the best rate).
     group = rows if unit == "m" else 3
 
-    def hidden(pointer: Any) -> Any:
-        return pointer if unit == "m" else b.asm(ir.FunctionType(v.pointer, [v.pointer]), "", "=r,0", [pointer], False)
-
-    starts = [hidden(b.gep(a0, [b.add(b.mul(h, p["outer"]), b.mul(I64(g), row))])) for g in range(0, rows, group)]
+    starts = [b.gep(a0, [b.add(b.mul(h, p["outer"]), b.mul(I64(g), row))]) for g in range(0, rows, group)]
+    if unit == "k":
+        starts = [v.hidden(b, pointer) for pointer in starts]
     b_start = b.gep(b0, [b.mul(h, p["b_outer"])])
     even = b.and_(p["depth"], I64(-UNROLL))
     b.cbranch(b.icmp_signed(">", even, I64(0)), blocks["loop"], blocks["rest"])
@@ -245,7 +285,7 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
     return tile
 
 
-def _intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
+def intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
     """An intrinsic that takes a tuple of int64 and calls the outlined function that `build` emits."""
 
     @intrinsic
@@ -259,21 +299,22 @@ def _intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> 
     return call
 
 
+def butterfly(b: ir.IRBuilder, v: Vectors, x: Any, y: Any, distance: int) -> tuple[Any, Any]:
+    """Exchanges lanes of two vectors: the first result has x where the lane's number lacks the bit `distance`, and there what x has at
+    that distance is the second's."""
+    low = [lane if not lane & distance else v.lanes + (lane ^ distance) for lane in range(v.lanes)]
+    high = [v.lanes + lane if lane & distance else lane | distance for lane in range(v.lanes)]
+    return tuple(b.shuffle_vector(x, y, ir.Constant(v.indices, lanes)) for lanes in (low, high))
+
+
 def _transposed(b: ir.IRBuilder, v: Vectors, rows: list[Any]) -> list[Any]:
-    """Butterfly transpose of a square of lanes x lanes numbers in registers."""
-
-    def shuffle(x: Any, y: Any, lanes: Iterable[int]) -> Any:
-        return b.shuffle_vector(x, y, ir.Constant(v.indices, list(lanes)))
-
+    """Transpose of a square of lanes x lanes numbers in registers."""
     distance = 1
     while distance < v.lanes:
-        low = [lane if not lane & distance else v.lanes + (lane ^ distance) for lane in range(v.lanes)]
-        high = [v.lanes + lane if lane & distance else lane | distance for lane in range(v.lanes)]
         new = list(rows)
         for place in range(v.lanes):
             if not place & distance:
-                x, y = rows[place], rows[place | distance]
-                new[place], new[place | distance] = shuffle(x, y, low), shuffle(x, y, high)
+                new[place], new[place | distance] = butterfly(b, v, rows[place], rows[place | distance], distance)
         rows = new
         distance *= 2
     return rows
@@ -288,7 +329,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         name = f"pack_transposed_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, columns, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to, mask = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer), v.first_lanes(b, columns)
@@ -306,7 +347,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)
 
 
 def make_pack_rows(simd: Simd, itemsize: int) -> Any:
@@ -320,7 +361,7 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         name = f"pack_rows_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, width, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer)
@@ -344,4 +385,4 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)

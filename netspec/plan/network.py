@@ -15,8 +15,10 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Parameter
+from netspec.base.mapped import RowReader
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 from netspec.catalog.inits.he import He
 from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
@@ -50,6 +52,7 @@ class Settings:
     threads: int | None = None
     fuse: bool = True
     drop_last: bool = False
+    augmentations: tuple[Augmentation, ...] = ()
 
 
 def plan_layout(
@@ -60,7 +63,7 @@ def plan_layout(
     `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
     updates = train and whole is None and not gradients and not input_gradient
-    update = Update(settings.optimizer, settings.l2, straight=settings.fuse) if updates else None
+    update = Update(settings.optimizer, settings.l2, settings.fuse, settings.augmentations) if updates else None
     lowered = lower(
         grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
         workers=thread_count(settings.threads),
@@ -274,9 +277,11 @@ class Network:
 
     @_exclusive
     def test_scores(
-        self, x: NDArray[Any], y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
+        self, x: NDArray[Any] | RowReader, y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[Any], float]:
         """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
+        if not isinstance(x, np.ndarray):
+            return self._read_scores(x, y, np.arange(len(x)) if index is None else index)
         if y is None and index is None and len(x) <= self.training.test.batch:
             return self._few_scores(x), 0.0
         plan = self.plan(1, train=False)
@@ -290,6 +295,16 @@ class Network:
             if y is not None:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
         plan.release()
+        return scores, total
+
+    def _read_scores(self, x: RowReader, y: NDArray[Any] | None, index: NDArray[np.int64]) -> tuple[NDArray[Any], float]:
+        """`test_scores` of rows that are read piece by piece."""
+        scores, total = np.empty((len(index), *self.graph.output.shape), self.dtype), 0.0
+        for start, rows in self.chunks(len(index)):
+            some = index[start : start + rows]
+            part, loss = self.test_scores(x.read(some), None if y is None else np.ascontiguousarray(y[some]))
+            scores[start : start + rows] = part
+            total += loss
         return scores, total
 
     def _few_scores(self, x: NDArray[Any]) -> NDArray[Any]:

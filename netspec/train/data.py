@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem
 from netspec.base.kinds import Target
+from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, show
+from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
-from netspec.train.normalize import Normalization, chunk_rows, fit_normalization
+from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
 
 FEW = 8192
@@ -76,12 +78,15 @@ def prepare(
     Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
     """
     name = section.path or (section.source.name if section.source is not None else "data")
-    y = as_labels(dataset.rows.y, f"{name}: y")
+    y_name = f"{name}: {dataset.target}"
+    y = as_labels(dataset.rows.y, y_name)
     labels = _known_labels(dataset, y, target, classes, name)
-    classes = classes if classes is not None else count_classes(y, labels, target, f"{name}: y")
-    rows = check_rows(dataset.rows.x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name)
+    classes = classes if classes is not None else count_classes(y, labels, target, y_name)
+    steps, raw = section.preparations, dataset.rows.x.shape[1:]
+    x = arranged(dataset.rows.x, steps)
+    rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
     test = dataset.test and check_rows(
-        dataset.test.x,
+        arranged(dataset.test.x, steps),
         dataset.test.y,
         target,
         classes=classes,
@@ -91,13 +96,13 @@ def prepare(
         name=f"{name} (test)",
     )
     parts = _divide(rows, part_sizes(section.split, len(rows), name), seed, target)
-    require_two_classes(parts[0].y, target, labels, f"{name}: y")
+    require_two_classes(parts[0].y, target, labels, y_name)
     return Splits(
         train=parts[0],
         validation=parts[1] if len(parts) > 1 else None,
         test=Part(test) if test else (parts[2] if len(parts) > 2 else None),
         labels=labels,
-        normalization=fit_normalization(parts[0].x, section.normalize),
+        normalization=fit_preparation(rows.x.reshape(-1, *raw), steps, parts[0].index),
         fingerprint=fingerprint(dataset),
         classes=classes,
     )
@@ -109,7 +114,7 @@ def prepare_arrays(
     target: Target,
     *,
     validation: tuple[Any, Any] | float | None = None,
-    normalize: str = "none",
+    steps: Sequence[Transform] = (),
     seed: int = 0,
     shape: Shape | None = None,
     classes: int | None = None,
@@ -118,9 +123,10 @@ def prepare_arrays(
 ) -> Splits:
     """The splits of arrays given from Python. Without a fraction as `validation` all rows are training rows, in their order.
 
-    `shape` is what the net takes; `labels` the words learnt by an earlier fit, else they are learnt here. Raises as `prepare`.
+    `shape` is what the net takes, `steps` what rows are prepared by; `labels` the words learnt by an earlier fit, else they are learnt
+    here. Raises as `prepare`.
     """
-    array = as_labels(y, "y")
+    array, x, raw = as_labels(y, "y"), arranged(x, steps), np.shape(x)[1:]
     labels = labels if labels is not None else learn_labels(array, target, classes, "y")
     classes = classes if classes is not None else count_classes(array, labels, target, "y")
     rows = check_rows(x, array, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape)
@@ -129,12 +135,13 @@ def prepare_arrays(
         train, held = _hold_out(rows, float(validation), seed, target)
     elif validation is not None:
         xv, yv = _pair(validation)
+        xv = arranged(xv, steps)
         shape = rows.x.shape[1:]
         given = check_rows(xv, yv, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape, name="validation")
         held = Part(given)
     require_two_classes(train.y, target, labels)
     mark = fingerprint(Dataset(rows, test=held.rows if held is not None and held.rows is not rows else None))
-    return Splits(train, held, None, labels, fit_normalization(train.x, normalize), mark, classes)
+    return Splits(train, held, None, labels, fit_preparation(train.rows.x.reshape(-1, *raw), steps, train.index), mark, classes)
 
 
 def check_rows(
@@ -147,14 +154,16 @@ def check_rows(
     shape: Shape | None = None,
     score_shape: Shape | None = None,
     name: str = "",
+    y_name: str = "y",
 ) -> Rows:
-    """Inputs as an array of finite numbers, and labels encoded. `shape` is that of a row, if it is known; `name` opens every message."""
+    """Inputs as an array of finite numbers, and labels encoded. `shape` is that of a row, if it is known; `name` opens every message, and
+    `y_name` is what messages call the labels."""
     prefix = f"{name}: " if name else ""
     inputs = check_x(x, shape, f"{prefix}x")
-    given = as_labels(y, f"{prefix}y")
+    given = as_labels(y, f"{prefix}{y_name}")
     if len(inputs) != len(given):
         raise DataError(f"{prefix}x has {len(inputs)} rows and y has {len(given)}; each row needs one label")
-    return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}y"))
+    return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}{y_name}"))
 
 
 def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
@@ -174,14 +183,15 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
     return array
 
 
-def facts_of(dataset: Dataset, target: Target) -> Facts:
-    """What reading the data tells: the shape of a row, classes or outputs. For sources whose `facts()` is None."""
-    y = as_labels(dataset.rows.y, "y")
+def facts_of(dataset: Dataset, target: Target, name: str = "data") -> Facts:
+    """What reading the data tells: the shape of a row, classes or outputs. For sources whose `facts()` is None. `name` opens messages."""
+    y_name = f"{name}: {dataset.target}"
+    y = as_labels(dataset.rows.y, y_name)
     shape, rows = dataset.rows.x.shape[1:], len(dataset.rows)
     if target == "value":
         return Facts(shape, None, {1: 1, 2: y.shape[-1]}.get(y.ndim), rows, target)
-    labels = _known_labels(dataset, y, target, None, "data")
-    return Facts(shape, count_classes(y, labels, target), None, rows, target)
+    labels = _known_labels(dataset, y, target, None, name)
+    return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -193,12 +203,13 @@ def fingerprint(dataset: Dataset) -> str:
             step = chunk_rows(array.shape[1:])
             for start in range(0, len(array), step):
                 digest.update(np.ascontiguousarray(array[start : start + step]).tobytes())
+                let_go(array)
     return digest.hexdigest()
 
 
 def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: int | None, name: str) -> Words | None:
     if target == "value" or dataset.labels is None:
-        return learn_labels(y, target, classes, f"{name}: y")
+        return learn_labels(y, target, classes, f"{name}: {dataset.target}")
     if classes is not None and classes != len(dataset.labels):
         raise Problem(
             "NS601",
@@ -212,7 +223,10 @@ def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: in
 def _divide(rows: Rows, sizes: Sequence[int], seed: int, target: Target) -> list[Part]:
     single = rows.y.ndim == 1 or (target == "binary" and rows.y.shape[1:] == (1,))
     strata = rows.y.reshape(-1).astype(np.int64) if target != "value" and single else None
-    return [Part(rows, index) for index in split_rows(len(rows), sizes, seed, strata)]
+    parts = split_rows(len(rows), sizes, seed, strata)
+    if mapping_of(rows.x) is not None:
+        parts[1:] = map(np.sort, parts[1:])  # what is only measured is read from the start of the file to its end
+    return [Part(rows, index) for index in parts]
 
 
 def _hold_out(rows: Rows, fraction: float, seed: int, target: Target) -> tuple[Part, Part]:
@@ -237,6 +251,7 @@ def _require_finite(x: NDArray[Any], name: str) -> None:
     for start in range(0, len(x), step):
         part = x[start : start + step]
         finite = np.isfinite(part)
+        let_go(x)
         if not finite.all():
             row, *place = (int(at) for at in np.argwhere(~finite)[0])
             value = part[row][tuple(place)]

@@ -18,8 +18,8 @@ from netspec.base.optimizer import Optimizer
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.evaluate import evaluate
+from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
-from netspec.train.pace import Pace
 
 
 class Monitor(Protocol):
@@ -34,19 +34,6 @@ class Monitor(Protocol):
         """The epoch's row of the history."""
 
     def end(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Material:
-    """The rows that `index` lists, of arrays that may hold more: x as the network takes it, y encoded, weights by row of x or None."""
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    index: NDArray[np.int64]
-    weights: NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.index)
 
 
 @dataclass(frozen=True)
@@ -154,10 +141,8 @@ class Training:
         self.history = history if history is not None else History()
         self.best = Best()
         self.signals = Signals()
-        self.pace = Pace(network.threads)
-        self._labels = network.labels_to_layout(train.y)
-        self._order = np.arange(len(train), dtype=np.int64)
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
+        self._feed = feed_of(train, network.labels_to_layout(train.y), self._starts, self._counts, network.store.seed)
         self.steps_per_epoch = len(self._starts)
         self._began = time.perf_counter()
 
@@ -178,37 +163,34 @@ class Training:
             with self.signals.noted():
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     mean_loss = self._epoch(plan, epoch, starts, counts)
-                    evaluation.threads = self.pace.threads
                     self._finish(epoch, mean_loss)
         finally:
-            plan.threads = evaluation.threads = network.threads
             plan.release()
             evaluation.release()
         if self.monitor:
             self.monitor.end()
         return self.history
 
-    def _bind(self, plan: Plan) -> None:
+    def _bind(self, plan: Plan, window: Window) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
-        extra = {} if self.material.weights is None else {"weights": self.material.weights}
-        plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
+        extra = {} if window.weights is None else {"weights": window.weights}
+        plan.bind(x=window.x, y=window.y, order=window.order, **extra)
         self.network.store.update_state(True)
+        self.network.store.augment(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
         store, done, total = self.network.store, 0, 0.0
         while done < len(starts):
-            threads, chunk = self.pace.next_piece()
-            some = slice(done, min(done + chunk, len(starts)))
+            window = self._feed.window(epoch, done)
+            some = slice(done, min(done + plan.pace.steps(), window.last))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
-            plan.threads = threads
             began = time.perf_counter()
             with self.network.lock:
-                self._bind(plan)
-                steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
+                self._bind(plan, window)
+                steps = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
-            self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
             if steps < len(losses):
                 self._diverged(epoch, store.step + 1, float(losses[steps, 0]))

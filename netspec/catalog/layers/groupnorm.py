@@ -50,8 +50,8 @@ class GroupNorm(RowNormalization):
         Sample("groupnorm(3)", (24,)),
     )
     bad_samples = (
-        BadSample("groupnorm(5)", (12, 4, 4), "NS411", "5 groups do not divide 12 channels"),
-        BadSample("groupnorm", (100,), "NS411", "32 groups do not divide 100 features"),
+        BadSample("groupnorm(5)", (12, 4, 4), "NS411", "12 channels do not fall into 5 equal groups"),
+        BadSample("groupnorm", (100,), "NS411", "100 features do not fall into 32 equal groups"),
         BadSample("groupnorm(0)", (4,), "NS302", "`groups` of groupnorm must be"),
         BadSample("groupnorm(2, eps=-1)", (4,), "NS302", "`eps` of groupnorm must be a number above 0; this is -1"),
     )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.extras import library
 from netspec.base.kinds import Window2D
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
-from netspec.ui.extras import library
 
 Step = Callable[[], float]
 Arrays = dict[str, Any]
@@ -43,7 +43,10 @@ def _affine(call: Call) -> Any:
 
 
 def _conv(call: Call) -> Any:
-    y = call.jax.lax.conv_general_dilated(call.x, call.arrays["W"], call.window.stride, _margins(call.window))
+    window = call.window
+    y = call.jax.lax.conv_general_dilated(
+        call.x, call.arrays["W"], window.stride, _margins(window), feature_group_count=window.groups
+    )  # fmt: skip
     return y + call.arrays["b"][:, None, None] if "b" in call.arrays else y
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
+from netspec.base.extras import library
 from netspec.base.kinds import Window2D
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
-from netspec.ui.extras import library
 
 Step = Callable[[], float]
 
@@ -29,7 +29,8 @@ def _conv(torch: Any, node: Node) -> list[Any]:
     window: Window2D = layer.geometry(node.input.shape)
     before, inside = _margins(torch, window, 0.0, within=(1 << 30, 1 << 30))
     channels = node.input.shape[0]
-    return [*before, torch.nn.Conv2d(channels, layer.filters, layer.kernel, stride=layer.stride, padding=inside, bias=layer.bias)]
+    more = {"stride": layer.stride, "padding": inside, "groups": layer.groups, "bias": layer.bias}
+    return [*before, torch.nn.Conv2d(channels, layer.filters, layer.kernel, **more)]
 
 
 def _pool(torch: Any, node: Node) -> list[Any]:

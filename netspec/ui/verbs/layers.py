@@ -19,6 +19,7 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, show
 from netspec.base.text import Source
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
@@ -27,6 +28,7 @@ from netspec.ui.screen import print_json
 WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "initial weights": Initializer, "data sources": DataSource,
+    "transforms": Transform,
 }  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def run(name: str | None, *, json: bool) -> int:
         else:
             print(overview())
         return 0
-    known = {entry.name: (entry, title) for title, entry in every()}
+    known = {entry.name: (entry, title) for title, entry in reversed(list(every()))}  # a layer before a transform of its name
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near}? " if near else ""

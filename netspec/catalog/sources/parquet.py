@@ -1,0 +1,88 @@
+"""A table in a Parquet file: columns of numbers and text.
+
+`target` is the column of labels (the last one where it is left out), `features` the columns of inputs (all others). Labels of text become
+classes in sorted order. Rows count from 0 in messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Column, Dataset, DataSource
+from netspec.base.errors import DataError
+from netspec.base.extras import library
+from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
+from netspec.catalog.tables import Table, choose, require_columns, to_dataset, to_features
+
+
+class Parquet(DataSource):
+    """Rows of a .parquet file, with a target and features by the names of its columns."""
+
+    name: ClassVar[str] = "parquet"
+    keys: ClassVar[tuple[str, ...]] = ("path", "target", "features")
+
+    def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
+        """All rows. Raises DataError naming the row and the column."""
+        if path is None:
+            raise DataError('source = parquet needs the file: path = "table.parquet"')
+        table = _opened(path, lambda names: _with_target(*choose(str(path), names, keys.get("target"), keys.get("features"))), keys)
+        target, *features = table.columns
+        return to_dataset(table, target, features)
+
+
+def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
+    """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
+
+    def chosen(names: Sequence[str]) -> Sequence[str]:
+        require_columns(str(path), names, features)
+        return features
+
+    return to_features(_opened(path, chosen, {}), features)
+
+
+def _with_target(target: str, features: Sequence[str]) -> Sequence[str]:
+    return (target, *features)
+
+
+def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: Mapping[str, Any]) -> Table:
+    """The columns that `choice` takes of the file's names, in its order."""
+    require_file(path)
+    arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            facts = file.metadata
+            stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+            refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), keys.get("limit_bytes", LIMIT_BYTES))
+            _require_distinct(path, names)
+            wanted = list(choice(names))
+            table = file.read(columns=wanted)
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+    return Table(str(path), {name: _plain(path, name, table[name]) for name in wanted}, "row {} (rows count from 0)".format)
+
+
+def _require_distinct(path: Path, names: Sequence[str]) -> None:
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise DataError(f"{path}: two columns are named {twice[0]}; rename one of them")
+
+
+def _plain(path: Path, name: str, column: Any) -> Any:
+    """A column as numbers or text. Raises DataError for dates, lists and whatever else a file may hold."""
+    types, compute = library("pyarrow", "data").types, library("pyarrow.compute", "data")
+    if types.is_dictionary(column.type):
+        column = compute.cast(column, column.type.value_type)
+    kind = column.type
+    if types.is_large_string(kind) or types.is_string_view(kind):
+        return compute.cast(column, "string")
+    if types.is_boolean(kind):
+        return compute.cast(column, "uint8")
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_string(kind):
+        return column
+    raise DataError(f"{path}: column {name} holds {kind}; allowed are numbers, true and false, and text")
