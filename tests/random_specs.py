@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "sigmoid", "elu", "gelu", "silu", "softplus", "prelu", "prelu", "", "relu")
+NORMALIZATIONS = ("", "bn", "bn", "layernorm", "groupnorm(1)")
 HEADS = ("softmax", "svm", "sigmoid", "linear")
 
 
 def _unit(draw: np.random.Generator, first: str) -> str:
-    """A run: `first`, perhaps bn, perhaps an activation, perhaps dropout."""
+    """A run: `first`, perhaps a normalization, perhaps an activation, perhaps dropout."""
     drop = "dropout2d(30%)" if first.startswith("conv") and draw.random() < 0.5 else "dropout(30%)"
-    parts = [first, str(draw.choice(["", "bn"])), str(draw.choice(ACTIVATIONS)), str(draw.choice(["", "", drop]))]
+    parts = [first, str(draw.choice(NORMALIZATIONS)), str(draw.choice(ACTIVATIONS)), str(draw.choice(["", "", drop]))]
     return "-".join(part for part in parts if part)
 
 

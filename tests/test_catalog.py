@@ -23,8 +23,8 @@ from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
-    Layer: "affine avgpool bn conv dropout dropout2d elu flatten gelu globalpool id leaky_relu linear pool prelu relu reshape sigmoid silu "
-    "softmax softplus svm tanh upsample",
+    Layer: "affine avgpool bn conv dropout dropout2d elu flatten gelu globalpool groupnorm id layernorm leaky_relu linear pool prelu relu "
+    "reshape sigmoid silu softmax softplus svm tanh upsample",
     Loss: "bce cross_entropy hinge huber l1 squared_error",
     Optimizer: "adagrad adam adamw rmsprop sgd",
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
@@ -89,6 +89,7 @@ def test_no_argument_takes_what_is_out_of_range(entry: type[Entry], value: Any) 
         ("conv", {"filters": 0}), ("conv", {"kernel": 0}), ("conv", {"stride": (1, 0)}), ("conv", {"pad": "valid"}),
         ("pool", {"window": (2,)}), ("pool", {"window": (1, 2, 3)}), ("pool", {"stride": 0}),
         ("pool", {"window": True}), ("bn", {"eps": 0}), ("bn", {"momentum": 1}),
+        ("layernorm", {"eps": 0}), ("groupnorm", {"groups": 0}), ("groupnorm", {"groups": 2.5}), ("groupnorm", {"eps": 0}),
         ("dropout", {"p": 1}), ("dropout", {"p": -0.1}), ("leaky_relu", {"slope": -1}), ("elu", {"alpha": -1}), ("reshape", {}),
         ("reshape", {"shape": (4, 5)}), ("reshape", {"shape": ()}), ("reshape", {"shape": True}), ("upsample", {"factor": (0, 1)}),
     ],
@@ -109,7 +110,7 @@ def test_positional_arguments() -> None:
     first = {name: layer.positional() for name, layer in entries(Layer).items() if layer.positional()}
     assert first == {
         "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "dropout2d": "p", "elu": "alpha",
-        "leaky_relu": "slope", "pool": "window", "reshape": "shape", "upsample": "factor",
+        "groupnorm": "groups", "layernorm": "eps", "leaky_relu": "slope", "pool": "window", "reshape": "shape", "upsample": "factor",
     }  # fmt: skip
     assert {optimizer.positional() for optimizer in entries(Optimizer).values()} == {"lr"}
 

@@ -186,6 +186,7 @@ PARALLEL = [
         "conv(16)-bn-prelu-dropout2d -> upsample(2x1) -> conv(8)-prelu -> pool(3, stride=2) -> reshape(13x8x5)-prelu -> affine -> softmax",
         (3, 14, 12),
     ),
+    ("conv(16)-groupnorm(4)-relu-pool -> affine(256)-layernorm-relu-dropout -> affine -> softmax", (3, 14, 12)),
 ]
 
 
@@ -279,6 +280,8 @@ def test_the_random_specs_are_of_all_kinds() -> None:
     for word in (
         "conv",
         "bn-relu",
+        "layernorm",
+        "groupnorm",
         "dropout",
         "pool",
         "avgpool",

@@ -97,8 +97,8 @@ class ReferenceContext:
 
 
 class Layer(Entry):
-    """One layer of the language. Subclass a kind of base/kinds.py (Pointwise, Normalization, Contraction, Window, Upsampling,
-    Rearrangement, Head)."""
+    """One layer of the language. Subclass a kind of base/kinds.py: Pointwise, Normalization, RowNormalization, Contraction, Window,
+    Upsampling, Rearrangement or Head."""
 
     kind: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]
@@ -124,7 +124,8 @@ class Layer(Entry):
         if not (cls.__doc__ or "").strip():
             missing.append("docstring")
         if not cls.kind:
-            missing.append("a kind to derive from: Pointwise, Normalization, Contraction, Window, Upsampling, Rearrangement or Head")
+            kinds = "Pointwise, Normalization, RowNormalization, Contraction, Window, Upsampling, Rearrangement or Head"
+            missing.append(f"a kind to derive from: {kinds}")
         refuse_unfinished(cls, missing)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:

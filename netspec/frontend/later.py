@@ -7,7 +7,7 @@ from netspec.base.layer import Layer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
-        "layernorm", "groupnorm", "add", "concat", "mul", "res",
+        "add", "concat", "mul", "res",
     }),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
@@ -32,6 +32,7 @@ OTHER_WORDS = {
     "linear_layer": "affine", "dense": "affine", "fc": "affine", "fully_connected": "affine", "conv2d": "conv", "convolution": "conv",
     "maxpool": "pool", "max_pool": "pool", "maxpool2d": "pool", "max_pool2d": "pool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
     "averagepool": "avgpool", "batchnorm": "bn", "batch_norm": "bn", "batchnorm1d": "bn", "batchnorm2d": "bn", "batchnormalization": "bn",
+    "layer_norm": "layernorm", "layernormalization": "layernorm", "group_norm": "groupnorm", "groupnormalization": "groupnorm",
     "leakyrelu": "leaky_relu", "lrelu": "leaky_relu", "identity": "id", "logistic": "sigmoid", "hinge": "svm",
     "gap": "globalpool", "global_pool": "globalpool", "globalavgpool": "globalpool", "drop": "dropout", "reshape_flat": "flatten",
     "momentum": "sgd", "mse": "squared_error", "l2": "squared_error", "mae": "l1", "crossentropy": "cross_entropy", "xent": "cross_entropy",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise
+from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization
 from netspec.graph.graph import Graph, Node
 
 
@@ -40,7 +40,11 @@ class Grouping:
         return "\n".join(f"{number:>3}  {group.rule:<38} {group.name}" for number, group in enumerate(self.groups))
 
 
-def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[type, ...]) -> int:
+Kind = type | tuple[type, ...]
+NORMALIZATIONS: tuple[type, ...] = (Normalization, RowNormalization)
+
+
+def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[Kind, ...]) -> int:
     """How many layers from the start are of these kinds, in this order, the last kind any number of times."""
     count = 0
     for place, kind in enumerate(kinds):
@@ -51,17 +55,24 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[type, ...]) -> i
                 nodes[count].inputs == (nodes[count - 1].output,) and graph.consumers(nodes[count - 1].output) == [nodes[count]]
             ):
                 return count
+            if _by_columns(nodes[count]) and any(isinstance(node.layer, RowNormalization) for node in nodes[:count]):
+                return count
             count, taken = count + 1, taken + 1
         if taken == 0:
             return count if last else 0
     return count
 
 
-Rule = tuple[str, tuple[type, ...]]
+def _by_columns(node: Node) -> bool:
+    """Whether a pointwise layer tells a row's columns apart: rows that are taken in runs of several pixels do not."""
+    return isinstance(node.layer, Pointwise) and (node.layer.by_channel or bool(node.parameters))
+
+
+Rule = tuple[str, tuple[Kind, ...]]
 RULES: tuple[Rule, ...] = (
-    ("contraction, normalization, pointwise", (Contraction, Normalization, Pointwise)),
+    ("contraction, normalization, pointwise", (Contraction, NORMALIZATIONS, Pointwise)),
     ("contraction, pointwise", (Contraction, Pointwise)),
-    ("normalization, pointwise", (Normalization, Pointwise)),
+    ("normalization, pointwise", (NORMALIZATIONS, Pointwise)),
     ("pointwise", (Pointwise,)),
 )
 

@@ -88,6 +88,15 @@ def _prelu(call: Call) -> Any:
     return call.jnp.where(call.x > 0, call.x, slope * call.x)
 
 
+def _row_normalization(call: Call) -> Any:
+    shape = call.node.input.shape
+    grouped = call.x.reshape(len(call.x), call.layer.groups_of(shape), -1)
+    mean, var = grouped.mean(2, keepdims=True), grouped.var(2, keepdims=True)
+    xhat = ((grouped - mean) * call.jax.lax.rsqrt(var + call.layer.eps)).reshape(call.x.shape)
+    gamma, beta = (call.arrays[key].reshape(-1, *(1 for _ in shape[1:])) for key in ("gamma", "beta"))
+    return xhat * gamma + beta
+
+
 def _dropout(call: Call) -> Any:
     return _dropped(call, call.x.shape)
 
@@ -110,6 +119,8 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "avgpool": _avgpool,
     "bn": _bn,
     "prelu": _prelu,
+    "layernorm": _row_normalization,
+    "groupnorm": _row_normalization,
     "dropout": _dropout,
     "dropout2d": _dropout2d,
     "globalpool": lambda call: call.x.mean((2, 3)),
