@@ -17,6 +17,7 @@ from netspec.base.kinds import Head, Pointwise
 from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.stopping import StoppingRule
 from netspec.catalog.registry import entries
 
 NAMES = {
@@ -24,6 +25,7 @@ NAMES = {
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
+    StoppingRule: "stop",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

@@ -639,7 +639,7 @@ def test_json_lines_while_training(folder: Path) -> None:
     columns = {"epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
     assert set(lines[0]) == {"event", *columns}
     end = lines[-1]
-    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics"}
+    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics", "stopped"}
     assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", {"loss", "accuracy"})
     best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]

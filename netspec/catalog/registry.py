@@ -17,10 +17,12 @@ from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.stopping import StoppingRule
 
 EntryT = TypeVar("EntryT", bound=Entry)
 FOLDERS: dict[type[Entry], str] = {
     Layer: "layers", Loss: "losses", Optimizer: "optimizers", Initializer: "inits", DataSource: "sources",
+    StoppingRule: "stopping",
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ LATER: dict[type[Entry], frozenset[str]] = {
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
+    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights"}),
     "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
     "conv": frozenset({"groups"}),

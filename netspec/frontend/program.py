@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.duration import Duration, Epochs
 from netspec.base.entry import CONFIG, Count
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape
+from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
 
@@ -74,6 +77,18 @@ def _adam() -> Optimizer:
     return entries(Optimizer)["adam"].model_validate({})
 
 
+def _stop(value: Any) -> Any:
+    if isinstance(value, StoppingRule):
+        return value
+    if isinstance(value, Duration) and value.amount >= 1:
+        return entries(StoppingRule)["stop"].model_validate({"patience": value})  # type: ignore[type-abstract]  # the contract is not made
+    raise PydanticCustomError("stop", "a patience such as 5ep, or a rule such as stop(val_loss, patience=5ep)")
+
+
+EarlyStop = Annotated[StoppingRule, BeforeValidator(_stop)]
+"""A stopping rule; a length alone is the patience of `stop`."""
+
+
 class TrainSection(BaseModel):
     """The `train` section, as language.md lists it."""
 
@@ -86,6 +101,8 @@ class TrainSection(BaseModel):
     loss: Loss | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
+    early_stop: EarlyStop | None = None
+    checkpoint: Epochs | None = None
     dtype: Literal["float32", "float64"] = "float32"
     threads: Count | None = None
     fuse: bool = True

@@ -17,9 +17,11 @@ from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.stopping import StoppingRule
 
 NOUNS: dict[type[Entry], str] = {
     Layer: "layer", Loss: "loss", Optimizer: "optimizer", Initializer: "initial-weight rule", DataSource: "data source",
+    StoppingRule: "stopping rule",
 }  # fmt: skip
 
 

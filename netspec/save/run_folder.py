@@ -1,6 +1,7 @@
 """The folder of one training run: its spec, plan, environment, results by epoch, events by step, weights and state.
 
-Layout: `spec.net spec.resolved.net plan.txt env.json results.csv events.jsonl weights/{last,best}.safetensors state/last.safetensors`.
+Layout: `spec.net spec.resolved.net plan.txt env.json results.csv events.jsonl weights/{last,best}.safetensors state/last.safetensors`,
+and `weights/epoch-010.safetensors`, ... with `checkpoint`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class RunFolder:
     def best(self) -> Path:
         """Weights of the best validation epoch."""
         return self.path / "weights" / "best.safetensors"
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Weights that are kept of an epoch: `weights/epoch-010.safetensors`."""
+        return self.path / "weights" / f"epoch-{epoch:03d}.safetensors"
 
     @property
     def state(self) -> Path:

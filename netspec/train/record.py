@@ -44,6 +44,8 @@ class Record:
 
     folder: RunFolder
     model: Saved
+    checkpoint_epochs: int | None = None
+    """Every so many epochs the weights are kept for good."""
     _saved_at: float = -SAVE_SECONDS
     _best_epoch: int = -1
 
@@ -53,7 +55,8 @@ class Record:
         name: str = "run", allow: Sequence[Path] = (),
     ) -> Record:  # fmt: skip
         """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
-        record = cls(create_run_folder(name, run_dir), model)
+        every = program.train.checkpoint
+        record = cls(create_run_folder(name, run_dir), model, every.amount if every is not None else None)
         folder, seed = record.folder, model.network.store.seed
         try:
             folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
@@ -69,6 +72,12 @@ class Record:
         if not self.folder.last.exists():
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
+    def finish(self, best: Best, stopped: str | None) -> None:
+        """The weights of a run that has come to its end, and why where that was before its last epoch."""
+        self.save(best)
+        if stopped is not None:
+            self.event(event="stopped", step=self.model.network.store.step, reason=stopped)
+
     def stopped(self, best: Best, error: NetspecError) -> None:
         """The weights of a run that ends early, and why; the error then names the folder."""
         self.save(best)
@@ -82,6 +91,8 @@ class Record:
         for place in range((len(losses) - 1) % every, len(losses), every):
             self.folder.add_event({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]})
         self.folder.add_event({"event": "epoch", **row})
+        if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
+            save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self.model.metadata())
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self.save(best)
 

@@ -18,6 +18,7 @@ from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, show
+from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source
 from netspec.catalog.registry import entries
 from netspec.frontend.validate import load
@@ -27,6 +28,7 @@ from netspec.ui.screen import print_json
 WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "initial weights": Initializer, "data sources": DataSource,
+    "stopping rules": StoppingRule,
 }  # fmt: skip
 
 
