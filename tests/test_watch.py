@@ -342,11 +342,11 @@ def test_the_history_prints_as_a_short_table() -> None:
     x, y = blobs()
     model = model_of()
     assert str(model.history) == "0 epochs, 0 steps"
-    text = str(model.fit(x, y, epochs=3))
-    assert text.split("\n")[0].split() == ["epoch", "step", "lr", "loss", "train_accuracy", "seconds"]  # no validation, no columns of it
-    assert [line.split()[0] for line in text.split("\n")[1:-1]] == ["1", "2", "3"]
-    assert text.split("\n")[-1] == "3 epochs, 27 steps"
-    assert len({len(line) for line in text.split("\n")[:-1]}) == 1
+    text = str(model.fit(x, y, epochs=3)).split("\n")
+    assert text[0].split() == ["epoch", "step", "lr", "loss", "train_accuracy", "seconds"]  # no validation, no columns of it
+    assert [line.split()[0] for line in text[1:-1]] == ["1", "2", "3"]
+    assert text[-1] == "3 epochs, 27 steps"
+    assert len({len(line) for line in text[:-1]}) == 1
     long = str(model.fit(x, y, epochs=37)).split("\n")
     assert [line.split()[0] for line in long[1:-1]] == ["1", "2", "3", "4", "5", "...", "36", "37", "38", "39", "40"]
     assert max(map(len, long)) <= 100

@@ -1,9 +1,9 @@
-"""Lengths of training, as a spec writes them: so many epochs or so many updates."""
+"""A length of training: `20ep` in epochs, `500it` in updates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -11,28 +11,32 @@ from pydantic_core import PydanticCustomError
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """`20ep`, epochs, or `500it`, updates."""
+    """So many epochs (`ep`) or updates (`it`)."""
 
     amount: int
-    unit: Literal["ep", "it"]
+    unit: str
+
+    def updates(self, steps_per_epoch: float) -> float:
+        """How many updates that is."""
+        return self.amount if self.unit == "it" else self.amount * steps_per_epoch
 
     def __str__(self) -> str:
         return f"{self.amount}{self.unit}"
 
 
-def _length(value: Any) -> Any:
+def _length(value: Any) -> Duration:
     if isinstance(value, Duration) and value.amount >= 1:
         return value
-    raise PydanticCustomError("length", "a length of at least 1 such as 20ep (epochs) or 500it (updates)")
+    raise PydanticCustomError("length", "a duration of at least 1, such as 20ep (epochs) or 500it (updates)")
 
 
-def _epochs(value: Any) -> Any:
+def _epochs(value: Any) -> Duration:
     if isinstance(value, Duration) and value.amount >= 1 and value.unit == "ep":
         return value
     raise PydanticCustomError("epochs", "a number of epochs such as 10ep")
 
 
 Length = Annotated[Duration, BeforeValidator(_length)]
-"""At least one epoch or update."""
+"""A duration of at least one epoch or update."""
 Epochs = Annotated[Duration, BeforeValidator(_epochs)]
 """At least one epoch."""

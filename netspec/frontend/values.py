@@ -164,7 +164,7 @@ def _literal(node: syntax.Literal, source: Source) -> Content:
         case "percent":
             return float(_decimal(text[:-1], node, source) / 100)
         case "duration":
-            return Duration(_integer(text[:-2], node, source), "ep" if text.endswith("ep") else "it")
+            return Duration(_integer(text[:-2], node, source), text[-2:])
         case "shape":
             return Sides(tuple(_integer(side, node, source) for side in text.split("x")))
     if text.isdigit():
