@@ -35,6 +35,7 @@ from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
 from netspec.train.weights import description, take_over, tensors_of
+from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
 
@@ -258,6 +259,7 @@ class Model:
             history = training.run()
             if record:
                 record.finish(training.best, history.stopped)
+                draw_run(record.folder)
         except (Interrupted, DivergedError) as error:
             if record:
                 record.stopped(training.best, error)
