@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from netspec.ui.picture import write_picture
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 """M. Okabe and K. Ito's palette, which colour-blind readers can tell apart; yellow, too pale for lines, is grey."""
 STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
-"""With more runs than colours, the colours come again in another style."""
+MARKS = ("o", "s", "^", "D")
+"""With more runs than colours, the colours come again with other dashes and marks."""
 SMOOTHED = 60
 """The bell curve that smooths is as wide (its standard deviation) as the steps' number divided by this."""
+WIDEST = 100
+"""Steps of that width at most."""
 FEW = 40
 """Steps or epochs that can be told apart: each then has its mark, and losses need no smoothing."""
 WIDE = 30
@@ -30,7 +34,7 @@ GREY = "#555555"
 
 @dataclass(frozen=True)
 class Curves:
-    """What a run has to show: losses (K,) of logged steps (K,), and its rows of results.csv."""
+    """What a run has to show: finite losses (K,) of logged steps (K,), at least one, and its rows of results.csv."""
 
     name: str
     steps: NDArray[np.int64]
@@ -54,8 +58,8 @@ def read_curves(path: Path, name: str) -> Curves:
 
 def curves_of(folder: RunFolder, name: str) -> Curves:
     """Raises UsageError where the run has no epoch yet."""
-    epochs, steps = folder.read_epochs(), folder.read_steps()
-    if not epochs:
+    epochs, steps = folder.read_epochs(), [(step, loss) for step, loss in folder.read_steps() if isfinite(loss)]
+    if not epochs or not steps:
         raise UsageError(f"{folder.path}: the run has no finished epoch, and so no curves")
     return Curves(name, np.array([step for step, _ in steps], np.int64), np.array([loss for _, loss in steps], np.float64), epochs)
 
@@ -83,69 +87,79 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
         raise UsageError(f"{others}: trained on values, without an accuracy; plot such runs apart from those with classes")
     figure = library("matplotlib.figure", "plot").Figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
-    logarithmic = _is_wide(runs)
     for number, run in enumerate(runs):
-        colour, style = COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
-        _draw_losses(left, run, colour, style)
-        _draw_epochs(right, run, ("loss", "val_loss") if values else ("train_accuracy", "val_accuracy"), colour)
+        look = _look(number)
+        _draw_losses(left, run, look)
+        _draw_epochs(right, run, ("loss", "val_loss") if values else ("train_accuracy", "val_accuracy"), look)
     _label(left, "step", "training loss")
     _label(right, "epoch", "loss" if values else "accuracy")
-    _limit_losses(left, runs, logarithmic)
-    right.xaxis.get_major_locator().set_params(integer=True)
+    _limit_losses(left, runs)
+    right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    right.set_xlim(*_widened(right.get_xlim(), 1.0))
+    if not values:
+        right.set_ylim(*_widened(right.get_ylim(), 0.1))
     _legends(figure, left, right, runs)
     write_picture(figure, path)
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each value (K,) as the mean of those around it, weighted by a bell curve; at the ends, of those that there are."""
-    width = len(values) / SMOOTHED
-    reach = max(1, int(3 * width))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(width, 0.3)) ** 2)
-    finite = np.isfinite(values)
-    total = np.convolve(np.where(finite, values, 0.0), weights, mode="full")[reach:-reach]
-    return np.asarray(total / np.convolve(finite.astype(np.float64), weights, mode="full")[reach:-reach])
+    """Each value (K,) as the mean of those around it, weighted by a bell curve, a narrow one at the start, where losses fall fast."""
+    width = min(len(values) / SMOOTHED, WIDEST)
+    reach = int(3 * width) + 1
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, constant_values=np.nan), 2 * reach + 1)
+    widths = np.clip(np.arange(1, len(values) + 1) / 4, 0.3, max(width, 0.3))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / widths[:, None]) ** 2)
+    weights[np.isnan(around)] = 0.0
+    return np.asarray((np.nan_to_num(around) * weights).sum(axis=1) / weights.sum(axis=1))
 
 
-def _draw_losses(axes: Any, run: Curves, colour: str, style: Any) -> None:
+def _look(number: int) -> dict[str, Any]:
+    """What tells the run of that number from the others."""
+    again = number // len(COLOURS) % len(STYLES)
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": STYLES[again], "marker": MARKS[again]}
+
+
+def _draw_losses(axes: Any, run: Curves, look: dict[str, Any]) -> None:
     if len(run.steps) <= FEW:
-        axes.plot(run.steps, run.losses, color=colour, linestyle=style, linewidth=1.8, marker="o", markersize=3)
+        axes.plot(run.steps, run.losses, linewidth=1.8, markersize=3, **look)
         return
-    axes.plot(run.steps, run.losses, color=colour, linewidth=0.7, alpha=0.28)
-    axes.plot(run.steps, smooth(run.losses), color=colour, linestyle=style, linewidth=1.8, zorder=3)
+    axes.plot(run.steps, run.losses, color=look["color"], linewidth=0.7, alpha=0.28)
+    axes.plot(run.steps, smooth(run.losses), linewidth=1.8, zorder=3, **{**look, "marker": None})
 
 
-def _draw_epochs(axes: Any, run: Curves, columns: tuple[str, str], colour: str) -> None:
+def _draw_epochs(axes: Any, run: Curves, columns: tuple[str, str], look: dict[str, Any]) -> None:
     """The training figure dashed and open, that of validation in one line and filled."""
-    marker = "o" if len(run.epochs) <= FEW else None
+    marker = look["marker"] if len(run.epochs) <= FEW else None
     looks = ({"linestyle": (0, (4, 2)), "linewidth": 1.3, "markerfacecolor": "white"}, {"linestyle": "-", "linewidth": 1.8, "zorder": 3})
-    for column, look in zip(columns, looks, strict=True):
+    for column, kind in zip(columns, looks, strict=True):
         points = [(row["epoch"], row[column]) for row in run.epochs if row[column] is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, **look)
+            axes.plot(*zip(*points, strict=True), color=look["color"], marker=marker, markersize=4, **kind)
 
 
-def _is_wide(runs: Sequence[Curves]) -> bool:
-    lines = np.concatenate([smooth(run.losses) for run in runs if len(run.losses)] or [np.ones(1)])
-    return bool(lines.min() > 0 and lines.max() > WIDE * lines.min())
-
-
-def _limit_losses(axes: Any, runs: Sequence[Curves], logarithmic: bool) -> None:
-    """Axes that a few losses far away do not stretch: all smoothed ones are seen, and 99 % of the raw ones."""
-    raw = np.concatenate([run.losses[np.isfinite(run.losses)] for run in runs])
-    if not len(raw):
-        return
-    lines = np.concatenate([smooth(run.losses) for run in runs if len(run.losses)])
-    low, high = min(float(np.quantile(raw, 0.005)), lines.min()), max(float(np.quantile(raw, 0.995)), lines.max())
-    if logarithmic:
+def _limit_losses(axes: Any, runs: Sequence[Curves]) -> None:
+    """Axes that a few losses far away, at the start above all, do not stretch; logarithmic where losses differ very much."""
+    lines = np.concatenate([smooth(run.losses) for run in runs])
+    lowest, highest = float(lines.min()), float(lines.max())
+    low = min(lowest, *(float(np.quantile(run.losses, 0.005)) for run in runs))
+    high = max(highest, *(float(np.quantile(run.losses, 0.995)) for run in runs))
+    if lowest > 0 and highest > WIDE * lowest:
         ticker = library("matplotlib.ticker", "plot")
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda loss, _: f"{loss:g}"))
         axes.yaxis.set_minor_formatter(ticker.NullFormatter())
-        axes.set_ylim(max(low, lines.min() / 3) / 1.15, high * 1.15)
-    else:
-        margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-        axes.set_ylim(low - margin, high + margin)
+        axes.set_ylim(max(low, lowest / 3) / 1.15, high * 1.15)
+        return
+    if lowest > 0:
+        high = min(high, 2 * max(float(np.quantile(run.losses, 0.95)) for run in runs))
+    axes.set_ylim(*_widened((low - 0.05 * (high - low), high + 0.05 * (high - low)), 1e-6 + 0.1 * abs(high)))
+
+
+def _widened(limits: tuple[float, float], least: float) -> tuple[float, float]:
+    """An axis of at least that length, around its middle."""
+    middle, half = sum(limits) / 2, max(limits[1] - limits[0], least) / 2
+    return middle - half, middle + half
 
 
 def _label(axes: Any, x: str, y: str) -> None:
@@ -165,10 +179,8 @@ def _legends(figure: Any, left: Any, right: Any, runs: Sequence[Curves]) -> None
     kinds = [line([], [], color=GREY, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, markersize=4, markerfacecolor="white")]
     kinds.append(line([], [], color=GREY, linewidth=1.8, marker=marker, markersize=4))
     right.legend(kinds, ["training", "validation"], loc="best", frameon=False)
-    handles = [
-        line([], [], color=COLOURS[number % len(COLOURS)], linestyle=STYLES[number // len(COLOURS) % len(STYLES)], linewidth=2.5)
-        for number in range(len(runs))
-    ]
+    marked = len(runs) > len(COLOURS)
+    handles = [line([], [], linewidth=2.5, **{**_look(number), **({} if marked else {"marker": None})}) for number in range(len(runs))]
     columns = max(1, min(len(runs), 100 // (8 + max(len(run.name) for run in runs))))
     rows = -(-len(runs) // columns)
     figure.set_figheight(4.2 + 0.24 * rows)

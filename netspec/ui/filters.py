@@ -18,9 +18,8 @@ from netspec.model import Model
 from netspec.ui.extras import library
 from netspec.ui.picture import DPI, write_picture
 
-CELL = 56
-"""Pixels of a filter's longer side in the picture, at least."""
-WIDEST = 1400
+SIDE, CELL = 900, 160
+"""Pixels of the picture's longer side, and of a filter's, at most, unless a weight has no pixel of its own then."""
 GREY, COLOUR = 1, 3
 """Channels that can be shown."""
 GAP = (0.36, 0.45, 0.58)
@@ -85,7 +84,7 @@ def draw_filters(filters: Filters, title: str, path: Path) -> None:
     """Writes the grid, each weight a square of whole pixels. Raises SaveError."""
     count, channels, height, width = filters.images.shape
     whole = grid(filters.images, gap=max(1, max(height, width) // 12))
-    pixels = max(1, min(ceil(CELL / max(height, width)), WIDEST // max(whole.shape[:2])))
+    pixels = max(1, min(CELL // max(height, width), SIDE // max(whole.shape[:2])))
     tall, wide = pixels * whole.shape[0], pixels * whole.shape[1]
     shape = show((channels, height, width))
     text = f"{title}   {filters.name}: {count} filters of {shape}, each from its lowest weight (dark) to its highest (bright)"
