@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from netspec.train.callbacks import StopTraining as StopTraining
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
+    from netspec.train.transform import transform as transform
 
 _NAMES = {
     "netspec.base.diagnostic": "Diagnostic",
@@ -57,6 +58,7 @@ _NAMES = {
     "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
+    "netspec.train.transform": "transform",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

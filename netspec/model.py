@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
 from netspec.base.text import Source
+from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
@@ -31,7 +32,7 @@ from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
 from netspec.train.loop import Best, Material, Monitor, Schedule, Training
-from netspec.train.normalize import Normalization, as_input
+from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
 from netspec.train.weights import description, take_over, tensors_of
@@ -48,6 +49,7 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     return Settings(
         optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
+        augmentations=program.data.augmentations if program.data is not None else (),
     )  # fmt: skip
 
 
@@ -169,7 +171,7 @@ class Model:
             self._build(counts_with_data(self.program, dataset))
         graph = self.graph
         value = graph.head.target == "value"
-        known = Facts(dataset.rows.x.shape[1:], None, None, len(dataset.rows), graph.head.target)
+        known = Facts(section.prepared_shape(dataset.rows.x.shape[1:]), None, None, len(dataset.rows), graph.head.target)
         try:
             # kernels read rows of the graph's shape, whatever the rows have
             check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
@@ -185,15 +187,16 @@ class Model:
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
         """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels and normalisation."""
         head = split_head(self.program)[1]
-        section = self.program.data
-        kind = section.normalize if section is not None and self.normalization is None else "none"
+        steps = self._preparations
+        if self.normalization is not None:  # the statistics are those of the first rows
+            steps = tuple(step for step in steps if not isinstance(step, Scaling))
         built = self._network
         try:
             if built is None:
                 self._build(self._learned_counts(x, y))
             graph = self.graph
             splits = prepare_arrays(
-                x, y, head.target, validation=validation, normalize=kind, seed=self.network.store.seed, shape=graph.input.shape,
+                x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
                 classes=None if head.target == "value" else graph.classes, labels=self.labels, score_shape=graph.output.shape,
             )  # fmt: skip
         except Problem as found:
@@ -317,6 +320,7 @@ class Model:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
             network.store.update_state(True)
+            network.store.augment(False)
             # a negative epoch: the rows stay in their order
             done = plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses)
         if not done:
@@ -408,8 +412,12 @@ class Model:
 
     # rows and labels
 
+    @property
+    def _preparations(self) -> tuple[Transform, ...]:
+        return self.program.data.preparations if self.program.data is not None else ()
+
     def _inputs(self, x: Any) -> NDArray[Any]:
-        return check_x(x, self.graph.input.shape)
+        return check_x(arranged(x, self._preparations), self.graph.input.shape)
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
         """Rows as they are, as the network takes them."""

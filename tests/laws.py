@@ -255,7 +255,7 @@ def flops_are_counted(layer: Layer, shape: Shape) -> None:
         counted = outputs * (fold * size(layer.geometry(shape).kernel) + finish)
     elif isinstance(layer, Contraction):
         geometry = layer.geometry(shape)
-        depth = geometry.depth if isinstance(geometry, Product) else geometry.input[0] * size(geometry.kernel)
+        depth = size(layer.parameters(shape)["W"].shape) // (geometry.width if isinstance(geometry, Product) else geometry.output[0])
         counted = outputs * (2 * depth + ("b" in layer.parameters(shape)))
     elif layer.kind == "normalization":
         counted = 7 * size(shape)  # mean 1, variance 3, and (x - mean) * scale + shift

@@ -110,7 +110,18 @@ def _normalization_backward(
 
 
 def _matrix(weight: Array, geometry: Product | Window2D) -> Array:
-    return weight if isinstance(geometry, Product) else weight.reshape(len(weight), -1).T
+    if isinstance(geometry, Product):
+        return weight
+    whole = np.zeros((len(weight), geometry.input[0], *geometry.kernel))
+    for f, c, own in _seen(geometry):
+        whole[f, c] = weight[f, own]
+    return whole.reshape(len(weight), -1).T
+
+
+def _seen(window: Window2D) -> list[tuple[int, int, int]]:
+    """(filter, channel of the image, channel of the filter) of all that a filter sees."""
+    own, wide = window.input[0] // window.groups, window.output[0] // window.groups
+    return [(f, f // wide * own + c, c) for f in range(window.output[0]) for c in range(own)]
 
 
 def _taps(window: Window2D) -> list[tuple[int, int, list[tuple[int, int, int, int]]]]:
@@ -142,7 +153,7 @@ def _contraction_backward(layer: Contraction, dy: Array, x: Array, parameters: A
     slopes = np.moveaxis(dy.reshape(len(dy), dy.shape[1], -1), 1, -1).reshape(-1, dy.shape[1])
     dw = columns.reshape(len(slopes), -1).T @ slopes
     dcolumns = slopes @ _matrix(parameters["W"], geometry).T
-    grads = {"W": dw if isinstance(geometry, Product) else dw.T.reshape(parameters["W"].shape)}
+    grads = {"W": dw if isinstance(geometry, Product) else _filters(dw, geometry, parameters["W"].shape)}
     if "b" in parameters:
         grads["b"] = slopes.sum(0)
     if isinstance(geometry, Product):
@@ -153,6 +164,13 @@ def _contraction_backward(layer: Contraction, dy: Array, x: Array, parameters: A
         for k, n, row, column in places:
             dx[:, :, row, column] += shares[:, pixel, :, k, n]
     return dx, grads
+
+
+def _filters(dw: Array, window: Window2D, shape: tuple[int, ...]) -> Array:
+    whole, filters = dw.T.reshape(shape[0], window.input[0], *window.kernel), np.empty(shape)
+    for f, c, own in _seen(window):
+        filters[f, own] = whole[f, c]
+    return filters
 
 
 def _pool(layer: Window, x: Array) -> Array:

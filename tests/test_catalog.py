@@ -18,6 +18,7 @@ from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.stopping import StoppingRule
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
@@ -26,6 +27,7 @@ NAMES = {
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
     StoppingRule: "stop",
+    Transform: "crop cutout flatten flip per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

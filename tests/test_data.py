@@ -22,7 +22,7 @@ from netspec.graph.counts import check_facts
 from netspec.train import normalize
 from netspec.train.data import check_rows, check_x, facts_of, fingerprint, prepare, prepare_arrays
 from netspec.train.labels import count_classes, decode, encode_labels, learn_labels
-from netspec.train.normalize import Normalization, as_input, fit_normalization
+from netspec.train.normalize import Normalization, as_input, fit_normalization, fit_preparation
 from netspec.train.split import part_sizes, split_rows
 
 SOURCES = entries(DataSource)
@@ -655,7 +655,7 @@ def test_constant_values_become_zero(kind):
 
 
 def test_none_is_no_normalisation():
-    assert fit_normalization(ROWS["vectors"], "none") is None
+    assert fit_preparation(ROWS["vectors"], ()) is None
     x = ROWS["images"]
     np.testing.assert_array_equal(as_input(x, None, np.float32), x.astype(np.float32))
     ready = x.astype(np.float32)

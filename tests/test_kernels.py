@@ -24,7 +24,7 @@ from netspec.base import random
 from netspec.base.layer import Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.catalog.registry import entries
-from netspec.kernels import native, simd, store
+from netspec.kernels import native, simd, store, winograd
 from netspec.kernels.library import driver
 from netspec.plan.network import Network, Settings
 
@@ -91,6 +91,21 @@ def test_product_of_nothing_is_zero(itemsize: int) -> None:
 
 
 @both
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 100), (100, 777), (128, 33), (129, 400), (300, 50)])
+def test_a_row_alone_has_the_bits_it_has_among_others(itemsize: int, n: int, k: int) -> None:
+    draw, dtype = np.random.default_rng(n + k), TYPES[itemsize]
+    a, b = draw.normal(size=(16, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
+    work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
+    found = []
+    for rows in (16, 1):
+        c = np.empty((rows, n), dtype)
+        call(at(a), k, 1, at(b), n, 1, at(c), n, n, rows, n, k, 0, at(work) + (-at(work)) % 64, 0, 0, 0, 0)
+        found.append(c[0])
+    np.testing.assert_array_equal(*found)
+
+
+@both
 @pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
 @pytest.mark.parametrize("sizes", [(23, 70, 301), (1, 1, 1), (40, 33, 1024)])
 def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int]) -> None:
@@ -149,32 +164,85 @@ def geometries(count: int) -> list[tuple[str, tuple[int, int, int], int]]:
             continue
         bias = "true" if draw.random() < 0.5 else "false"
         sizes = f"kernel={kernel[0]}x{kernel[1]}, stride={stride[0]}x{stride[1]}"
-        call = f"conv({filters}, {sizes}, pad={pad}, bias={bias})"
-        found.append((call, (channels, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
+        groups = int(draw.choice([1, 1, 2, 3]))
+        call = f"conv({filters * groups}, {sizes}, pad={pad}, groups={groups}, bias={bias})"
+        found.append((call, (channels * groups, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
     return [
         *found,
         ("conv(32)", (16, 16, 16), 24),
         ("conv(7, kernel=1)", (40, 9, 11), 30),
         ("conv(33, kernel=5, stride=2)", (3, 20, 19), 17),
+        ("conv(40, groups=40)", (40, 9, 19), 5),
+        ("conv(35, kernel=5x2, stride=1x2, pad=2x0, groups=35)", (35, 8, 9), 4),
+        ("conv(16, kernel=2, stride=3, groups=16)", (16, 11, 10), 2),
+        ("conv(80, groups=2)", (66, 7, 6), 3),
     ]
 
 
+def tiled_geometries(count: int) -> list[tuple[str, tuple[int, int, int], int]]:
+    """Convolutions by tiles: images of every remainder of a tile, all margins, channels around whole vectors and panels."""
+    draw = np.random.default_rng(12)
+    found = []
+    while len(found) < count:
+        channels, filters = (int(draw.choice([12, 13, 16, 17, 31, 32, 33, 64, 70])) for _ in range(2))
+        sides, pad = draw.integers(1, 20, 2), draw.integers(0, 3, 2)
+        if min(sides + 2 * pad) >= 3:
+            call = f"conv({filters}, pad={pad[0]}x{pad[1]})"
+            found.append((call, (channels, int(sides[0]), int(sides[1])), int(draw.choice([1, 2, 7]))))
+    return found
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("call", "shape", "rows"), geometries(40))
+@pytest.mark.parametrize(("call", "shape", "rows"), [*geometries(40), *tiled_geometries(24)])
 def test_convolution_equals_numpy(call: str, shape: tuple[int, int, int], rows: int, dtype: str) -> None:
     equals_numpy(layer_of(call), shape, rows, dtype)
 
 
-@pytest.mark.parametrize(("call", "shape", "rows"), geometries(12))
+def test_tiles_are_for_small_steps_of_many_channels() -> None:
+    assert all(winograd.pays(layer_of(call).geometry(shape)) for call, shape, _ in tiled_geometries(24))
+    others = ["conv(11)", "conv(16, stride=2)", "conv(16, kernel=3x5)", "conv(16, kernel=1)", "conv(16, pad=3)", "conv(32, groups=16)"]
+    assert not any(winograd.pays(layer_of(call).geometry((16, 9, 9))) for call in others)
+    assert not winograd.pays(layer_of("conv(16)").geometry((11, 9, 9)))
+
+
+def test_tiles_lose_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, shape = layer_of("conv(64)"), (64, 15, 16)
+    parameters, _ = laws.arrays(layer, shape)
+    parameters = laws.single_precision(parameters)
+    x = laws.batch(shape, 3)[0].astype(np.float32).astype(float)
+    dy = np.random.default_rng(3).normal(size=(3, 64, 15, 16)).astype(np.float32).astype(float)
+    context = ReferenceContext(True)
+    exact = [layer.reference(x, parameters, {}, context), *_gradients(Templates(), layer, dy, x, parameters, context)]
+
+    def errors() -> list[float]:
+        run = Compiled("float32")
+        found = [run.forward(layer, x, parameters, {}, context), *_gradients(run, layer, dy, x, parameters, context)]
+        return [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, exact, strict=True)]
+
+    by_tiles = errors()
+    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 10**9)
+    directly = errors()
+    assert directly != by_tiles
+    assert max(by_tiles) < 2e-6
+    assert all(tiled < 4 * direct for tiled, direct in zip(by_tiles, directly, strict=True))
+
+
+def _gradients(run: Any, layer: Layer, dy: Any, x: Any, parameters: Any, context: ReferenceContext) -> list[Any]:
+    dx, grads = run.backward(layer, dy, x, parameters, {}, context)
+    return [dx, grads["W"]]
+
+
+@pytest.mark.parametrize(("call", "shape", "rows"), [*geometries(12), *tiled_geometries(6)])
 def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     layer = layer_of(call)
     parameters, _ = laws.arrays(layer, shape)
     x, _ = laws.batch(shape, rows)
-    top, bottom, left, right = layer.geometry(shape).margins
+    window = layer.geometry(shape)
+    top, bottom, left, right = window.margins
     tensors = {name: torch.tensor(array, requires_grad=True) for name, array in {"x": x, **parameters}.items()}
     padded = torch.nn.functional.pad(tensors["x"], (left, right, top, bottom))
-    y = torch.nn.functional.conv2d(padded, tensors["W"], tensors.get("b"), stride=layer.geometry(shape).stride)
+    y = torch.nn.functional.conv2d(padded, tensors["W"], tensors.get("b"), stride=window.stride, groups=window.groups)
     dy = np.random.default_rng(3).normal(size=tuple(y.shape))
     y.backward(torch.tensor(dy))
     context, run = ReferenceContext(True), Compiled()

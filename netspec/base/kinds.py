@@ -76,13 +76,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Window2D:
-    """A window of `kernel` sides moved by `stride` over an image with margins (top, bottom, left, right)."""
+    """A window of `kernel` sides moved by `stride` over an image with margins (top, bottom, left, right). With `groups` the channels of
+    input and output fall into so many equal runs, each result seeing those of its own."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     margins: tuple[int, int, int, int]
     input: Shape
     output: Shape
+    groups: int = 1
 
 
 class Contraction(Layer):

@@ -186,11 +186,11 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
 def plain_value(value: Value, annotation: Any) -> Any:
     """What pydantic is given: entries bound, names to text where the field takes words, shapes and splits to tuples."""
     content = value.content
+    if is_list(annotation) and not isinstance(content, (Parts, Items, Sides)):
+        return (_inner(value, annotation),)
     contract = contract_of(annotation)
     if contract is not None and isinstance(content, Named):
         return bind(contract, content, value).entry
-    if is_list(annotation) and not isinstance(content, (Parts, Items)):
-        return (plain_value(value, None if not isinstance(content, Named) else str),)
     match content:
         case Sides():
             return content.sides
@@ -204,8 +204,10 @@ def plain_value(value: Value, annotation: Any) -> Any:
             return content
 
 
-def _inner(value: Value, _annotation: Any) -> Any:
-    content = value.content
+def _inner(value: Value, annotation: Any) -> Any:
+    content, contract = value.content, contract_of(annotation)
+    if contract is not None and isinstance(content, Named):
+        return bind(contract, content, value).entry
     return content.word.text if isinstance(content, Named) and content.arguments is None else content
 
 

@@ -23,9 +23,7 @@ LATER: dict[type[Entry], frozenset[str]] = {
 
 LATER_KEYS: dict[str, frozenset[str]] = {
     "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights"}),
-    "data": frozenset({"transforms"}),
     "affine": frozenset({"tie"}),
-    "conv": frozenset({"groups"}),
 }
 
 _ELSEWHERE = {

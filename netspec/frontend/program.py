@@ -16,9 +16,10 @@ from netspec.base.entry import CONFIG, Count
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
-from netspec.base.shape import Shape
+from netspec.base.shape import Shape, size
 from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
+from netspec.base.transform import Augmentation, Flattening, Transform
 from netspec.catalog.registry import entries
 
 
@@ -71,6 +72,22 @@ class DataSection(BaseModel):
     features: tuple[str, ...] | None = None
     split: tuple[Count | Fraction, ...] = (0.8, 0.1, 0.1)
     normalize: Literal["none", "per_feature", "per_channel", "rescale"] = "none"
+    transforms: tuple[Transform, ...] | None = None
+
+    @property
+    def preparations(self) -> tuple[Transform, ...]:
+        """What every row goes through, in order; `normalize` comes first."""
+        first = () if self.normalize == "none" else (entries(Transform)[self.normalize](),)
+        return (*first, *(one for one in self.transforms or () if not isinstance(one, Augmentation)))
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """What rows of a training step go through besides, in order."""
+        return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
+
+    def prepared_shape(self, row: Shape) -> Shape:
+        """The shape of a row of the data once it is prepared."""
+        return (size(row),) if any(isinstance(one, Flattening) for one in self.preparations) else row
 
 
 def _adam() -> Optimizer:

@@ -167,7 +167,7 @@ def data_section(keys: Keys, place: Value | None) -> DataSection:
     """The checked section, with the keys that its source takes."""
     section = check(DataSection, keys, "data", place)
     errors: list[Diagnostic] = []
-    always = ("source", "split", "normalize")
+    always = ("source", "split", "normalize", "transforms")
     if section.source is None:
         for key, given in keys.items():
             if key not in always:

@@ -9,6 +9,7 @@ from typing import Any
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import SpecError
+from netspec.base.kinds import describe
 from netspec.base.shape import Shape
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
@@ -47,9 +48,20 @@ def to_graph(program: Program, counts: Counts | None = None) -> Graph:
         help_text = "write `input 3x32x32` in the text, --input 3x32x32 on the command line, or input=(3, 32, 32) in Python"
         place = program.spans.get("net")
         raise SpecError([Diagnostic("NS409", "nothing gives the shape of an input row", program.source, place, help=help_text)])
+    _require_images(program, counts)
     graph = build(program, counts)
     graph.verify()
     return graph
+
+
+def _require_images(program: Program, counts: Counts) -> None:
+    """Raises SpecError where rows that are vectors are to be changed as images."""
+    if len(counts.input) == 3 or program.data is None or not program.data.augmentations:
+        return
+    name, place = program.data.augmentations[0].name, program.spans.get("data.transforms")
+    message = f"{name} needs images (channels x height x width), and the rows here are {describe(counts.input)}"
+    help_text = f"take {name} out, or give the data as images; a net may flatten them itself, as affine does"
+    raise SpecError([Diagnostic("NS607", message, program.source, place, help=help_text)])
 
 
 def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:

@@ -51,14 +51,19 @@ def counts_of(program: Program, facts: Facts | None = None) -> Counts | None:
     if facts is None and program.data is not None and program.data.source is not None:
         facts = program.data.source.facts()
     if facts is None:
-        return None if program.input is None else Counts(program.input, program.classes, program.outputs)
+        return None if program.input is None else Counts(_prepared(program, program.input), program.classes, program.outputs)
     try:
         check_facts(facts, input=program.input, classes=program.classes, outputs=program.outputs, target=head.target)
     except Problem as found:
         raise key_error(program, found) from None
     if head.target == "value":
-        return Counts(facts.shape, program.classes, program.outputs or facts.outputs)
-    return Counts(facts.shape, program.classes or facts.classes, program.outputs)
+        return Counts(_prepared(program, facts.shape), program.classes, program.outputs or facts.outputs)
+    return Counts(_prepared(program, facts.shape), program.classes or facts.classes, program.outputs)
+
+
+def _prepared(program: Program, row: Shape) -> Shape:
+    """What the net gets of a row of that shape."""
+    return program.data.prepared_shape(row) if program.data is not None else row
 
 
 def check_facts(facts: Facts, *, input: Shape | None, classes: int | None, outputs: int | None, target: Target) -> None:  # noqa: A002  the word of the language

@@ -11,6 +11,7 @@ from pathlib import Path
 from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
 from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
@@ -27,11 +28,13 @@ ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 byt
 
 @dataclass(frozen=True)
 class Update:
-    """How the train form updates: the optimiser, the l2 rate, and whether products update their weights themselves."""
+    """How the train form updates: the optimiser, the l2 rate, whether products update their weights themselves, and what images go
+    through on their way into a batch."""
 
     optimizer: Optimizer
     l2: float
     straight: bool
+    augmentations: tuple[Augmentation, ...] = ()
 
 
 def is_product(node: Node) -> bool:

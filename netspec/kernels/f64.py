@@ -8,21 +8,30 @@ import numpy as np
 from numba import njit, types
 
 from netspec.kernels.arrays import array_of
+from netspec.kernels.depthwise import make_depthwise, make_depthwise_gradient
 from netspec.kernels.native import INLINE
 from netspec.kernels.simd import current
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
+from netspec.kernels.transforms import make_gradient_to_planes, make_image_to_planes, make_planes_to_result
 
 F = np.float64
 ITEMSIZE = 8
 SIMD = current()
 LANES = SIMD.lanes(ITEMSIZE)
 TILE_ROWS = SIMD.rows
+ROW_VECTORS = SIMD.single.vectors
 PANEL = SIMD.vectors * LANES
 STRIP = -(-SIMD.rows // LANES) * LANES
 tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
+tile_row = make_tile(SIMD.single, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
+image_to_planes = make_image_to_planes(SIMD, ITEMSIZE)
+planes_to_result = make_planes_to_result(SIMD, ITEMSIZE)
+gradient_to_planes = make_gradient_to_planes(SIMD, ITEMSIZE)
+depthwise = make_depthwise(SIMD, ITEMSIZE)
+depthwise_gradient = make_depthwise_gradient(SIMD, ITEMSIZE)
 floats = array_of(types.float64)
 
 

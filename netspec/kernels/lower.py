@@ -5,9 +5,11 @@ from __future__ import annotations
 from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
+from netspec.kernels.augmentation import gather_augmented
 from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
 from netspec.kernels.loss import lower_l2, lower_loss, lower_total
@@ -91,8 +93,11 @@ class _Gather:
         kernel = context.library("images", "gather_images")
         context.launch(f"gather {name}", section, kernel, words, tasks, reads=[data], writes=[target], cut=ROWS_CUT, own=[target])
 
-    def input(self) -> None:
+    def input(self, augmentations: tuple[Augmentation, ...]) -> None:
         context, source = self.context, self.context.graph.input
+        if augmentations:
+            gather_augmented(context, self.order, augmentations, context.value(source))
+            return
         self.values("forward", "x", source.shape, context.value(source), context.input_is_flat, context.row_stride(source))
 
     def labels(self, weighted: bool) -> None:
@@ -147,7 +152,7 @@ def lower(
                 lower_update(context, update)
                 slots = update.optimizer.stored()
     done, gather = len(context.launches), _Gather(context)
-    gather.input()
+    gather.input(update.augmentations if update else ())
     if "y" in context.named:
         gather.labels(weighted)
     return Lowered(

@@ -24,11 +24,12 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python does not call these
 
 # words of the control block; floats stand in it as float64 bits
-ROWS, STEP, START, SEED, UPDATE_STATE = 0, 1, 2, 3, 4
+ROWS, STEP, START, SEED, UPDATE_STATE, AUGMENT = 0, 1, 2, 3, 4, 5
 SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the update's number
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
-GEOMETRY_WORDS = 17  # of a convolution: see library/convolve.py
+GEOMETRY_WORDS = 18  # of a convolution: see library/convolve.py
+TILED_WORDS = 21  # of one by tiles: see library/winograd.py
 TEAM_WORDS = 64  # by which the threads of a call meet: see library/driver.py
 CACHE_LINE = 64
 SET_STRIDE = 1024  # bytes: rows that a multiple of it lies between share a few of a cache's sets
@@ -124,12 +125,6 @@ def clear_image(g, scratch, itemsize):
     """Zero margins of the scratch that `padded_image` fills; geometry words of library/convolve.py."""
     if g[14] != 0:
         clear_margins(scratch, g[12], g[13], g[10], g[11], g[1], g[2], g[0] * itemsize)
-
-
-@njit(**INLINE)
-def clear_gradient_image(g, scratch, itemsize):
-    """Zero margins of the scratch in which a gradient lies KH - 1 rows and KW - 1 columns from the corner."""
-    clear_margins(scratch, g[15], g[16], g[6] - 1, g[7] - 1, g[4], g[5], g[3] * itemsize)
 
 
 @njit(**INLINE)

@@ -7,7 +7,7 @@ Tiles are measured choices: 14x2 vectors on AVX-512 (28 of 32 registers accumula
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import llvmlite.binding as llvm
@@ -26,6 +26,11 @@ class Simd:
 
     def lanes(self, itemsize: int) -> int:
         return self.width // itemsize
+
+    @property
+    def single(self) -> Simd:
+        """The unit with a tile of one row: as many sums as multiply-adds are under way at once, two a cycle that take four."""
+        return replace(self, rows=1, vectors=8)
 
 
 UNITS = {

@@ -13,9 +13,9 @@ from numba import cfunc, njit
 
 from netspec.kernels.{module} import F, ITEMSIZE, LANES, PANEL, erf, exp, expm1, floats, log, log1p, tanh
 from netspec.kernels.native import (
-    CONTROL_WORDS, FINISH, GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, STEP, UPDATE_STATE,
-    as_double, call_at, clear, clear_bytes, clear_gradient_image, clear_image, copy, doubles, random_bits, share_end,
-    share_start, stream_key, words,
+    AUGMENT, CONTROL_WORDS, FINISH, GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, START, STEP, UPDATE_STATE,
+    as_double, call_at, clear, clear_bytes, clear_image, copy, doubles, random_bits, share_end, share_start,
+    stream_key, words,
 )
 
 # sums over a row by lanes, so that its loop vectorises; a call with its arrays would cost 30 ns a row

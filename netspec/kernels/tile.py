@@ -79,12 +79,45 @@ class Vectors:
         return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fmuladd.{self.suffix}"), [x, y, z])
 
 
-def _outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+def outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
+    """A function of int64 arguments that LLVM compiles once and does not copy into its callers."""
     function = ir.Function(module, ir.FunctionType(VOID, [I64] * arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("nounwind")
     return function
+
+
+def repeat(b: ir.IRBuilder, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    """Emits `for i in range(count): values = body(i, values)` and returns the last values; count is at least 1."""
+    before, loop, after = b.block, b.append_basic_block("loop"), b.append_basic_block("after")
+    b.branch(loop)
+    b.position_at_end(loop)
+    i = b.phi(I64)
+    phis = [b.phi(value.type) for value in carried]
+    new = body(i, phis)
+    following = b.add(i, I64(1))
+    for phi, start, value in zip([i, *phis], [I64(0), *carried], [following, *new], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, b.block)
+    b.cbranch(b.icmp_signed("<", following, count), loop, after)
+    b.position_at_end(after)
+    return new
+
+
+def over_channels(b: ir.IRBuilder, v: Vectors, count: Any, body: Callable[[Any, Any], None]) -> None:
+    """Emits `body(first, mask)` for each vector of `count` channels: whole ones without a mask, and the rest under one."""
+    vectors = b.sdiv(count, I64(v.lanes))
+    whole = b.mul(vectors, I64(v.lanes))
+
+    def one(i: Any, _: list[Any]) -> list[Any]:
+        body(b.mul(i, I64(v.lanes)), None)
+        return []
+
+    with b.if_then(b.icmp_signed(">", vectors, I64(0))):
+        repeat(b, vectors, [], one)
+    with b.if_then(b.icmp_signed("<", whole, count)):
+        body(whole, v.first_lanes(b, b.sub(count, whole)))
 
 
 TILE_ARGUMENTS = (
@@ -111,7 +144,7 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     name = f"tile_{rows}x{vectors}_{v.suffix}_{unit}"
     if name in module.globals:
         return module.globals[name]
-    function = _outlined(module, name, len(TILE_ARGUMENTS))
+    function = outlined(module, name, len(TILE_ARGUMENTS))
     p = dict(zip(TILE_ARGUMENTS, function.args, strict=True))
     b = ir.IRBuilder(function.append_basic_block("entry"))
     a0, b0, c0 = (b.inttoptr(p[key], v.pointer) for key in ("a", "b", "c"))
@@ -245,7 +278,7 @@ def make_tile(simd: Simd, itemsize: int, unit: str) -> Any:
     return tile
 
 
-def _intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
+def intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> Any:
     """An intrinsic that takes a tuple of int64 and calls the outlined function that `build` emits."""
 
     @intrinsic
@@ -288,7 +321,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         name = f"pack_transposed_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, columns, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to, mask = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer), v.first_lanes(b, columns)
@@ -306,7 +339,7 @@ def make_pack_transposed(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)
 
 
 def make_pack_rows(simd: Simd, itemsize: int) -> Any:
@@ -320,7 +353,7 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         name = f"pack_rows_{v.suffix}"
         if name in module.globals:
             return module.globals[name]
-        function = _outlined(module, name, 6)
+        function = outlined(module, name, 6)
         source, ld, rows, width, target, target_ld = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         start, to = b.inttoptr(source, v.pointer), b.inttoptr(target, v.pointer)
@@ -344,4 +377,4 @@ def make_pack_rows(simd: Simd, itemsize: int) -> Any:
         b.ret_void()
         return function
 
-    return _intrinsic_of(6, build)
+    return intrinsic_of(6, build)

@@ -17,6 +17,7 @@ from netspec.base.initializer import Initializer
 from netspec.base.layer import Parameter
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 from netspec.catalog.inits.he import He
 from netspec.catalog.inits.xavier import Xavier
 from netspec.graph.graph import Graph, Node
@@ -50,6 +51,7 @@ class Settings:
     threads: int | None = None
     fuse: bool = True
     drop_last: bool = False
+    augmentations: tuple[Augmentation, ...] = ()
 
 
 def plan_layout(
@@ -60,7 +62,7 @@ def plan_layout(
     `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
     updates = train and whole is None and not gradients and not input_gradient
-    update = Update(settings.optimizer, settings.l2, straight=settings.fuse) if updates else None
+    update = Update(settings.optimizer, settings.l2, settings.fuse, settings.augmentations) if updates else None
     lowered = lower(
         grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
         workers=thread_count(settings.threads),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from netspec.kernels.native import ROWS, SEED, START, TEAM_WORDS
 from netspec.kernels.store import Addresses
 from netspec.plan.arena import Arena, place
 from netspec.plan.memory import aligned
+from netspec.plan.pace import Pace
 from netspec.plan.store import Store
 from netspec.plan.waves import Wave, in_waves
 
@@ -180,6 +182,9 @@ class Plan:
         self.layout, self.store, self.threads = layout, store, threads
         self.batch = layout.batch
         self._rows_alone = layout.rows_alone
+        self.pace = Pace(threads if any(wave.tasks > 1 for wave in layout.waves) else 1)
+        """Of training steps."""
+        self._paces: dict[tuple[int, tuple[Section, ...]], Pace] = {}
         self._arena = aligned(max(layout.arena.bytes, 1), np.uint8)
         dtype = DTYPES[layout.itemsize]
         self._results: dict[Buffer, NDArray[Any]] = {}
@@ -288,7 +293,16 @@ class Plan:
         """Runs sections, in the order given, on rows start..start+rows of the bound order."""
         control = self.store.control
         control[ROWS], control[START] = rows, start
-        threads = self.threads if rows > self._rows_alone else 1
+        if self.threads == 1 or rows <= self._rows_alone:
+            self._run(sections, 1)
+            return
+        kind = rows.bit_length(), sections
+        pace = self._paces.get(kind) or self._paces.setdefault(kind, Pace(self.threads))
+        began = time.perf_counter()
+        self._run(sections, pace.threads)
+        pace.note(rows, time.perf_counter() - began)
+
+    def _run(self, sections: tuple[Section, ...], threads: int) -> None:
         with thread_pool(threads):
             for section in sections:
                 self.run_waves(*self._sections[section], threads)
@@ -304,7 +318,7 @@ class Plan:
         waves = self.layout.waves
         backward = next((number for number, wave in enumerate(waves) if wave.section in ("backward", "update")), len(waves))
         order, control = self._bound["order"], self.store.control
-        threads = self.threads if any(wave.tasks > 1 for wave in waves) else 1
+        threads = self.pace.threads
         given = (rows, starts, counts, scalars, losses)
         assert all(array.flags.c_contiguous and array.itemsize == 8 for array in given)
         words = np.array(
@@ -314,5 +328,8 @@ class Plan:
                 scalars.ctypes.data, scalars.shape[1], losses.ctypes.data, len(starts), threads, self._team.ctypes.data, TRAIN_PATIENCE, 0,
             ], np.int64,
         )  # fmt: skip
+        began = time.perf_counter()
         with thread_pool(threads):
-            return driver().train(words.ctypes.data)
+            done = driver().train(words.ctypes.data)
+        self.pace.note(done, time.perf_counter() - began)
+        return done

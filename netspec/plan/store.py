@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netspec.base.random import WORD
 from netspec.kernels.launch import Lowered, ParameterPlace
-from netspec.kernels.native import CONTROL_WORDS, SEED, STEP, UPDATE_STATE
+from netspec.kernels.native import AUGMENT, CONTROL_WORDS, SEED, STEP, UPDATE_STATE
 from netspec.plan.memory import aligned
 
 
@@ -90,6 +90,10 @@ class Store:
     def update_state(self, on: bool) -> None:
         """Whether the train form moves the running averages."""
         self.control[UPDATE_STATE] = on
+
+    def augment(self, on: bool) -> None:
+        """Whether a training step takes images through the augmentations, or as they are."""
+        self.control[AUGMENT] = on
 
     @property
     def kept(self) -> list[NDArray[Any]]:

@@ -17,11 +17,11 @@ from netspec.kernels.native import ROWS, START
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan, thread_pool
 from netspec.train.loop import Schedule
-from netspec.train.pace import Pace
 
 DRAWN_ROWS = 2000
 """Rows in memory that batches are drawn from; a batch, where it is larger."""
 LEAST_PIECES = 5
+WARM_UP = 4
 LEAST_PASSES, MOST_PASSES = 20, 2000
 MOST_RESTARTS = 3
 BY_ROWS = ("forward", "loss", "backward")
@@ -89,20 +89,17 @@ class Benchmark:
 
     def steps(self, seconds: float) -> StepTimes:
         """Pieces of steps for about so long, at least five, after a warm-up. Raises DivergedError where even fresh weights diverge."""
-        pace, found = Pace(self.network.threads), []
-        for threads in {self.network.threads, 1}:
-            for _ in range(2):
-                self._piece(threads, 1)
+        pace, found = self.plan.pace, []
+        for _ in range(WARM_UP):
+            self._piece(1)
         end, tried = time.perf_counter() + seconds, 0
         while time.perf_counter() < end or tried < LEAST_PIECES + 2:
-            threads, count = pace.next_piece()
-            took = self._piece(threads, count)
-            pace.note(threads, count, took)
-            found.append((threads, count, took))
+            threads, count = pace.threads, pace.steps()
+            found.append((threads, count, self._piece(count)))
             tried += 1
-        counted = [(count, took) for threads, count, took in found if threads == pace.threads]
+        counted = [(count, took) for threads, count, took in found if threads == pace.best]
         each = tuple(took / count for count, took in counted)
-        return StepTimes(each, sum(count for count, _ in counted), self.batch, pace.threads)
+        return StepTimes(each, sum(count for count, _ in counted), self.batch, pace.best)
 
     @property
     def rows_bytes(self) -> int:
@@ -111,15 +108,14 @@ class Benchmark:
 
     def first_step(self) -> float:
         """Seconds of one step on all threads."""
-        return self._piece(self.network.threads, 1)
+        return self._piece(1)
 
-    def _piece(self, threads: int, count: int) -> float:
+    def _piece(self, count: int) -> float:
         """Seconds of so many steps in one native call: shuffle at an epoch's start, gather, forward, loss, backward, update."""
         network, plan, store = self.network, self.plan, self.network.store
         starts = (self._step + np.arange(count, dtype=np.int64)) % (len(self._x) // self.batch) * self.batch
         counts, losses = np.full(count, self.batch, np.int64), np.empty((count, 2))
         scalars = self._schedule.scalars(store.step + 1, count, 1)
-        plan.threads = threads
         began = time.perf_counter()
         with network.lock:
             self._bind()
@@ -132,7 +128,7 @@ class Benchmark:
         if self._restarts > MOST_RESTARTS:
             raise DivergedError("the loss of drawn rows is not finite after a few steps: use a smaller learning rate (train.optimizer)")
         network.initialize(network.settings.seed)
-        return self._piece(threads, count)
+        return self._piece(count)
 
     def _bind(self) -> None:
         self.plan.bind(x=self._x, y=self._y, order=self._order)

@@ -15,10 +15,11 @@ from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem
 from netspec.base.kinds import Target
 from netspec.base.shape import Shape, show
+from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
-from netspec.train.normalize import Normalization, chunk_rows, fit_normalization
+from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
 
 FEW = 8192
@@ -79,9 +80,10 @@ def prepare(
     y = as_labels(dataset.rows.y, f"{name}: y")
     labels = _known_labels(dataset, y, target, classes, name)
     classes = classes if classes is not None else count_classes(y, labels, target, f"{name}: y")
-    rows = check_rows(dataset.rows.x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name)
+    steps, raw = section.preparations, dataset.rows.x.shape[1:]
+    rows = check_rows(arranged(dataset.rows.x, steps), y, target, classes=classes, labels=labels, score_shape=score_shape, name=name)
     test = dataset.test and check_rows(
-        dataset.test.x,
+        arranged(dataset.test.x, steps),
         dataset.test.y,
         target,
         classes=classes,
@@ -97,7 +99,7 @@ def prepare(
         validation=parts[1] if len(parts) > 1 else None,
         test=Part(test) if test else (parts[2] if len(parts) > 2 else None),
         labels=labels,
-        normalization=fit_normalization(parts[0].x, section.normalize),
+        normalization=fit_preparation(parts[0].x.reshape(-1, *raw), steps),
         fingerprint=fingerprint(dataset),
         classes=classes,
     )
@@ -109,7 +111,7 @@ def prepare_arrays(
     target: Target,
     *,
     validation: tuple[Any, Any] | float | None = None,
-    normalize: str = "none",
+    steps: Sequence[Transform] = (),
     seed: int = 0,
     shape: Shape | None = None,
     classes: int | None = None,
@@ -118,9 +120,10 @@ def prepare_arrays(
 ) -> Splits:
     """The splits of arrays given from Python. Without a fraction as `validation` all rows are training rows, in their order.
 
-    `shape` is what the net takes; `labels` the words learnt by an earlier fit, else they are learnt here. Raises as `prepare`.
+    `shape` is what the net takes, `steps` what rows are prepared by; `labels` the words learnt by an earlier fit, else they are learnt
+    here. Raises as `prepare`.
     """
-    array = as_labels(y, "y")
+    array, x, raw = as_labels(y, "y"), arranged(x, steps), np.shape(x)[1:]
     labels = labels if labels is not None else learn_labels(array, target, classes, "y")
     classes = classes if classes is not None else count_classes(array, labels, target, "y")
     rows = check_rows(x, array, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape)
@@ -129,12 +132,13 @@ def prepare_arrays(
         train, held = _hold_out(rows, float(validation), seed, target)
     elif validation is not None:
         xv, yv = _pair(validation)
+        xv = arranged(xv, steps)
         shape = rows.x.shape[1:]
         given = check_rows(xv, yv, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape, name="validation")
         held = Part(given)
     require_two_classes(train.y, target, labels)
     mark = fingerprint(Dataset(rows, test=held.rows if held is not None and held.rows is not rows else None))
-    return Splits(train, held, None, labels, fit_normalization(train.x, normalize), mark, classes)
+    return Splits(train, held, None, labels, fit_preparation(train.x.reshape(-1, *raw), steps), mark, classes)
 
 
 def check_rows(

@@ -7,7 +7,6 @@ Only numeric estimates are compared for that, so a wrong gradient can never pass
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.plan.network import Network
-from netspec.train.pace import Pace
 
 Vector = NDArray[np.float64]
 SAMPLES = 20
@@ -69,14 +67,9 @@ class Gradcheck:
         self.network, self.x, self.y = network, x.copy(), y
         self.generator = np.random.default_rng([seed, 2])
         self.kinks = 0
-        self.pace = Pace(network.threads)
 
     def _loss(self) -> float:
-        plan = self.network.plan(len(self.x), input_gradient=True)
-        plan.threads, _ = self.pace.next_piece()
-        began = time.perf_counter()
         value, _ = self.network.loss(self.x, self.y, gradients=False, input_gradient=True)
-        self.pace.note(plan.threads, 1, time.perf_counter() - began)
         return value
 
     def run(self) -> GradcheckReport:

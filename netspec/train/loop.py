@@ -21,7 +21,6 @@ from netspec.plan.plan import Plan
 from netspec.train.callbacks import StopTraining
 from netspec.train.evaluate import evaluate
 from netspec.train.history import History
-from netspec.train.pace import Pace
 
 
 class Monitor(Protocol):
@@ -162,7 +161,6 @@ class Training:
         self._first_row = len(self.history.epochs)
         self.best = Best()
         self.signals = Signals()
-        self.pace = Pace(network.threads)
         self._labels = network.labels_to_layout(train.y)
         self._order = np.arange(len(train), dtype=np.int64)
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
@@ -190,7 +188,6 @@ class Training:
                     self.on_begin()
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     mean_loss = self._epoch(plan, epoch, starts, counts)
-                    evaluation.threads = self.pace.threads
                     self._finish(epoch, mean_loss)
         except StopTraining as stop:
             self.history.stopped = str(stop)
@@ -198,7 +195,6 @@ class Training:
             self.history.stopped = str(error)
             raise
         finally:
-            plan.threads = evaluation.threads = network.threads
             plan.release()
             evaluation.release()
         if self.monitor:
@@ -210,22 +206,20 @@ class Training:
         extra = {} if self.material.weights is None else {"weights": self.material.weights}
         plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
         self.network.store.update_state(True)
+        self.network.store.augment(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
         store, done, total = self.network.store, 0, 0.0
         while done < len(starts):
-            threads, chunk = self.pace.next_piece()
-            some = slice(done, min(done + chunk, len(starts)))
+            some = slice(done, min(done + plan.pace.steps(), len(starts)))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
-            plan.threads = threads
             began = time.perf_counter()
             with self.network.lock:
                 self._bind(plan)
                 steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
-            self.pace.note(threads, steps, seconds)
             self.history.loss.extend(losses[:steps, 0].tolist())
             if steps < len(losses):
                 self._diverged(epoch, store.step + 1, float(losses[steps, 0]))

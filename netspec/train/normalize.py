@@ -6,12 +6,13 @@ Every kind is `(x - shift) / scale`, in float64, then rounded to the model's dty
 - per_channel: the same of each channel of an image, over rows and pixels; for vectors it is per_feature;
 - rescale: smallest value and range (largest - smallest) of the whole training part, which so becomes [0, 1].
 
+Of several in a row each takes its statistics after the one before, and all become one shift and scale. `kind` is that of the last.
 Where all values are equal the scale is 1. Statistics take two passes in chunks, so memory does not grow with the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from netspec.base.errors import DataError
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Flattening, Scaling, Transform
 
 Kind = Literal["per_feature", "per_channel", "rescale"]
 CHUNK_ELEMENTS = 1 << 20
@@ -38,6 +40,11 @@ class Normalization:
         """A new C-contiguous array of `dtype`. Raises DataError where a row has another shape."""
         return as_input(x, self, dtype)
 
+    def flattened(self, row: Shape) -> Normalization:
+        """The same on rows of that shape laid out as vectors."""
+        shift, scale = (np.broadcast_to(array, row).reshape(-1).copy() for array in (self.shift, self.scale))
+        return Normalization(self.kind, shift, scale)
+
     def tensors(self) -> dict[str, NDArray[np.float64]]:
         """The arrays under the names that a weights file gives them."""
         return {"normalization.shift": self.shift, "normalization.scale": self.scale}
@@ -54,29 +61,54 @@ class Normalization:
         return cls(kind, shift, scale)  # type: ignore[arg-type]  # compared with the kinds above
 
 
-def fit_normalization(x: NDArray[Any], kind: str) -> Normalization | None:
-    """Statistics of the training rows `x` (N, D) or (N, C, H, W); None for the kind `none`.
+def fit_preparation(x: NDArray[Any], steps: Sequence[Transform]) -> Normalization | None:
+    """What training rows `x` (N, D) or (N, C, H, W), as the data has them, go through in order, as one shift and scale of a prepared row;
+    None where nothing is scaled. Raises DataError as `fit_normalization`."""
+    fitted: Normalization | None = None
+    for step in steps:
+        if isinstance(step, Flattening):
+            fitted, x = fitted and fitted.flattened(x.shape[1:]), x.reshape(len(x), -1)
+        elif isinstance(step, Scaling):
+            fitted = fit_normalization(x, step.statistics, fitted)
+    return fitted
+
+
+def arranged(x: Any, steps: Sequence[Transform]) -> Any:
+    """Rows in the shape that these steps give them; an array is not copied."""
+    if not any(isinstance(step, Flattening) for step in steps):
+        return x
+    array = np.asanyarray(x)
+    return array.reshape(len(array), -1) if array.ndim > 2 else array
+
+
+def fit_normalization(x: NDArray[Any], kind: Kind, before: Normalization | None = None) -> Normalization:
+    """Statistics of the training rows `x` (N, D) or (N, C, H, W) after another normalisation, and both in one.
 
     Raises DataError where the values are too large for their variance to be a float64.
     """
-    if kind == "none":
-        return None
     rank = x.ndim - 1
     if kind == "rescale":
-        low, high = _extremes(x, None)
+        low, high = _extremes(x, None, before)
         ones = (1,) * rank
-        return _checked("rescale", low.reshape(ones), (high - low).reshape(ones))
+        return _after(before, _checked("rescale", low.reshape(ones), (high - low).reshape(ones)))
     axes = (0, 2, 3) if kind == "per_channel" and rank == 3 else (0,)
-    low, high = _extremes(x, axes)
+    low, high = _extremes(x, axes, before)
     count = x.size // max(1, low.size)
     with np.errstate(over="ignore", invalid="ignore"):
         # around the smallest value, sums of numbers far from zero lose no digits
-        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x, before)), np.zeros(()))
         mean = low + above / count
-        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x)), np.zeros(()))
+        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x, before)), np.zeros(()))
     constant = low == high
     shift, scale = np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(squares / count))
-    return _checked("per_channel" if kind == "per_channel" else "per_feature", shift[0], scale[0])
+    return _after(before, _checked("per_channel" if kind == "per_channel" else "per_feature", shift[0], scale[0]))
+
+
+def _after(before: Normalization | None, found: Normalization) -> Normalization:
+    """((x - a) / b - shift) / scale as one."""
+    if before is None:
+        return found
+    return Normalization(found.kind, before.shift + before.scale * found.shift, before.scale * found.scale)
 
 
 def as_input(x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike) -> NDArray[Any]:
@@ -129,8 +161,11 @@ def _checked(kind: Kind, shift: NDArray[np.float64], scale: NDArray[np.float64])
     return Normalization(kind, np.ascontiguousarray(shift, np.float64), np.ascontiguousarray(scale, np.float64))
 
 
-def _extremes(x: NDArray[Any], axes: tuple[int, ...] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in _parts(x)), strict=True)
+def _extremes(
+    x: NDArray[Any], axes: tuple[int, ...] | None, before: Normalization | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    parts = _parts(x) if before is None else _chunks(x, before)
+    lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in parts), strict=True)
     low, high = np.minimum.reduce(lows).astype(np.float64), np.maximum.reduce(highs).astype(np.float64)
     return low, high
 
@@ -141,8 +176,8 @@ def _parts(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield x[start : start + rows]
 
 
-def _chunks(x: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    return (part.astype(np.float64) for part in _parts(x))
+def _chunks(x: NDArray[Any], before: Normalization | None) -> Iterator[NDArray[np.float64]]:
+    return (part.astype(np.float64) if before is None else _shifted(part, before) for part in _parts(x))
 
 
 def chunk_rows(row: Shape) -> int:

@@ -6,7 +6,7 @@ of one task is the first thread's. Each thread takes one run of a chain's tasks,
 fixed by the plan, so the bits do not depend on how many threads share them.
 
 The team is whoever arrives in time: a runtime that gives fewer threads than were asked for costs nothing but speed. A thread whose core
-another program holds is left out of the work; the call still ends only when it has passed by (train/pace.py tries one thread then).
+another program holds is left out of the work; the call still ends only when it has passed by (plan/pace.py tries one thread then).
 Waiting is plain reading, and who waits long gives its core away. Measured on two cores: mlp4's step 0.48 to 0.455 ms against a parallel
 region a wave.
 """

@@ -43,7 +43,10 @@ def _affine(call: Call) -> Any:
 
 
 def _conv(call: Call) -> Any:
-    y = call.jax.lax.conv_general_dilated(call.x, call.arrays["W"], call.window.stride, _margins(call.window))
+    window = call.window
+    y = call.jax.lax.conv_general_dilated(
+        call.x, call.arrays["W"], window.stride, _margins(window), feature_group_count=window.groups
+    )  # fmt: skip
     return y + call.arrays["b"][:, None, None] if "b" in call.arrays else y
 
 

@@ -29,7 +29,8 @@ def _conv(torch: Any, node: Node) -> list[Any]:
     window: Window2D = layer.geometry(node.input.shape)
     before, inside = _margins(torch, window, 0.0, within=(1 << 30, 1 << 30))
     channels = node.input.shape[0]
-    return [*before, torch.nn.Conv2d(channels, layer.filters, layer.kernel, stride=layer.stride, padding=inside, bias=layer.bias)]
+    more = {"stride": layer.stride, "padding": inside, "groups": layer.groups, "bias": layer.bias}
+    return [*before, torch.nn.Conv2d(channels, layer.filters, layer.kernel, **more)]
 
 
 def _pool(torch: Any, node: Node) -> list[Any]:

@@ -20,6 +20,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, show
 from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source
+from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
@@ -29,6 +30,7 @@ WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "initial weights": Initializer, "data sources": DataSource,
     "stopping rules": StoppingRule,
+    "transforms": Transform,
 }  # fmt: skip
 
 
@@ -40,7 +42,7 @@ def run(name: str | None, *, json: bool) -> int:
         else:
             print(overview())
         return 0
-    known = {entry.name: (entry, title) for title, entry in every()}
+    known = {entry.name: (entry, title) for title, entry in reversed(list(every()))}  # a layer before a transform of its name
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near}? " if near else ""

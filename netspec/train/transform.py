@@ -1,0 +1,64 @@
+"""A transform on its own, on arrays in NumPy, by the same templates and statistics as training uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base import random
+from netspec.base.errors import UsageError
+from netspec.base.transform import Augmentation, Transform
+from netspec.frontend.bind import entry_from_text
+from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
+
+
+class TransformRule:
+    """`fit` takes statistics where the transform has some, `apply` gives new rows. Source of the draws: netspec/base/random.py."""
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform = transform
+        self._normalization: Normalization | None = None
+        self._fitted = False
+
+    def fit(self, x: Any) -> TransformRule:
+        """Takes the statistics of training rows (N, D) or (N, C, H, W); gives itself."""
+        self._normalization, self._fitted = fit_preparation(np.asarray(x), (self.transform,)), True
+        return self
+
+    def apply(self, x: Any, seed: int = 0, step: int = 0) -> NDArray[Any]:
+        """The rows after it. flip, crop and cutout draw by seed and step (the updates done), as the first transform of a spec does in that
+        step of training, and need images. Raises UsageError before `fit` where there are statistics to take."""
+        rows = np.asarray(x)
+        if isinstance(self.transform, Augmentation):
+            if rows.ndim != 4:
+                raise UsageError(f"{self.transform.name} needs images (N, C, H, W); this is {rows.shape}")
+            return augmented(rows, self.transform, random.stream_key(seed, -1, step))
+        if not self._fitted and fit_preparation(rows[:1], (self.transform,)) is not None:
+            raise UsageError(f"{self.transform.name} has no statistics yet: call fit(training rows) first")
+        prepared = arranged(rows, (self.transform,))
+        return prepared if self._normalization is None else as_input(prepared, self._normalization, np.float64)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={getattr(self.transform, name)!r}" for name in type(self.transform).model_fields)
+        return f"{self.transform.name}({given})"
+
+
+def augmented(images: NDArray[Any], transform: Augmentation, key: int) -> NDArray[Any]:
+    """Images (N, C, H, W) with the pixels where the template places them, zeros where it points outside."""
+    count, _, height, width = images.shape
+    out = np.zeros_like(images)
+    words = random.bits(key, np.arange(count, dtype=np.uint32))
+    for row, bits in enumerate(words.tolist()):
+        for h in range(height):
+            for w in range(width):
+                i, j = transform.place(h, w, height, width, bits, **transform.constants())
+                if 0 <= i < height and 0 <= j < width:
+                    out[row, :, h, w] = images[row, :, i, j]
+    return out
+
+
+def transform(text: str) -> TransformRule:
+    """The transform that a text like `crop(4)` stands for. Raises SpecError."""
+    return TransformRule(entry_from_text(Transform, text))
