@@ -157,7 +157,7 @@ def test_generated_code_is_imported_in_one_module() -> None:
 def test_modules_by_name_are_loaded_in_few_places() -> None:
     """importlib finds the catalogue's files, the public names, the verbs, and the libraries of extras; nothing else."""
     places = {name_of(path) for path in FILES if "import_module" in path.read_text()}
-    assert places <= {"netspec", "netspec.catalog.registry", "netspec.ui.cli", "netspec.ui.extras", "netspec.ui.verbs.doctor"}
+    assert places <= {"netspec", "netspec.catalog.registry", "netspec.ui.cli", "netspec.base.extras", "netspec.ui.verbs.doctor"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

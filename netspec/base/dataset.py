@@ -27,13 +27,28 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A feature of a table. Where it holds text, `categories` are its distinct texts in sorted order, x holds each row's place among
+    them, and `text_at` is the first cell that is no number, for messages: `line 7 holds 'red'`."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    text_at: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """What a source gives: all rows; an official test part where there is one; the label words by class number (None for numbers)."""
+    """What a source gives: all rows; an official test part where there is one; the label words by class number (None for numbers).
+
+    Of a table also its feature `columns` in the order of x (N, D), and `target`, what messages call its labels: `column price`.
+    """
 
     rows: Rows
     test: Rows | None = None
     labels: tuple[str, ...] | None = None
     origin: str = ""
+    columns: tuple[Column, ...] | None = None
+    target: str = "y"
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class DataSource(Entry):
 
     builtin: ClassVar[bool] = False
     keys: ClassVar[tuple[str, ...]] = ()
-    """Which keys of the data section it takes, beyond split and normalize: path, x, y, target, features."""
+    """Which keys of the data section it takes, beyond split and normalize: path, x, y, target, features, size."""
     path_keys: ClassVar[tuple[str, ...]] = ("path",)
     """Those of them that are paths."""
 

@@ -29,7 +29,7 @@ DAMAGE = (EOFError, ValueError, OSError, zipfile.BadZipFile, zlib.error, Runtime
 
 def load_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
     """The array of an .npy file. Raises DataError naming the file, LimitError when it declares more than `limit_bytes`."""
-    _require_file(path)
+    require_file(path)
     try:
         with path.open("rb") as stream:
             return _read(stream, path.stat().st_size, str(path), limit_bytes)
@@ -45,7 +45,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *
 
     `advice` is what a message says where an array is missing.
     """
-    _require_file(path)
+    require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             stored = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
@@ -104,7 +104,8 @@ def check_inputs(x: NDArray[Any], name: str) -> None:
         raise DataError(f"{name}: shape {x.shape}: its rows are empty")
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Raises DataError unless a file lies there."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder, not a file")
     if not path.exists():
@@ -124,16 +125,16 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(stream)
     except (zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{name}: damaged: {_first_line(error)}") from None
+        raise DataError(f"{name}: damaged: {first_line(error)}") from None
     except DAMAGE as error:
-        raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({_first_line(error)})") from None
+        raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({first_line(error)})") from None
     if any(side < 0 for side in shape):
         raise DataError(f"{name}: damaged: its header declares the shape {shape}")
     if dtype.hasobject:
         raise DataError(f"{name}: an array of Python objects ({show(shape)}), which only pickle can read; store numbers or text (astype)")
     declared = prod(shape) * dtype.itemsize
     if declared > limit_bytes:
-        raise LimitError([_too_large(name, shape, dtype, declared, limit_bytes)])
+        raise too_large(f"{name}: declares {declared / 2**30:.1f} GiB ({dtype}, {show(shape)})", limit_bytes)
     available = stored_bytes - stream.tell()
     if declared > available:
         raise DataError(f"{name}: cut off: its header declares {declared} bytes ({dtype}, {show(shape)}), and {available} are there")
@@ -153,14 +154,22 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
     except DAMAGE as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{name}: damaged: {_first_line(error)}") from None
+        raise DataError(f"{name}: damaged: {first_line(error)}") from None
     return data.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _too_large(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], declared: int, limit_bytes: int) -> Diagnostic:
-    found = f"{name}: declares {declared / 2**30:.1f} GiB ({dtype}, {show(shape)}); the limit is {limit_bytes / 2**30:.1f} GiB"
-    return Diagnostic("NS810", found, help="use fewer rows or a smaller dtype, or raise the limit from Python or the command line")
+def refuse_larger(name: str, declared_bytes: int, limit_bytes: int) -> None:
+    """Raises LimitError where data declares more bytes than are read."""
+    if declared_bytes > limit_bytes:
+        raise too_large(f"{name}: declares {declared_bytes / 2**30:.1f} GiB", limit_bytes)
 
 
-def _first_line(error: BaseException) -> str:
+def too_large(found: str, limit_bytes: int) -> LimitError:
+    """For data that declares, as `found` says, more bytes than are read."""
+    advice = "use fewer rows or a smaller dtype, or raise the limit from Python or the command line"
+    return LimitError([Diagnostic("NS810", f"{found}; the limit is {limit_bytes / 2**30:.1f} GiB", help=advice)])
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]

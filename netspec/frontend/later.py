@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
@@ -17,7 +16,6 @@ LATER: dict[type[Entry], frozenset[str]] = {
     Loss: frozenset({"huber"}),
     Optimizer: frozenset({"adamw", "adagrad"}),
     Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
-    DataSource: frozenset({"csv", "parquet", "images", "cifar10", "mnist", "fashion_mnist"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 

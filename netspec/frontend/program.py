@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.duration import Duration, Epochs
-from netspec.base.entry import CONFIG, Count
+from netspec.base.entry import CONFIG, Count, Pair
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -70,6 +70,7 @@ class DataSection(BaseModel):
     y: str | None = None
     target: str | None = None
     features: tuple[str, ...] | None = None
+    size: Pair | None = None
     split: tuple[Count | Fraction, ...] = (0.8, 0.1, 0.1)
     normalize: Literal["none", "per_feature", "per_channel", "rescale"] = "none"
     transforms: tuple[Transform, ...] | None = None

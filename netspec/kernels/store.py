@@ -16,7 +16,6 @@ import os
 import platform
 import shutil
 import signal
-import stat
 import sys
 import tempfile
 import threading
@@ -28,9 +27,9 @@ from types import ModuleType
 import llvmlite
 import llvmlite.binding as llvm
 import numba
-import platformdirs
 from numba.core.errors import NumbaError
 
+from netspec.base.cache import kernel_folder, made_private
 from netspec.kernels import objects
 from netspec.kernels.simd import current, host_features
 
@@ -44,14 +43,6 @@ compiled_count = 0
 """Kernels that had to be compiled for this process, for the reports."""
 
 
-def _is_private(folder: Path) -> bool:
-    try:
-        facts = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o022
-
-
 @cache
 def _fallback_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="netspec-kernels-"))
@@ -62,14 +53,8 @@ def _fallback_folder() -> Path:
 def cache_folder() -> Path:
     """The folder of compiled kernels, mode 0700: `NETSPEC_CACHE`, or netspec's folder in the user's cache. A folder that is a symlink,
     another user's, or open to others is not used; kernels then go to a folder of this process alone."""
-    wanted = os.environ.get("NETSPEC_CACHE")
-    folder = Path(wanted) if wanted else Path(platformdirs.user_cache_dir("netspec")) / "kernels"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        usable = _is_private(folder) and os.access(folder, os.W_OK | os.X_OK)
-    except OSError:
-        usable = False
-    return folder if usable else _fallback_folder()
+    folder = kernel_folder()
+    return folder if made_private(folder) else _fallback_folder()
 
 
 @cache

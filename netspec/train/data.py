@@ -77,11 +77,13 @@ def prepare(
     Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
     """
     name = section.path or (section.source.name if section.source is not None else "data")
-    y = as_labels(dataset.rows.y, f"{name}: y")
+    y_name = f"{name}: {dataset.target}"
+    y = as_labels(dataset.rows.y, y_name)
     labels = _known_labels(dataset, y, target, classes, name)
-    classes = classes if classes is not None else count_classes(y, labels, target, f"{name}: y")
+    classes = classes if classes is not None else count_classes(y, labels, target, y_name)
     steps, raw = section.preparations, dataset.rows.x.shape[1:]
-    rows = check_rows(arranged(dataset.rows.x, steps), y, target, classes=classes, labels=labels, score_shape=score_shape, name=name)
+    x = arranged(dataset.rows.x, steps)
+    rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
     test = dataset.test and check_rows(
         arranged(dataset.test.x, steps),
         dataset.test.y,
@@ -93,7 +95,7 @@ def prepare(
         name=f"{name} (test)",
     )
     parts = _divide(rows, part_sizes(section.split, len(rows), name), seed, target)
-    require_two_classes(parts[0].y, target, labels, f"{name}: y")
+    require_two_classes(parts[0].y, target, labels, y_name)
     return Splits(
         train=parts[0],
         validation=parts[1] if len(parts) > 1 else None,
@@ -151,14 +153,16 @@ def check_rows(
     shape: Shape | None = None,
     score_shape: Shape | None = None,
     name: str = "",
+    y_name: str = "y",
 ) -> Rows:
-    """Inputs as an array of finite numbers, and labels encoded. `shape` is that of a row, if it is known; `name` opens every message."""
+    """Inputs as an array of finite numbers, and labels encoded. `shape` is that of a row, if it is known; `name` opens every message, and
+    `y_name` is what messages call the labels."""
     prefix = f"{name}: " if name else ""
     inputs = check_x(x, shape, f"{prefix}x")
-    given = as_labels(y, f"{prefix}y")
+    given = as_labels(y, f"{prefix}{y_name}")
     if len(inputs) != len(given):
         raise DataError(f"{prefix}x has {len(inputs)} rows and y has {len(given)}; each row needs one label")
-    return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}y"))
+    return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}{y_name}"))
 
 
 def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
@@ -178,14 +182,15 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
     return array
 
 
-def facts_of(dataset: Dataset, target: Target) -> Facts:
-    """What reading the data tells: the shape of a row, classes or outputs. For sources whose `facts()` is None."""
-    y = as_labels(dataset.rows.y, "y")
+def facts_of(dataset: Dataset, target: Target, name: str = "data") -> Facts:
+    """What reading the data tells: the shape of a row, classes or outputs. For sources whose `facts()` is None. `name` opens messages."""
+    y_name = f"{name}: {dataset.target}"
+    y = as_labels(dataset.rows.y, y_name)
     shape, rows = dataset.rows.x.shape[1:], len(dataset.rows)
     if target == "value":
         return Facts(shape, None, {1: 1, 2: y.shape[-1]}.get(y.ndim), rows, target)
-    labels = _known_labels(dataset, y, target, None, "data")
-    return Facts(shape, count_classes(y, labels, target), None, rows, target)
+    labels = _known_labels(dataset, y, target, None, name)
+    return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -202,7 +207,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: int | None, name: str) -> Words | None:
     if target == "value" or dataset.labels is None:
-        return learn_labels(y, target, classes, f"{name}: y")
+        return learn_labels(y, target, classes, f"{name}: {dataset.target}")
     if classes is not None and classes != len(dataset.labels):
         raise Problem(
             "NS601",

@@ -12,6 +12,7 @@ from netspec.base.dataset import Dataset
 from netspec.base.errors import DataError
 from netspec.base.text import Source
 from netspec.catalog.paths import data_folders, resolve_path
+from netspec.catalog.tables import listed
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts, counts_of, split_head
@@ -29,7 +30,19 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
     folders = (*_folders(program), *allow)
     path = resolve_path(section.path, folders, allow) if section.path is not None else None
     keys: dict[str, Any] = {name: getattr(section, name) for name in section.source.keys if getattr(section, name, None) is not None}
-    return section.source.read(path, keys, folders)
+    dataset = section.source.read(path, keys, folders)
+    _require_numbers(dataset, section.path or section.source.name)
+    return dataset
+
+
+def _require_numbers(dataset: Dataset, name: str) -> None:
+    """Raises DataError where a feature of a table is text, which no net reads."""
+    text = [column for column in dataset.columns or () if column.categories is not None]
+    if text:
+        found = "; ".join(f"{column.name} ({column.text_at})" for column in text)
+        rest = [column.name for column in dataset.columns or () if column.categories is None]
+        advice = f"features = {listed(rest)}" if rest else "other features"
+        raise DataError(f"{name}: features hold text, where a net needs numbers: {found}; correct those cells, or give {advice}")
 
 
 def _folders(program: Program) -> tuple[Path, ...]:
@@ -55,7 +68,9 @@ def counts_with_data(program: Program, dataset: Dataset) -> Counts:
     Labels that are class numbers tell how many classes there are at least: where the text gives a count, one beyond it is a fault of the
     row, which `prepare` names.
     """
-    facts = facts_of(dataset, split_head(program)[1].target)
+    section = program.data
+    name = section.path if section is not None and section.path else "data"
+    facts = facts_of(dataset, split_head(program)[1].target, name)
     if program.classes is not None and dataset.labels is None and dataset.rows.y.ndim == 1 and dataset.rows.y.dtype.kind in "buif":
         facts = replace(facts, classes=program.classes)
     counts = counts_of(program, facts)

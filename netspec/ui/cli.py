@@ -253,7 +253,8 @@ def explain(
 @app.command()
 @guarded
 def doctor(
-    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Delete all compiled kernels.")] = False, json: Json = False
+    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Delete all compiled kernels and decoded images.")] = False,
+    json: Json = False,
 ) -> int:
     """Versions, processor, threads, kernel cache, extras."""
     return int(_verb("doctor").run(clear_cache=clear_cache, json=json))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
+from netspec.base.extras import installed, library
 from netspec.save.run_folder import RunFolder, open_run_folder
-from netspec.ui.extras import installed, library
 from netspec.ui.picture import write_picture
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
+from netspec.base.extras import library
 from netspec.base.kinds import Product
 from netspec.base.shape import is_image, show, size
 from netspec.graph.graph import Graph
 from netspec.model import Model
-from netspec.ui.extras import library
 from netspec.ui.picture import DPI, write_picture
 
 SIDE, CELL = 900, 160

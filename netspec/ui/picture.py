@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import UsageError
+from netspec.base.extras import library
 from netspec.save.atomic import write_atomic
-from netspec.ui.extras import library
 
 DPI = 130
 SUFFIXES = (".png", ".svg")

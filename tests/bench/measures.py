@@ -20,6 +20,7 @@ from onnx_net import onnx_bytes
 from workloads import ALL, Workload
 
 import netspec
+from netspec.base.extras import library
 from netspec.base.text import Source
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
@@ -29,7 +30,6 @@ from netspec.model import settings_of
 from netspec.plan.network import Network
 from netspec.train.bench import Benchmark
 from netspec.train.peak import product_rate
-from netspec.ui.extras import library
 from netspec.ui.peers.compare import alone, use_threads
 
 FOLDER = Path(__file__).parent

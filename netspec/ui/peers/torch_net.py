@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
+from netspec.base.extras import library
 from netspec.base.kinds import Window2D
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
-from netspec.ui.extras import library
 
 Step = Callable[[], float]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from numba import config, get_num_threads
 
+from netspec.catalog.decode import clear_images
 from netspec.kernels import store
 from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
@@ -25,8 +26,10 @@ POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 
 def run(*, clear_cache: bool, json: bool) -> int:
-    """Prints the report, after deleting the compiled kernels where that is asked for."""
+    """Prints the report, after deleting the compiled kernels and the decoded images where that is asked for."""
     cleared = store.clear() if clear_cache else None
+    if clear_cache:
+        clear_images()
     facts = gather()
     if cleared is not None:
         facts["cache"]["cleared"] = cleared

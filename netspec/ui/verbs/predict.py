@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DataError, UsageError
+from netspec.base.extras import library
 from netspec.base.shape import Shape, size
 from netspec.catalog.arrays import load_npy, load_npz
 from netspec.frontend.program import DataSection
 from netspec.model import Model, restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
-from netspec.ui.extras import library
 from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import plain, print_json

@@ -1,0 +1,227 @@
+"""Image files to arrays: PNG, JPEG and BMP, decoded by several threads, and kept in netspec's cache until a file changes.
+
+An entry of the cache is an .npy file with four more bytes, the CRC-32 of its numbers: one that is cut off or altered is decoded anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.cache import image_folder, made_private
+from netspec.base.errors import DataError, LimitError
+from netspec.base.extras import library
+from netspec.base.shape import Shape, show
+from netspec.catalog.arrays import first_line, refuse_larger
+
+FORMATS = ("PNG", "JPEG", "BMP")
+MOST_PIXELS = 50_000_000
+"""Of one image."""
+GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
+"""Pillow's modes of 8 bits a channel: what is read as one channel, and what as three. Transparency is left out."""
+BLOCK = 256
+"""Images that a thread decodes at a time."""
+VERSION = 1
+ORPHAN_SECONDS = 3600
+"""Age at which a file that some process began and never finished is deleted."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Encoded images in order. `names` are for messages and `stamps` change with the files; `read` gives the content of a name.
+
+    With `size` (height, width) each is resized to it, else all must have one size.
+    """
+
+    origin: str
+    names: Sequence[str]
+    stamps: Sequence[tuple[int, int]]
+    read: Callable[[str], bytes]
+    size: tuple[int, int] | None = None
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Of one image as it is decoded: that of the first."""
+        return self.decoded(0).shape
+
+    def decoded(self, row: int, shape: Shape | None = None) -> NDArray[np.uint8]:
+        """One image (C, H, W). Raises DataError naming its file, and the first one where its `shape` is another."""
+        name = self.names[row]
+        pillow = library("PIL.Image", "data")
+        try:
+            with pillow.open(io.BytesIO(self.read(name)), formats=FORMATS) as image:
+                self._check(name, image.size[::-1], image.mode, shape)
+                plain = image.convert("L" if image.mode in GRAY else "RGB")
+                if self.size is not None:
+                    plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
+                pixels = np.asarray(plain, np.uint8)
+        except (DataError, LimitError):
+            raise
+        except pillow.UnidentifiedImageError:
+            raise DataError(f"{self.origin}: {name} is no image that can be read; allowed are {', '.join(FORMATS)}") from None
+        except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
+            raise DataError(self._too_large(name)) from None
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, zlib.error) as error:
+            raise DataError(f"{self.origin}: {name} does not decode: {first_line(error)}") from None
+        return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def _check(self, name: str, sides: tuple[int, int], mode: str, shape: Shape | None) -> None:
+        """What the header alone tells."""
+        if prod(sides) > MOST_PIXELS:
+            raise DataError(self._too_large(name, f"{show(sides)} pixels, "))
+        if mode not in GRAY + COLOUR:
+            raise DataError(f"{self.origin}: {name} has pixels of the kind {mode}; allowed are 8 bits a channel, gray or colour")
+        if shape is None:
+            return
+        first, gray = self.names[0], mode in GRAY
+        if gray != (shape[0] == 1):
+            kinds = ("grayscale", "colour") if gray else ("colour", "grayscale")
+            raise DataError(f"{self.origin}: {name} is {kinds[0]}, and {first} is {kinds[1]}; convert one kind, or leave it out")
+        if self.size is None and sides != shape[1:]:
+            found = f"{name} is {show(sides)} pixels (height x width), and {first} is {show(shape[1:])}"
+            raise DataError(f"{self.origin}: {found}; to resize all of them write size = {show(shape[1:])}")
+
+    def _too_large(self, name: str, found: str = "") -> str:
+        return f"{self.origin}: {name} is too large: {found}the limit is {MOST_PIXELS // 10**6} million"
+
+    @property
+    def key(self) -> str:
+        """A name for the cache, in two parts: where the images come from, and how they are."""
+        place = json.dumps([self.origin, self.size])
+        content = json.dumps([VERSION, library("PIL", "data").__version__, list(zip(self.names, self.stamps, strict=True))])
+        return f"i_{hashlib.sha256(place.encode()).hexdigest()[:20]}_{hashlib.sha256(content.encode()).hexdigest()[:40]}.npy"
+
+
+def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
+    """All images (N, C, H, W), from the cache where they are there; then the array is mapped from its file.
+
+    Raises DataError naming the file that is damaged or unlike the first, LimitError where they are too many together.
+    """
+    folder = image_folder()
+    if not made_private(folder):
+        return _in_memory(images, limit_bytes)
+    path = folder / images.key
+    found = _cached(path)
+    if found is not None:
+        return found
+    _require_room(images, limit_bytes)
+    try:
+        _write(path, images)
+    except OSError:  # the disk is full, or the folder has gone
+        return _in_memory(images, limit_bytes)
+    found = _cached(path)
+    return found if found is not None else _in_memory(images, limit_bytes)
+
+
+def clear_images() -> None:
+    """Deletes every cached array."""
+    for path in image_folder().glob("*.npy") if made_private(image_folder()) else ():
+        path.unlink(missing_ok=True)
+
+
+def _require_room(images: Images, limit_bytes: int) -> None:
+    refuse_larger(
+        f"{images.origin}: {len(images.names)} images of {show(images.shape)}", len(images.names) * prod(images.shape), limit_bytes
+    )
+
+
+def _in_memory(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
+    _require_room(images, limit_bytes)
+    rows = np.empty((len(images.names), *images.shape), np.uint8)
+    for start, block in _blocks(images):
+        rows[start : start + len(block)] = block
+    return rows
+
+
+def _blocks(images: Images) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(first row, images), in order; the earliest image that is wrong raises. A few blocks are held at a time."""
+    shape = images.shape
+
+    def block(start: int) -> NDArray[np.uint8]:
+        rows = np.empty((min(BLOCK, len(images.names) - start), *shape), np.uint8)
+        for place in range(len(rows)):
+            rows[place] = images.decoded(start + place, shape)
+        return rows
+
+    workers = os.cpu_count() or 1
+    waiting: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for start in range(0, len(images.names), BLOCK):
+                waiting.append((start, pool.submit(block, start)))
+                if len(waiting) > 2 * workers:
+                    first, done = waiting.popleft()
+                    yield first, done.result()
+            for first, done in waiting:
+                yield first, done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write(path: Path, images: Images) -> None:
+    """Decodes into a new file, which takes the name when it is whole; older arrays of the same images go. Raises OSError."""
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", suffix=".npy", delete=False) as file:
+        try:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(images.names), *images.shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            checksum = 0
+            for _, block in _blocks(images):
+                file.write(block.data)
+                checksum = zlib.crc32(block.data, checksum)
+            file.write(checksum.to_bytes(4, "little"))
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    os.replace(file.name, path)
+    with contextlib.suppress(OSError):
+        for other in path.parent.glob(f"{path.name[:22]}_*.npy"):
+            if other != path:
+                other.unlink()
+        for orphan in path.parent.glob(".new-*"):
+            if time.time() - orphan.stat().st_mtime > ORPHAN_SECONDS:
+                orphan.unlink()
+
+
+def _cached(path: Path) -> NDArray[np.uint8] | None:
+    """The array of an entry, mapped; None where there is none, or a damaged one, which is deleted."""
+    try:
+        with path.open("rb") as file:
+            whole = _is_whole(file)
+        if whole:
+            return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        pass
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _is_whole(file: IO[bytes]) -> bool:
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    left, checksum = prod(shape), 0
+    if dtype != np.uint8:
+        return False
+    while left:
+        part = file.read(min(left, 1 << 22))
+        if not part:
+            return False
+        checksum, left = zlib.crc32(part, checksum), left - len(part)
+    return file.read() == checksum.to_bytes(4, "little")

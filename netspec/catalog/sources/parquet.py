@@ -1,0 +1,65 @@
+"""A table in a Parquet file: columns of numbers and text.
+
+`target` is the column of labels (the last one where it is left out), `features` the columns of inputs (all others). Labels of text become
+classes in sorted order. Rows count from 0 in messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from netspec.base.dataset import Dataset, DataSource
+from netspec.base.errors import DataError
+from netspec.base.extras import library
+from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
+from netspec.catalog.tables import Table, choose, to_dataset
+
+
+class Parquet(DataSource):
+    """Rows of a .parquet file, with a target and features by the names of its columns."""
+
+    name: ClassVar[str] = "parquet"
+    keys: ClassVar[tuple[str, ...]] = ("path", "target", "features")
+
+    def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
+        """All rows. Raises DataError naming the row and the column."""
+        if path is None:
+            raise DataError('source = parquet needs the file: path = "table.parquet"')
+        require_file(path)
+        arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
+        try:
+            with parquet.ParquetFile(path) as file:
+                names = file.schema_arrow.names
+                facts = file.metadata
+                stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+                refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), keys.get("limit_bytes", LIMIT_BYTES))
+                _require_distinct(path, names)
+                target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
+                table = file.read(columns=[target, *features])
+        except (arrow.ArrowException, OSError) as error:
+            raise DataError(f"{path}: cannot be read as Parquet: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        columns = {name: _plain(path, name, table[name]) for name in (target, *features)}
+        return to_dataset(Table(str(path), columns, "row {} (rows count from 0)".format), target, features)
+
+
+def _require_distinct(path: Path, names: Sequence[str]) -> None:
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise DataError(f"{path}: two columns are named {twice[0]}; rename one of them")
+
+
+def _plain(path: Path, name: str, column: Any) -> Any:
+    """A column as numbers or text. Raises DataError for dates, lists and whatever else a file may hold."""
+    types, compute = library("pyarrow", "data").types, library("pyarrow.compute", "data")
+    if types.is_dictionary(column.type):
+        column = compute.cast(column, column.type.value_type)
+    kind = column.type
+    if types.is_large_string(kind) or types.is_string_view(kind):
+        return compute.cast(column, "string")
+    if types.is_boolean(kind):
+        return compute.cast(column, "uint8")
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_string(kind):
+        return column
+    raise DataError(f"{path}: column {name} holds {kind}; allowed are numbers, true and false, and text")

@@ -1,0 +1,158 @@
+"""Tables of named columns: which column is the label, which are features, and what a cell may hold.
+
+Columns come as pyarrow arrays. A column of text is a column of numbers where every cell that is not a word for "missing" is a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Column, Dataset, Rows
+from netspec.base.errors import DataError
+from netspec.base.extras import library
+
+MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "none")
+"""Cells without a value, among numbers. In a column of text only an empty cell is one: NA may be a country."""
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+MOST_NAMES = 20
+"""Columns that a message lists."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, pyarrow ChunkedArrays of one length. `place` says where a row (from 0) stands in the file: `line 7`."""
+
+    path: str
+    columns: Mapping[str, Any]
+    place: Callable[[int], str]
+
+    def cell(self, row: int, column: str) -> str:
+        """`d.csv: line 7, column age`."""
+        return f"{self.path}: {self.place(row)}, column {column}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of columns for a message, the first of many."""
+    return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+
+
+def choose(path: str, names: Sequence[str], target: str | None, features: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
+    """(target, features) among a file's columns: the last column and all others, where a spec does not say.
+
+    Raises DataError for a column that is not there (with the nearest name), one given twice, and a target among the features.
+    """
+    for name in (*([target] if target is not None else []), *(features or ())):
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names)}")
+    chosen = names[-1] if target is None else target
+    if features is None:
+        features = [name for name in names if name != chosen]
+    twice = [name for place, name in enumerate(features) if name in features[:place]]
+    if twice:
+        raise DataError(f"{path}: features lists {twice[0]} twice")
+    if chosen in features:
+        default = " (the last column, as no target is given)" if target is None else ""
+        raise DataError(f"{path}: {chosen} is the target{default} and among the features: a net would read its own answer")
+    if not features:
+        raise DataError(f"{path}: {chosen} is the only column; a table needs features beside its target")
+    return chosen, tuple(features)
+
+
+def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
+    """Features (N, D) float64, labels (N,): int64 where all are whole numbers, float64 for numbers, else text.
+
+    Raises DataError naming file, row and column for a cell without a value or one that is not finite, and for a constant feature.
+    """
+    y = _labels(table, target)
+    if len(y) == 0:
+        raise DataError(f"{table.path}: has no rows")
+    x = np.empty((len(y), len(features)))
+    columns = []
+    for place, name in enumerate(features):
+        column, x[:, place] = _feature(table, name)
+        columns.append(column)
+        if len(y) > 1 and (x[:, place] == x[0, place]).all():
+            raise DataError(_constant(table, column, x[0, place], features))
+    return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}")
+
+
+def _feature(table: Table, name: str) -> tuple[Column, NDArray[np.float64]]:
+    column = table.columns[name]
+    found = _numbers(table, name)
+    if found is not None:
+        return Column(name), found
+    compute = library("pyarrow.compute", "data")
+    words = _words(table, name)
+    odd = compute.index(compute.match_substring_regex(column, NUMBER), False).as_py()
+    first = f"{table.place(max(0, odd))} holds {column[max(0, odd)].as_py()!r}"
+    categories, numbers = np.unique(words, return_inverse=True)
+    return Column(name, tuple(categories.tolist()), first), numbers.astype(np.float64)
+
+
+def _labels(table: Table, name: str) -> NDArray[Any]:
+    found = _numbers(table, name)
+    if found is None:
+        return _words(table, name)
+    whole = len(found) and (found == np.floor(found)).all() and np.abs(found).max() < 2.0**53
+    return found.astype(np.int64) if whole else found
+
+
+def _numbers(table: Table, name: str) -> NDArray[np.float64] | None:
+    """A column as float64; None where it holds text. Raises DataError at the first cell that has no value, or none that is finite."""
+    arrow, compute = library("pyarrow", "data"), library("pyarrow.compute", "data")
+    column = table.columns[name]
+    if arrow.types.is_string(column.type):
+        absent = compute.is_in(column, value_set=arrow.array(MISSING))
+        present = compute.if_else(absent, arrow.scalar(None, arrow.string()), column)
+        try:
+            values = compute.cast(present, arrow.float64())
+        except arrow.ArrowInvalid:
+            return None
+    else:
+        values = compute.cast(column, arrow.float64(), safe=False)
+    _require_values(table, name, compute.is_null(values))
+    numbers: NDArray[np.float64] = values.to_numpy()
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        value = "NaN" if np.isnan(numbers[wrong[0]]) else "infinite, or too large for a float64"
+        raise DataError(f"{table.cell(int(wrong[0]), name)}: the value is {value}; remove the row or fill the value in")
+    return numbers
+
+
+def _words(table: Table, name: str) -> NDArray[np.str_]:
+    compute = library("pyarrow.compute", "data")
+    column = table.columns[name]
+    _require_values(table, name, compute.or_kleene(compute.is_null(column), compute.equal(column, "")))
+    encoded = column.combine_chunks().dictionary_encode()
+    texts: NDArray[np.str_] = np.asarray(encoded.dictionary.to_pylist(), np.str_)
+    chosen: NDArray[np.str_] = texts[encoded.indices.to_numpy()]
+    return chosen
+
+
+def _require_values(table: Table, name: str, absent: Any) -> None:
+    compute = library("pyarrow.compute", "data")
+    count = compute.sum(absent).as_py() or 0
+    if count == 0:
+        return
+    if count == len(absent):
+        raise DataError(f"{table.path}: column {name} has no value in any of its {count} rows; leave it out of features")
+    row = compute.index(absent, True).as_py()
+    cell = table.columns[name][row].as_py()
+    held = "is empty" if cell in (None, "") else f"holds {cell!r}"
+    more = f" ({count} rows of this column have none)" if count > 1 else ""
+    raise DataError(f"{table.cell(row, name)}: no value, the cell {held}{more}; fill it in, or leave the row or the column out")
+
+
+def _constant(table: Table, column: Column, value: float, features: Sequence[str]) -> str:
+    shown = repr(column.categories[0]) if column.categories else f"{value:g}"
+    others = [name for name in features if name != column.name]
+    advice = f"; leave it out: features = {listed(others)}" if others else ""
+    return f"{table.path}: column {column.name} is constant, {shown} in every row, so nothing can be learnt from it{advice}"
