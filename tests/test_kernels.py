@@ -49,6 +49,16 @@ def operand(draw: np.random.Generator, rows: int, columns: int, dtype: Any, tran
     return (values.T, (1, rows)) if transposed else (values, (columns, 1))
 
 
+def call_multiply(
+    itemsize: int, a: int, a_strides: tuple[int, int], b: int, b_strides: tuple[int, int], c: int, ldc: int, sizes: tuple[int, int, int],
+    accumulate: bool = False,
+) -> None:  # fmt: skip
+    """The library's product of matrices at addresses; its scratch is full of NaN."""
+    work = np.full(384 * (1024 + 64 + 64) + 64, np.nan, TYPES[itemsize])
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
+    call(a, *a_strides, b, *b_strides, c, ldc, ldc, *sizes, int(accumulate), at(work) + (-at(work)) % 64, 0, 0, 0, 0)
+
+
 def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], accumulate: bool) -> tuple[NDArray[Any], NDArray[Any]]:
     """C as the kernel leaves it, inside a frame of sevens, and what it should be."""
     draw, dtype = np.random.default_rng(m + 100 * n + k), TYPES[itemsize]
@@ -58,12 +68,7 @@ def multiply(itemsize: int, m: int, n: int, k: int, turned: tuple[bool, bool], a
     wanted = frame.copy()
     start = 7.0 if accumulate else 0.0
     wanted[1:-1, 1:-2] = (start + a.astype(np.float64) @ b.astype(np.float64)).astype(dtype)
-    work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 18)(library("product", itemsize)["multiply"])
-    call(
-        at(a), *a_strides, at(b), *b_strides, at(frame[1:, 1:]), n + 3, n + 3, m, n, k, int(accumulate),
-        at(work) + (-at(work)) % 64, 0, 0, 0, 0,
-    )  # fmt: skip
+    call_multiply(itemsize, at(a), a_strides, at(b), b_strides, at(frame[1:, 1:]), n + 3, (m, n, k), accumulate)
     return frame, wanted
 
 
@@ -73,13 +78,59 @@ SIZES = [
 ]  # fmt: skip
 
 
+turns = pytest.mark.parametrize("turned", list(product([False, True], repeat=2)), ids=lambda turned: "".join("NT"[one] for one in turned))
+
+
 @both
-@pytest.mark.parametrize("turned", list(product([False, True], repeat=2)), ids=lambda turned: "".join("NT"[one] for one in turned))
+@turns
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_product_equals_numpy(itemsize: int, turned: tuple[bool, bool], accumulate: bool) -> None:
     for m, n, k in SIZES:
         found, wanted = multiply(itemsize, m, n, k, turned, accumulate)
         laws.close(found, wanted, TOLERANCE[itemsize] * k**0.5)
+
+
+@both
+@turns
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_every_tail_of_columns(itemsize: int, turned: tuple[bool, bool], accumulate: bool) -> None:
+    """Behind no panel, behind one and behind three, on all units; the depth is short, of one block, or of two."""
+    for n, k in product([*range(1, 48), *range(97, 112)], [20, 107, 400]):
+        found, wanted = multiply(itemsize, 17, n, k, turned, accumulate)
+        laws.close(found, wanted, TOLERANCE[itemsize] * k**0.5)
+
+
+def framed(values: NDArray[Any], turned: bool) -> tuple[NDArray[Any], tuple[int, int]]:
+    """A matrix amid NaN, with its strides in elements."""
+    stored = values.T if turned else values
+    frame = np.full((stored.shape[0] + 2, stored.shape[1] + 40), np.nan, values.dtype)
+    inner = frame[1:-1, 3:-37]
+    inner[:] = stored
+    return inner, ((1, frame.shape[1]) if turned else (frame.shape[1], 1))
+
+
+@both
+@turns
+def test_product_of_rows_has_the_bits_of_all_rows(itemsize: int, turned: tuple[bool, bool]) -> None:
+    """Wherever a row stands among others; what lies beside the matrices never matters, even where the last of the depth is infinite."""
+    draw, dtype, rows = np.random.default_rng(5), TYPES[itemsize], 36
+    for n, k in product([3, 10, 20, 23, 40, 100, 104], [37, 100, 400]):
+        a, b = draw.uniform(1, 2, (rows, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
+        b[-1, n // 2 :] = np.inf
+        (a_at, a_strides), (b_at, b_strides) = framed(a, turned[0]), framed(b, turned[1])
+        found = []
+        for height in (rows, 2, 3, 14, 19):
+            c = np.empty((rows, n), dtype)
+            for i in range(0, rows, height):
+                call_multiply(
+                    itemsize, at(a_at) + i * a_strides[0] * itemsize, a_strides, at(b_at), b_strides, at(c[i:]), n,
+                    (min(height, rows - i), n, k),
+                )  # fmt: skip
+            found.append(c)
+        laws.close(found[0][:, : n // 2], a @ b[:, : n // 2], TOLERANCE[itemsize] * k**0.5)
+        assert (found[0][:, n // 2 :] == np.inf).all()
+        for other in found[1:]:
+            np.testing.assert_array_equal(other, found[0])
 
 
 @both
@@ -91,8 +142,9 @@ def test_product_of_nothing_is_zero(itemsize: int) -> None:
 
 
 @both
-@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 100), (100, 777), (128, 33), (129, 400), (300, 50)])
+@pytest.mark.parametrize(("n", "k"), [(16, 1), (16, 100), (96, 777), (128, 33), (144, 400), (304, 50)])
 def test_a_row_alone_has_the_bits_it_has_among_others(itemsize: int, n: int, k: int) -> None:
+    # whole vectors of columns: a row alone has no tail, whose sums have an order of their own
     draw, dtype = np.random.default_rng(n + k), TYPES[itemsize]
     a, b = draw.normal(size=(16, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
     work = np.empty((384 * (512 + 64 + 64) * itemsize) + 64, np.uint8)
@@ -105,13 +157,14 @@ def test_a_row_alone_has_the_bits_it_has_among_others(itemsize: int, n: int, k: 
     np.testing.assert_array_equal(*found)
 
 
-@both
-@pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
-@pytest.mark.parametrize("sizes", [(23, 70, 301), (1, 1, 1), (40, 33, 1024)])
-def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int]) -> None:
+def cut_product(
+    itemsize: int, sizes: tuple[int, int, int], cuts: tuple[int, int, int], turned: bool
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The parts of C as the launch leaves them, and what they should add up to."""
     (m, n, k), dtype = sizes, TYPES[itemsize]
     draw = np.random.default_rng(0)
-    a, b = draw.normal(size=(m, k)).astype(dtype), draw.normal(size=(k, n)).astype(dtype)
+    a, a_strides = operand(draw, m, k, dtype, turned)
+    b = draw.normal(size=(k, n)).astype(dtype)
     tasks, parts = int(np.prod(cuts)), np.full((cuts[2], m, n), np.nan, dtype)
     per_task = 384 * (512 + 128) * itemsize
     work = np.empty(tasks * per_task + 64, np.uint8)
@@ -119,13 +172,25 @@ def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: t
     control[native.ROWS] = m
     module = library("product", itemsize)
     words = np.array(
-        [at(control), module["multiply"], at(a), k, 1, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
+        [at(control), module["multiply"], at(a), *a_strides, at(b), n, 1, at(parts), n, -1, n, k, *cuts, m * n,
          at(work) + (-at(work)) % 64, per_task, 0, 0], np.int64,
     )  # fmt: skip
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(module["product"])
     for task in reversed(range(tasks)):  # the order of tasks does not matter
         call(at(words), task, tasks, 0)
-    laws.close(parts.astype(np.float64).sum(0), a.astype(np.float64) @ b.astype(np.float64), TOLERANCE[itemsize] * k**0.5)
+    return parts, a.astype(np.float64) @ b.astype(np.float64)
+
+
+@both
+@pytest.mark.parametrize("turned", [False, True], ids="NT")
+@pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
+@pytest.mark.parametrize("sizes", [(37, 70, 301), (1, 1, 1), (40, 33, 1024), (61, 100, 100)])
+def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int], turned: bool) -> None:
+    """Cuts of rows and columns, some of which follow the threads, leave the bits: no task has one row of several alone."""
+    parts, wanted = cut_product(itemsize, sizes, cuts, turned)
+    laws.close(parts.astype(np.float64).sum(0), wanted, TOLERANCE[itemsize] * sizes[2] ** 0.5)
+    whole, _ = cut_product(itemsize, sizes, (1, 1, cuts[2]), turned)
+    np.testing.assert_array_equal(parts, whole)
 
 
 def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) -> None:

@@ -11,6 +11,7 @@ from netspec.kernels.arrays import array_of
 from netspec.kernels.depthwise import make_depthwise, make_depthwise_gradient
 from netspec.kernels.native import INLINE
 from netspec.kernels.simd import current
+from netspec.kernels.tail import longest_tail, make_pack_tail, make_tail_along_depth, make_tail_along_rows
 from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 from netspec.kernels.transforms import make_gradient_to_planes, make_image_to_planes, make_planes_to_result
 
@@ -26,6 +27,10 @@ tile_m = make_tile(SIMD, ITEMSIZE, "m")
 tile_k = make_tile(SIMD, ITEMSIZE, "k")
 tile_row = make_tile(SIMD.single, ITEMSIZE, "k")
 pack_transposed = make_pack_transposed(SIMD, ITEMSIZE)
+pack_tail = make_pack_tail(SIMD, ITEMSIZE)
+tail_along_depth = make_tail_along_depth(SIMD, ITEMSIZE)
+tail_along_rows = make_tail_along_rows(SIMD, ITEMSIZE)
+LONGEST_TAIL = longest_tail(LANES)
 pack_rows = make_pack_rows(SIMD, ITEMSIZE)
 image_to_planes = make_image_to_planes(SIMD, ITEMSIZE)
 planes_to_result = make_planes_to_result(SIMD, ITEMSIZE)

@@ -15,6 +15,7 @@ from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_PARTS, Conte
 from netspec.kernels.finish import Finish, label_of
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_DEPTH, BLOCK_ELEMENTS
+from netspec.kernels.tail import longest_tail
 from netspec.kernels.update import Change
 
 SPLIT_RESULTS, SPLIT_DEPTH = 30_000, 1_000  # below so many results and above such a depth a product is cut along its depth
@@ -67,10 +68,11 @@ def split_product(
 
 
 def work_bytes(context: Context, columns: int, depth: int) -> int:
-    """Scratch of one worker for library/product.py: a strip of A and a block of B, in bytes, a multiple of 64."""
+    """Scratch of one worker for library/product.py: a strip of A, the tail's columns and a block of B, in bytes, a multiple of 64."""
     deep = min(depth, BLOCK_DEPTH)
+    tail = -(-deep // context.lanes) * context.lanes * longest_tail(context.lanes)
     wide = -(-min(columns, BLOCK_ELEMENTS // max(deep, 1)) // context.panel) * context.panel
-    return -(-deep * (context.strip + wide) * context.itemsize // 64) * 64 + 64
+    return -(-(deep * (context.strip + wide) + tail) * context.itemsize // 64) * 64 + 64
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ lets LLVM specialise on constant arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -72,6 +72,10 @@ class Vectors:
         """Asks for the line at a pointer, for L1 or L2."""
         kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
         b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), [pointer, I32(int(write)), I32(4 - level), I32(1)])
+
+    def hidden(self, b: ir.IRBuilder, pointer: Any) -> Any:
+        """The pointer, behind an empty asm: LLVM does not know how it came about."""
+        return b.asm(ir.FunctionType(self.pointer, [self.pointer]), "", "=r,0", [pointer], False)
 
     def fma(self, b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
@@ -174,10 +178,9 @@ def _build_tile(module: ir.Module, v: Vectors, rows: int, vectors: int, unit: st
     # with a chain of dependent adds, one a row, as long as the arithmetic itself (measured: 0.75 against 0.96 of the best rate).
     group = rows if unit == "m" else 3
 
-    def hidden(pointer: Any) -> Any:
-        return pointer if unit == "m" else b.asm(ir.FunctionType(v.pointer, [v.pointer]), "", "=r,0", [pointer], False)
-
-    starts = [hidden(b.gep(a0, [b.add(b.mul(h, p["outer"]), b.mul(I64(g), row))])) for g in range(0, rows, group)]
+    starts = [b.gep(a0, [b.add(b.mul(h, p["outer"]), b.mul(I64(g), row))]) for g in range(0, rows, group)]
+    if unit == "k":
+        starts = [v.hidden(b, pointer) for pointer in starts]
     b_start = b.gep(b0, [b.mul(h, p["b_outer"])])
     even = b.and_(p["depth"], I64(-UNROLL))
     b.cbranch(b.icmp_signed(">", even, I64(0)), blocks["loop"], blocks["rest"])
@@ -292,21 +295,22 @@ def intrinsic_of(arguments: int, build: Callable[[ir.Module], ir.Function]) -> A
     return call
 
 
+def butterfly(b: ir.IRBuilder, v: Vectors, x: Any, y: Any, distance: int) -> tuple[Any, Any]:
+    """Exchanges lanes of two vectors: the first result has x where the lane's number lacks the bit `distance`, and there what x has at
+    that distance is the second's."""
+    low = [lane if not lane & distance else v.lanes + (lane ^ distance) for lane in range(v.lanes)]
+    high = [v.lanes + lane if lane & distance else lane | distance for lane in range(v.lanes)]
+    return tuple(b.shuffle_vector(x, y, ir.Constant(v.indices, lanes)) for lanes in (low, high))
+
+
 def _transposed(b: ir.IRBuilder, v: Vectors, rows: list[Any]) -> list[Any]:
-    """Butterfly transpose of a square of lanes x lanes numbers in registers."""
-
-    def shuffle(x: Any, y: Any, lanes: Iterable[int]) -> Any:
-        return b.shuffle_vector(x, y, ir.Constant(v.indices, list(lanes)))
-
+    """Transpose of a square of lanes x lanes numbers in registers."""
     distance = 1
     while distance < v.lanes:
-        low = [lane if not lane & distance else v.lanes + (lane ^ distance) for lane in range(v.lanes)]
-        high = [v.lanes + lane if lane & distance else lane | distance for lane in range(v.lanes)]
         new = list(rows)
         for place in range(v.lanes):
             if not place & distance:
-                x, y = rows[place], rows[place | distance]
-                new[place], new[place | distance] = shuffle(x, y, low), shuffle(x, y, high)
+                new[place], new[place | distance] = butterfly(b, v, rows[place], rows[place | distance], distance)
         rows = new
         distance *= 2
     return rows

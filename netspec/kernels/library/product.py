@@ -1,9 +1,9 @@
 """Blocked matrix product C (+)= A B of one task, any strides.
 
 Loop nest: columns by blocks of BLOCK_ELEMENTS, depth by BLOCK_DEPTH (a packed block of B stays in L2), rows by tiles (packed into L1),
-panels of B. Edges are masks. Rows of A are read in place unless they share a few sets of the cache (5 % faster than packed: the first
-panel waits for them while it computes), B where few tiles would use its packed form or its rows are short: at a row stride of 4 KB many
-tiles would fall to a fifth. One row at a time streams B by its rows.
+panels of B. Edges are masks; a few columns behind whole vectors, the tail, have kernels of their own. Rows of A are read in place unless
+they share a few sets of the cache (5 % faster than packed: the first panel waits for them while it computes), B where few tiles would use
+its packed form or its rows are short: at a row stride of 4 KB many tiles would fall to a fifth. One row at a time streams B by its rows.
 """
 
 import numpy as np
@@ -12,13 +12,17 @@ from numba import cfunc, njit, types
 from netspec.kernels.f32 import (
     ITEMSIZE,
     LANES,
+    LONGEST_TAIL,
     PANEL,
     ROW_VECTORS,
     STRIP,
     TILE_ROWS,
     floats,
     pack_rows,
+    pack_tail,
     pack_transposed,
+    tail_along_depth,
+    tail_along_rows,
     tile_k,
     tile_m,
     tile_row,
@@ -39,6 +43,7 @@ from netspec.kernels.native import (
     share_start,
     words,
 )
+from netspec.kernels.tail import QUAD
 
 WORD = types.int64
 SHORT_ROW = 1024  # bytes: rows of B that lie no farther apart are read in place
@@ -77,6 +82,24 @@ def pack_a(a, a_row, a_step, rows, depth, to):
 
 
 @njit(**INLINE)
+def tail_of(columns, depth, a_step):
+    """How many of the last columns no tile computes. Their sums have an order of their own, so this follows from the sizes alone, and
+    `rows`, which tasks share, is none of them."""
+    tail, deep = columns % LANES, min(depth, BLOCK_DEPTH)
+    if tail > LONGEST_TAIL:
+        return 0
+    taken = (tail + QUAD - 1) // QUAD * QUAD
+    # measured against one more vector of a tile: sums across lanes cost as much as 6 * LANES of the depth, a strip's transpose as LANES of
+    # it; a panel's first vector costs as LANES columns along the depth or 3/4 of these along rows, its second as half of them
+    cost, gain = taken * (deep + LANES), deep * LANES * 3 // 4
+    if a_step == 1:
+        cost, gain = taken * (deep + 6 * LANES), deep * LANES
+    if columns % PANEL >= LANES:
+        gain = deep * LANES // 2
+    return tail if cost <= gain else 0
+
+
+@njit(**INLINE)
 def add_row(a, b, b_step, c, columns, depth):
     """c (columns,) += a (depth,) B, B's rows contiguous, in the order of the tile kernels: in registers where they hold a row, else eight
     rows of B at a time."""
@@ -108,18 +131,23 @@ def add_row(a, b, b_step, c, columns, depth):
 def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns, depth, accumulate, work, finish, p, i0, j0):
     """C (rows, columns) (+)= A (rows, depth) B (depth, columns): addresses in bytes, strides in elements.
 
-    One of A's strides is 1, and one of B's. `work` has room for a strip and a block of B: see work_bytes in products.py. Where
+    One of A's strides is 1, and one of B's. `work` has room for a strip, the tail and a block of B: see work_bytes in products.py. Where
     `finish` is not 0 it is called as finish(p, address, ldc, row, height, column, width) for each block of C as it becomes complete, rows
     and columns counted from i0, j0; C then need not be kept: with c_row 0 all row tiles share the memory of the first (else c_row is
     ldc), for depths of one block.
     """
-    if rows == 1 and b_column == 1 and a_step == 1 and finish == 0:
+    if rows == 1 and b_column == 1 and a_step == 1 and finish == 0:  # no tail: packing it makes one row take 1.15 times as long
         if accumulate == 0:
             clear_bytes(c, columns * ITEMSIZE)
         add_row(a, b, b_step, c, columns, depth)
         return
+    tail = tail_of(columns, depth, a_step)
+    tiled = columns - tail
+    deepest = min(depth, BLOCK_DEPTH)
+    tail_run = (deepest + LANES - 1) // LANES * LANES
     strip = work
-    panels = work + min(depth, BLOCK_DEPTH) * STRIP * ITEMSIZE
+    tail_runs = strip + deepest * STRIP * ITEMSIZE
+    panels = tail_runs + tail_run * LONGEST_TAIL * ITEMSIZE
     in_place = b_column == 1 and (b_step * ITEMSIZE <= SHORT_ROW or rows <= FEW_ROWS)
     a_in_place = a_step == 1 and a_row * ITEMSIZE % SET_STRIDE != 0
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
@@ -136,8 +164,16 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
             deep = min(BLOCK_DEPTH, depth - k0)
             if not in_place:
                 pack_b(b + k0 * b_step * ITEMSIZE, b_step, b_column, deep, first, last, panels)
+            tail_at, tail_step = b + (k0 * b_step + tiled * b_column) * ITEMSIZE, b_step
+            if a_step == 1:
+                tail_step = b_column
+                if tail > 0 and last == columns and b_column == 1:
+                    pack_tail((tail_at, b_step, deep, tail, tail_runs, tail_run))
+                    tail_at, tail_step = tail_runs, tail_run
+            elif not in_place:
+                tail_at, tail_step = panels + ((tiled // PANEL * PANEL - first) * deep + tiled % PANEL) * ITEMSIZE, PANEL
             add = 1 if k0 > 0 else accumulate
-            panels_a_row = (last - first + PANEL - 1) // PANEL
+            panels_a_row = (min(last, tiled) - first + PANEL - 1) // PANEL
             lines = np.int64(0)
             if k0 + deep < depth or parts > 1:  # rows of B behind these: of this task, or of the next part of the depth
                 across = last - first if b_column == 1 else min(BLOCK_DEPTH, depth - k0 - deep)
@@ -150,10 +186,16 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
                     a_at = a + (i * a_row + k0 * a_step) * ITEMSIZE
                     if not a_in_place:
                         pack_a(a_at, a_row, a_step, height, deep, strip)
-                    for j in range(first, last, PANEL):
-                        width = min(PANEL, last - j)
+                    if tail > 0 and last == columns:
+                        tail_c = c + (i * c_row + tiled) * ITEMSIZE
+                        if a_step == 1:
+                            tail_along_depth((a_at, a_row, tail_at, tail_step, tail_c, ldc, deep, height, tail, add))
+                        else:
+                            tail_along_rows((strip, STRIP, tail_at, tail_step, tail_c, ldc, deep, height, tail, add))
+                    for j in range(first, min(last, tiled), PANEL):
+                        width = min(PANEL, tiled - j)
                         vectors = (width + LANES - 1) // LANES
-                        tail = width - LANES * (vectors - 1)
+                        rest = width - LANES * (vectors - 1)
                         panel, step = panels + (j - first) * deep * ITEMSIZE, PANEL
                         if in_place:
                             panel, step = b + (k0 * b_step + j) * ITEMSIZE, b_step
@@ -163,15 +205,15 @@ def multiply(a, a_row, a_step, b, b_step, b_column, c, c_row, ldc, rows, columns
                         if turn < lines:  # the block of B behind this one: a column of its cache lines with each panel
                             ahead, ahead_step = b + (k0 + deep) * b_step * ITEMSIZE + first * b_column * ITEMSIZE + turn * CACHE_LINE, apart
                         if streams > 0:  # what the next block's finish reads: a part of one array with each panel
-                            number, portions = j // PANEL, ((columns + PANEL - 1) // PANEL + streams - 1) // streams
+                            number, portions = j // PANEL, ((tiled + PANEL - 1) // PANEL + streams - 1) // streams
                             run = height * ldc * ITEMSIZE // portions
                             start = words(p, STREAMS + 1 + streams)[STREAMS + 1 + number % streams]
                             ahead = start + (i0 + i + height) * ldc * ITEMSIZE + number // streams * run
                             ahead_step = run // deep
                         if a_in_place:
-                            tile_k(height, vectors, (a_at, a_row, 0, panel, step, 0, target, ldc, deep, 1, tail, add, ahead, ahead_step))
+                            tile_k(height, vectors, (a_at, a_row, 0, panel, step, 0, target, ldc, deep, 1, rest, add, ahead, ahead_step))
                         else:
-                            tile_m(height, vectors, (strip, STRIP, 0, panel, step, 0, target, ldc, deep, 1, tail, add, ahead, ahead_step))
+                            tile_m(height, vectors, (strip, STRIP, 0, panel, step, 0, target, ldc, deep, 1, rest, add, ahead, ahead_step))
                 if finish != 0 and k0 + BLOCK_DEPTH >= depth:
                     call_at(finish, (p, block, ldc, i0 + i, height, j0 + first, last - first))
 
