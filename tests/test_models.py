@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,29 @@ def test_the_knobs_of_the_experiments_turn(name: str, value: str) -> None:
     (file,) = (path for path in MODELS if f"let {name} " in path.read_text() and path.stem != "deep_plain")
     changed = read(file, Overrides(lets={name: value}))
     assert (changed.net, changed.train) != (read(file).net, read(file).train)
+
+
+PHOTOGRAPHS = os.environ.get("NETSPEC_CIFAR10")
+RULES = {"sgd": "sgd(lr=5e-3)", "momentum": "sgd(lr=5e-3, momentum=0.9)", "rmsprop": "rmsprop(lr=1e-4)", "adam": "adam(lr=1e-3)"}
+
+
+@pytest.mark.skipif(PHOTOGRAPHS is None, reason="NETSPEC_CIFAR10 names no zip of CIFAR-10's training images")
+def test_momentum_and_adaptive_rates_beat_plain_descent_on_photographs() -> None:
+    reached = {}
+    for name, rule in RULES.items():
+        keys = {"data.source": "images", "data.path": PHOTOGRAPHS}
+        model = model_of("optimizers", keys=keys, lets={"rule": rule})
+        splits = model.splits_of_data([Path(str(PHOTOGRAPHS)).parent])
+        history = model.run_training(model.training_of(splits, model.program.train.epochs))
+        reached[name] = history.epochs[-1]["train_accuracy"]
+    assert reached["momentum"] > reached["sgd"] + 0.05
+    assert min(reached["rmsprop"], reached["adam"]) > 0.47
+
+
+def test_the_rules_are_those_that_the_file_names() -> None:
+    text = next(path for path in MODELS if path.stem == "optimizers").read_text()
+    assert all(f'rule="{rule}"' in text for name, rule in RULES.items() if name != "sgd")
+    assert f"let rule = {RULES['sgd']}" in text
 
 
 def test_logistic_regression_has_the_coefficients_of_scikit_learn() -> None:
