@@ -169,7 +169,8 @@ def test_logistic_regression_has_the_coefficients_of_scikit_learn() -> None:
     splits, train = model.splits_of_data(), model.program.train
     history = model.training_of(splits, train.epochs).run()  # without the return to the best validation epoch
     x, y = as_input(splits.train.x, model.normalization, np.dtype(np.float64)), splits.train.y.reshape(-1)
-    assert history.epochs[-1]["step"] == train.epochs  # one batch
+    assert history.epochs[-1]["step"] == len(history.epochs) < train.epochs  # one batch an epoch
+    assert "loss has not improved" in str(history.stopped)
     judge = LogisticRegression(C=1 / (train.l2 * len(x)), tol=1e-10, max_iter=10_000).fit(x, y)
     np.testing.assert_allclose(model.params["affine1.W"][:, 0], judge.coef_[0], atol=1e-3)
     np.testing.assert_allclose(model.params["affine1.b"], judge.intercept_, atol=1e-3)

@@ -100,6 +100,15 @@ def test_runs_on_values_show_losses(folder: Path) -> None:
     assert "accuracy" not in re.findall(r"<!-- (.*?) -->", Path("values.svg").read_text())
 
 
+def test_the_legend_names_what_is_drawn(folder: Path) -> None:
+    for name, validation, rows in (("both", 0.2, 1000), ("training", None, 1000), ("validation", 0.2, 0)):
+        model = netspec.compile("affine -> softmax", input=5, classes=3, train=f"monitor_rows = {rows}")
+        model.fit(ROWS, LABELS, validation=validation, epochs=2, run_dir=name)
+        assert call("plot", name, "-o", f"{name}.svg").exit_code == 0
+        written = re.findall(r"<!-- (.*?) -->", Path(f"{name}.svg").read_text().replace(f"<!-- {name} -->", "", 1))
+        assert {"training", "validation"} & set(written) == ({"training", "validation"} if name == "both" else {name})
+
+
 def test_a_picture_holds_many_runs_and_odd_names(folder: Path) -> None:
     names = [f"run{number}" for number in range(10)] + ["$x^2$", "_hidden", "a long name of a run that goes on"]
     train(names[0])
@@ -143,7 +152,7 @@ USAGE = {
     "spec": (("plot", "run/spec.net"), "is a spec; the run is its folder, run"),
     "weights": (("plot", "alone.safetensors"), "outside a run folder"),
     "no epoch": (("plot", "empty"), "the run has no finished epoch"),
-    "mixed": (("plot", "run", "values"), "values: trained on values, without an accuracy"),
+    "mixed": (("plot", "run", "values"), "values: has no accuracy"),
     "two runs": (("plot", "run", "values", "--filters"), "--filters shows one run; 2 are given"),
     "a vector": (("plot", "run", "--filters"), "affine1.W: the first layer with weights reads a vector (5), and a vector is no picture"),
     "last": (("plot", "run", "--last"), "--last goes with --filters"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ FEW = 40
 """Steps or epochs that can be told apart: each then has its mark, and losses need no smoothing."""
 WIDE = 30
 """From this ratio of the highest loss to the lowest on, losses are drawn on a logarithmic scale."""
+KINDS = ({"linestyle": (0, (4, 2)), "linewidth": 1.3, "markerfacecolor": "white"}, {"linestyle": "-", "linewidth": 1.8, "zorder": 3})
+"""How training and validation figures are drawn."""
 GREY = "#555555"
 
 
@@ -84,33 +87,39 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
     values = [run for run in runs if not run.has_accuracy]
     if values and len(values) < len(runs):
         others = ", ".join(run.name for run in values)
-        raise UsageError(f"{others}: trained on values, without an accuracy; plot such runs apart from those with classes")
+        raise UsageError(f"{others}: has no accuracy, as runs on values have none; plot such runs apart from those with one")
     figure = library("matplotlib.figure", "plot").Figure(figsize=(11, 4.4))
     left, right = figure.subplots(1, 2)
+    columns = ("loss", "val_loss") if values else ("train_accuracy", "val_accuracy")
     for number, run in enumerate(runs):
         look = _look(number)
         _draw_losses(left, run, look)
-        _draw_epochs(right, run, ("loss", "val_loss") if values else ("train_accuracy", "val_accuracy"), look)
+        _draw_epochs(right, run, columns, look)
     _label(left, "step", "training loss")
     _label(right, "epoch", "loss" if values else "accuracy")
     _limit_losses(left, runs)
-    right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     right.set_xlim(*_widened(right.get_xlim(), 1.0))
     if not values:
         right.set_ylim(*_widened(right.get_ylim(), 0.1))
-    _legends(figure, left, right, runs)
+    _legends(figure, left, right, runs, columns)
     write_picture(figure, path)
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each value (K,) as the mean of those around it, weighted by a bell curve, a narrow one at the start, where losses fall fast."""
-    width = min(len(values) / SMOOTHED, WIDEST)
+    width = max(0.3, min(len(values) / SMOOTHED, WIDEST))
     reach = int(3 * width) + 1
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, constant_values=np.nan), 2 * reach + 1)
-    widths = np.clip(np.arange(1, len(values) + 1) / 4, 0.3, max(width, 0.3))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / widths[:, None]) ** 2)
+    offsets = np.arange(-reach, reach + 1)
+    bell = np.exp(-0.5 * (offsets / width) ** 2)
+    smoothed = np.convolve(values, bell)[reach:-reach] / np.convolve(np.ones(len(values)), bell)[reach:-reach]
+    first = min(len(values), int(4 * width))  # there the curve has not its full width yet
+    around = np.pad(values, reach, constant_values=np.nan)[np.arange(first)[:, None] + offsets + reach]
+    weights = np.exp(-0.5 * (offsets / np.maximum(np.arange(1, first + 1)[:, None] / 4, 0.3)) ** 2)
     weights[np.isnan(around)] = 0.0
-    return np.asarray((np.nan_to_num(around) * weights).sum(axis=1) / weights.sum(axis=1))
+    smoothed[:first] = (np.nan_to_num(around) * weights).sum(axis=1) / weights.sum(axis=1)
+    return np.asarray(smoothed)
 
 
 def _look(number: int) -> dict[str, Any]:
@@ -130,8 +139,7 @@ def _draw_losses(axes: Any, run: Curves, look: dict[str, Any]) -> None:
 def _draw_epochs(axes: Any, run: Curves, columns: tuple[str, str], look: dict[str, Any]) -> None:
     """The training figure dashed and open, that of validation in one line and filled."""
     marker = look["marker"] if len(run.epochs) <= FEW else None
-    looks = ({"linestyle": (0, (4, 2)), "linewidth": 1.3, "markerfacecolor": "white"}, {"linestyle": "-", "linewidth": 1.8, "zorder": 3})
-    for column, kind in zip(columns, looks, strict=True):
+    for column, kind in zip(columns, KINDS, strict=True):
         points = [(row["epoch"], row[column]) for row in run.epochs if row[column] is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=look["color"], marker=marker, markersize=4, **kind)
@@ -169,22 +177,22 @@ def _label(axes: Any, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legends(figure: Any, left: Any, right: Any, runs: Sequence[Curves]) -> None:
+def _legends(figure: Any, left: Any, right: Any, runs: Sequence[Curves], columns: tuple[str, str]) -> None:
     """Runs above the axes, by colour; what the kinds of lines mean inside them, in grey."""
     line = library("matplotlib.lines", "plot").Line2D
     if any(len(run.steps) > FEW for run in runs):
         kinds = [line([], [], color=GREY, linewidth=1.8), line([], [], color=GREY, linewidth=0.7, alpha=0.5)]
         left.legend(kinds, ["smoothed", "single steps"], loc="best", frameon=False)
     marker = "o" if any(len(run.epochs) <= FEW for run in runs) else None
-    kinds = [line([], [], color=GREY, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, markersize=4, markerfacecolor="white")]
-    kinds.append(line([], [], color=GREY, linewidth=1.8, marker=marker, markersize=4))
-    right.legend(kinds, ["training", "validation"], loc="best", frameon=False)
+    kinds = [line([], [], color=GREY, marker=marker, markersize=4, **kind) for kind in KINDS]
+    drawn = [any(row[column] is not None for run in runs for row in run.epochs) for column in columns]
+    right.legend(*zip(*compress(zip(kinds, ("training", "validation"), strict=True), drawn), strict=True), loc="best", frameon=False)
     marked = len(runs) > len(COLOURS)
     handles = [line([], [], linewidth=2.5, **{**_look(number), **({} if marked else {"marker": None})}) for number in range(len(runs))]
-    columns = max(1, min(len(runs), 100 // (8 + max(len(run.name) for run in runs))))
-    rows = -(-len(runs) // columns)
+    side_by_side = max(1, min(len(runs), 100 // (8 + max(len(run.name) for run in runs))))
+    rows = -(-len(runs) // side_by_side)
     figure.set_figheight(4.2 + 0.24 * rows)
-    legend = figure.legend(handles, [" "] * len(runs), loc="upper center", ncols=columns, frameon=False, columnspacing=2.0)
+    legend = figure.legend(handles, [" "] * len(runs), loc="upper center", ncols=side_by_side, frameon=False, columnspacing=2.0)
     for text, run in zip(legend.get_texts(), runs, strict=True):
         text.set_parse_math(False)  # a dollar in a name is a dollar
         text.set_text(run.name)
