@@ -26,12 +26,14 @@ from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.callbacks import Callback, Callbacks
+from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import evaluate
+from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Best, Material, Monitor, Schedule, Training
+from netspec.train.loop import Best, Monitor, Schedule, Training
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
@@ -64,6 +66,8 @@ class Model:
         self.program = program
         self.normalization: Normalization | None = None
         self.labels: tuple[Any, ...] | None = None
+        self.columns: Columns | None = None
+        """Of a table with categories, the columns that the net was trained with."""
         self.epochs_done = 0
         self.history = History()
         self._network: Network | None = None
@@ -167,6 +171,8 @@ class Model:
         dataset = read_data(self.program, allow)
         section = self.program.data
         assert section is not None, "read_data has checked it"
+        if dataset.columns is not None:
+            dataset, self.columns = one_hot(dataset, self.columns, section.path or "data")
         if self._network is None:
             self._build(counts_with_data(self.program, dataset))
         graph = self.graph
@@ -187,6 +193,11 @@ class Model:
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
         """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels and normalisation."""
         head = split_head(self.program)[1]
+        if self.program.data is not None and self.program.data.encodes:
+            if self.columns is None:
+                self.columns = columns_of(x)[1]
+            validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
+            x = self._arranged(x)
         steps = self._preparations
         if self.normalization is not None:  # the statistics are those of the first rows
             steps = tuple(step for step in steps if not isinstance(step, Scaling))
@@ -287,7 +298,7 @@ class Model:
         return weights
 
     def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
-        x = as_input(part.rows.x, self.normalization, self.network.dtype)
+        x = network_rows(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
         return Material(x, part.rows.y, index, weights)
 
@@ -304,7 +315,7 @@ class Model:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history = 0, History()
-        self.normalization, self.labels = None, None
+        self.normalization, self.labels, self.columns = None, None, None
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
@@ -416,8 +427,16 @@ class Model:
     def _preparations(self) -> tuple[Transform, ...]:
         return self.program.data.preparations if self.program.data is not None else ()
 
+    def _arranged(self, x: Any) -> Any:
+        """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
+        texts = self.columns is not None and any(column.categories is not None for column in self.columns)
+        if self.columns is not None and texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
+            numbers, own = columns_of(x)
+            x = spread(numbers, own, self.columns, "x")
+        return arranged(x, self._preparations)
+
     def _inputs(self, x: Any) -> NDArray[Any]:
-        return check_x(arranged(x, self._preparations), self.graph.input.shape)
+        return check_x(self._arranged(x), self.graph.input.shape)
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
         """Rows as they are, as the network takes them."""
@@ -452,7 +471,7 @@ class Model:
     def metadata(self, epoch: int | None = None) -> dict[str, Any]:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
         done = self.epochs_done if epoch is None else epoch
-        return description(self.network, self.program, self.normalization, self.labels, done)
+        return description(self.network, self.program, self.normalization, self.labels, done, self.columns)
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
@@ -464,6 +483,8 @@ class Model:
             self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
         if metadata.get("labels") is not None:
             self.labels = tuple(metadata["labels"])
+        if metadata.get("columns") is not None:
+            self.columns = from_metadata(metadata["columns"])
         return left_out
 
 

@@ -27,7 +27,7 @@ NAMES = {
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
     StoppingRule: "stop",
-    Transform: "crop cutout flatten flip per_channel per_feature rescale",
+    Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]
 over_entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)

@@ -154,7 +154,12 @@ def test_npy_reads_two_files(tmp_path):
     rows = read("npy", tmp_path / "x.npy", (tmp_path,), y="y.npy").rows
     np.testing.assert_array_equal(rows.x, X)
     np.testing.assert_array_equal(rows.y, Y)
+    by_keys = read("npy", None, (tmp_path,), x="x.npy", y="y.npy").rows
+    np.testing.assert_array_equal(by_keys.x, X)
     assert "outside the folders" in message(DataError, read, "npy", tmp_path / "x.npy", (tmp_path,), y="../y.npy")
+    for keys in ({"y": "y.npy"}, {"x": "x.npy"}):
+        assert "needs two files" in message(DataError, read, "npy", None, (tmp_path,), **keys)
+    assert "needs two files" in message(DataError, read, "npy", tmp_path / "x.npy", (tmp_path,), x="x.npy", y="y.npy")
 
 
 def npz_bytes(**arrays: np.ndarray) -> bytes:

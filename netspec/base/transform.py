@@ -12,6 +12,10 @@ class Transform(Entry):
     """One step on the way, in the order written. A file in catalog/transforms derives from one of the kinds below."""
 
 
+class Encoding(Transform):
+    """Columns of text become columns of numbers, before all other steps."""
+
+
 class Scaling(Transform):
     """Numbers shifted and scaled by statistics of the training part, which are stored with the weights: the same in training and after.
 

@@ -37,6 +37,23 @@ def load_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
+def map_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
+    """The array of an .npy file, mapped: its numbers stay in the file until they are read. One whose rows do not lie one after the other
+    (Fortran's order) is read as `load_npy` does, which also raises for it, as here, DataError naming the file."""
+    require_file(path)
+    try:
+        with path.open("rb") as stream:
+            shape, fortran, dtype = _header(stream, str(path))
+            start, stored = stream.tell(), path.stat().st_size
+            declared = prod(shape) * dtype.itemsize
+            if fortran or declared == 0:
+                return load_npy(path, limit_bytes)
+            _require_stored(str(path), shape, dtype, stored - start)
+            return np.memmap(stream, dtype, "r", start, shape)
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+
+
 NAMES_HELP = "name them with x = and y ="
 
 
@@ -118,8 +135,8 @@ def _missing(path: Path, name: str, stored: list[str]) -> str:
     return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}"
 
 
-def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> NDArray[Any]:
-    """One array from a stream of `stored_bytes` bytes that starts at the magic string."""
+def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, Fortran's order, dtype) that the header declares."""
     try:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -132,12 +149,22 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
         raise DataError(f"{name}: damaged: its header declares the shape {shape}")
     if dtype.hasobject:
         raise DataError(f"{name}: an array of Python objects ({show(shape)}), which only pickle can read; store numbers or text (astype)")
+    return shape, fortran, dtype
+
+
+def _require_stored(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], available: int) -> None:
+    declared = prod(shape) * dtype.itemsize
+    if declared > available:
+        raise DataError(f"{name}: cut off: its header declares {declared} bytes ({dtype}, {show(shape)}), and {available} are there")
+
+
+def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> NDArray[Any]:
+    """One array from a stream of `stored_bytes` bytes that starts at the magic string."""
+    shape, fortran, dtype = _header(stream, name)
     declared = prod(shape) * dtype.itemsize
     if declared > limit_bytes:
         raise too_large(f"{name}: declares {declared / 2**30:.1f} GiB ({dtype}, {show(shape)})", limit_bytes)
-    available = stored_bytes - stream.tell()
-    if declared > available:
-        raise DataError(f"{name}: cut off: its header declares {declared} bytes ({dtype}, {show(shape)}), and {available} are there")
+    _require_stored(name, shape, dtype, stored_bytes - stream.tell())
     if declared == 0:
         return np.empty(shape, dtype)
     data = np.empty(declared, np.uint8)

@@ -47,11 +47,7 @@ def choose(path: str, names: Sequence[str], target: str | None, features: Sequen
 
     Raises DataError for a column that is not there (with the nearest name), one given twice, and a target among the features.
     """
-    for name in (*([target] if target is not None else []), *(features or ())):
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names)}")
+    require_columns(path, names, (*([target] if target is not None else []), *(features or ())))
     chosen = names[-1] if target is None else target
     if features is None:
         features = [name for name in names if name != chosen]
@@ -82,6 +78,21 @@ def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
         if len(y) > 1 and (x[:, place] == x[0, place]).all():
             raise DataError(_constant(table, column, x[0, place], features))
     return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}")
+
+
+def to_features(table: Table, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
+    """Features (N, D) without labels, as in `to_dataset`; a constant column is none the worse here. Raises DataError."""
+    found = [_feature(table, name) for name in features]
+    return np.stack([numbers for _, numbers in found], axis=1), tuple(column for column, _ in found)
+
+
+def require_columns(path: str, names: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raises DataError where a column is not there, with the nearest name."""
+    for name in wanted:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names)}")
 
 
 def _feature(table: Table, name: str) -> tuple[Column, NDArray[np.float64]]:

@@ -19,7 +19,7 @@ from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
-from netspec.base.transform import Augmentation, Flattening, Transform
+from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
 from netspec.catalog.registry import entries
 
 
@@ -85,6 +85,11 @@ class DataSection(BaseModel):
     def augmentations(self) -> tuple[Augmentation, ...]:
         """What rows of a training step go through besides, in order."""
         return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
+
+    @property
+    def encodes(self) -> bool:
+        """Whether columns of text become numbers."""
+        return any(isinstance(one, Encoding) for one in self.transforms or ())
 
     def prepared_shape(self, row: Shape) -> Shape:
         """The shape of a row of the data once it is prepared."""

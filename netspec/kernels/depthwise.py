@@ -42,21 +42,9 @@ class _Row:
     def over_pixels(self, body: Any, carried: list[Any]) -> list[Any]:
         """`body(first pixel, how many, values)` over runs of PIXELS pixels, then one by one."""
         b, pixels = self.b, self.p["pixels"]
-        many = b.sdiv(pixels, I64(PIXELS))
-        done = b.mul(many, I64(PIXELS))
-
-        def guarded(count: Any, run: Any, values: list[Any]) -> list[Any]:
-            before = b.block
-            with b.if_then(b.icmp_signed(">", count, I64(0))):
-                new, inside = repeat(b, count, values, run), b.block
-            merged = [b.phi(value.type) for value in values]
-            for phi, old, value in zip(merged, values, new, strict=True):
-                phi.add_incoming(old, before)
-                phi.add_incoming(value, inside)
-            return merged
-
-        carried = guarded(many, lambda i, values: body(b.mul(i, I64(PIXELS)), PIXELS, values), carried)
-        return guarded(b.sub(pixels, done), lambda i, values: body(b.add(done, i), 1, values), carried)
+        done = b.and_(pixels, I64(-PIXELS))
+        carried = repeat(b, done, carried, lambda q, values: body(q, PIXELS, values), PIXELS)
+        return repeat(b, b.sub(pixels, done), carried, lambda i, values: body(b.add(done, i), 1, values))
 
 
 def _forward(module: ir.Module, v: Vectors) -> ir.Function:

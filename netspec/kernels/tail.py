@@ -8,14 +8,13 @@ that a row's results are a part of one vector. A result is the same sum in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
 
 from netspec.kernels.simd import Simd
-from netspec.kernels.tile import I32, I64, Vectors, butterfly, intrinsic_of, outlined
+from netspec.kernels.tile import I32, I64, Vectors, butterfly, intrinsic_of, outlined, repeat
 
 TAIL_ARGUMENTS = 10
 QUAD = 4
@@ -25,26 +24,6 @@ WAYS = 2  # sums of a column along the rows, of even k and of odd k: eight in fl
 def longest_tail(lanes: int) -> int:
     """The most columns that tail_of in library/product.py finds worth while at any depth: none on vectors of four lanes."""
     return max(lanes - QUAD, 0)
-
-
-def _counted(b: ir.IRBuilder, count: Any, step: int, carried: Sequence[Any], turn: Callable[[Any, list[Any]], Sequence[Any]]) -> list[Any]:
-    """`for k in range(0, count, step)` over values that each turn replaces; returns the last of them."""
-    before, loop, end = b.block, b.append_basic_block(), b.append_basic_block()
-    b.cbranch(b.icmp_signed(">", count, I64(0)), loop, end)
-    b.position_at_end(loop)
-    k, old = b.phi(I64), [b.phi(value.type) for value in carried]
-    new = turn(k, old)
-    following, last = b.add(k, I64(step)), b.block
-    b.cbranch(b.icmp_signed("<", following, count), loop, end)
-    b.position_at_end(end)
-    k.add_incoming(I64(0), before)
-    k.add_incoming(following, last)
-    result = [b.phi(value.type) for value in carried]
-    for phis in (old, result):
-        for phi, start, value in zip(phis, carried, new, strict=True):
-            phi.add_incoming(start, before)
-            phi.add_incoming(value, last)
-    return result
 
 
 def _lesser(b: ir.IRBuilder, x: Any, y: Any) -> Any:
@@ -134,9 +113,9 @@ def make_pack_tail(simd: Simd, itemsize: int) -> Any:
                         v.store(b, column, b.gep(to, [b.add(b.mul(b.add(n, I64(j)), target_ld), k)]))
                 return []
 
-            return _counted(b, depth, v.lanes, [], block)
+            return repeat(b, depth, [], block, v.lanes)
 
-        _counted(b, tail, quad.lanes, [], columns)
+        repeat(b, tail, [], columns, quad.lanes)
         b.ret_void()
         return function
 
@@ -176,16 +155,16 @@ def make_tail_along_depth(simd: Simd, itemsize: int) -> Any:
                 for r in range(rows):
                     results.fetch(b.add(m, I64(r)))
                 pointers = [v.hidden(b, pointer) for pointer in at + runs]
-                sums = _counted(b, whole, v.lanes, [v.zero] * v.lanes, lambda k, sums: multiply(pointers, k, None, sums))
-                sums = _counted(b, rest, v.lanes, sums, lambda _, sums: multiply(pointers, whole, mask, sums))
+                sums = repeat(b, whole, [v.zero] * v.lanes, lambda k, sums: multiply(pointers, k, None, sums), v.lanes)
+                sums = repeat(b, rest, sums, lambda _, sums: multiply(pointers, whole, mask, sums), v.lanes)
                 total = _summed(b, v, sums)
                 for r in range(rows):
                     results.put(b.add(m, I64(r)), total, r * quad.lanes)
                 return []
 
-            return _counted(b, height, rows, [], block)
+            return repeat(b, height, [], block, rows)
 
-        _counted(b, tail, quad.lanes, [], columns)
+        repeat(b, tail, [], columns, quad.lanes)
         b.ret_void()
         return function
 
@@ -228,17 +207,17 @@ def make_tail_along_rows(simd: Simd, itemsize: int) -> Any:
                 for lane in range(v.lanes):
                     results.fetch(b.add(m, I64(lane)))
                 carried = [b.gep(a0, [m]), b.gep(b0, [n]), *[v.zero] * (quad.lanes * WAYS)]
-                carried = _counted(b, whole, WAYS, carried, lambda _, carried: step(WAYS, carried))
-                carried = _counted(b, b.sub(depth, whole), 1, carried, lambda _, carried: step(1, carried))
+                carried = repeat(b, whole, carried, lambda _, carried: step(WAYS, carried), WAYS)
+                carried = repeat(b, b.sub(depth, whole), carried, lambda _, carried: step(1, carried))
                 even, odd = carried[2 : 2 + quad.lanes], carried[2 + quad.lanes :]
                 rows = _turned(b, v, [b.fadd(x, y) for x, y in zip(even, odd, strict=True)])
                 for lane in range(v.lanes):
                     results.put(b.add(m, I64(lane)), rows[lane % quad.lanes], lane // quad.lanes * quad.lanes)
                 return []
 
-            return _counted(b, height, v.lanes, [], block)
+            return repeat(b, height, [], block, v.lanes)
 
-        _counted(b, tail, quad.lanes, [], columns)
+        repeat(b, tail, [], columns, quad.lanes)
         b.ret_void()
         return function
 

@@ -13,7 +13,7 @@ lets LLVM specialise on constant arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -92,21 +92,26 @@ def outlined(module: ir.Module, name: str, arguments: int) -> ir.Function:
     return function
 
 
-def repeat(b: ir.IRBuilder, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
-    """Emits `for i in range(count): values = body(i, values)` and returns the last values; count is at least 1."""
+def repeat(
+    b: ir.IRBuilder, count: Any, carried: Sequence[Any], body: Callable[[Any, list[Any]], Sequence[Any]], step: int = 1
+) -> list[Any]:
+    """Emits `for i in range(0, count, step): values = body(i, values)` and returns the last values."""
     before, loop, after = b.block, b.append_basic_block("loop"), b.append_basic_block("after")
-    b.branch(loop)
+    b.cbranch(b.icmp_signed(">", count, I64(0)), loop, after)
     b.position_at_end(loop)
-    i = b.phi(I64)
-    phis = [b.phi(value.type) for value in carried]
-    new = body(i, phis)
-    following = b.add(i, I64(1))
-    for phi, start, value in zip([i, *phis], [I64(0), *carried], [following, *new], strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(value, b.block)
+    i, old = b.phi(I64), [b.phi(value.type) for value in carried]
+    new = body(i, old)
+    following, last = b.add(i, I64(step)), b.block
     b.cbranch(b.icmp_signed("<", following, count), loop, after)
     b.position_at_end(after)
-    return new
+    i.add_incoming(I64(0), before)
+    i.add_incoming(following, last)
+    result = [b.phi(value.type) for value in carried]
+    for phis in (old, result):
+        for phi, start, value in zip(phis, carried, new, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(value, last)
+    return result
 
 
 def over_channels(b: ir.IRBuilder, v: Vectors, count: Any, body: Callable[[Any, Any], None]) -> None:
@@ -118,8 +123,7 @@ def over_channels(b: ir.IRBuilder, v: Vectors, count: Any, body: Callable[[Any, 
         body(b.mul(i, I64(v.lanes)), None)
         return []
 
-    with b.if_then(b.icmp_signed(">", vectors, I64(0))):
-        repeat(b, vectors, [], one)
+    repeat(b, vectors, [], one)
     with b.if_then(b.icmp_signed("<", whole, count)):
         body(whole, v.first_lanes(b, b.sub(count, whole)))
 

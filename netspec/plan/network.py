@@ -15,6 +15,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Parameter
+from netspec.base.mapped import RowReader
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.base.transform import Augmentation
@@ -276,9 +277,11 @@ class Network:
 
     @_exclusive
     def test_scores(
-        self, x: NDArray[Any], y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
+        self, x: NDArray[Any] | RowReader, y: NDArray[Any] | None = None, index: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[Any], float]:
         """Scores (N, ...) by the test form of the rows that `index` lists (None: all); where labels are given, the sum of their losses."""
+        if not isinstance(x, np.ndarray):
+            return self._read_scores(x, y, np.arange(len(x)) if index is None else index)
         if y is None and index is None and len(x) <= self.training.test.batch:
             return self._few_scores(x), 0.0
         plan = self.plan(1, train=False)
@@ -292,6 +295,16 @@ class Network:
             if y is not None:
                 total += float(plan.array("row_losses")[:rows].sum(dtype=np.float64))
         plan.release()
+        return scores, total
+
+    def _read_scores(self, x: RowReader, y: NDArray[Any] | None, index: NDArray[np.int64]) -> tuple[NDArray[Any], float]:
+        """`test_scores` of rows that are read piece by piece."""
+        scores, total = np.empty((len(index), *self.graph.output.shape), self.dtype), 0.0
+        for start, rows in self.chunks(len(index)):
+            some = index[start : start + rows]
+            part, loss = self.test_scores(x.read(some), None if y is None else np.ascontiguousarray(y[some]))
+            scores[start : start + rows] = part
+            total += loss
         return scores, total
 
     def _few_scores(self, x: NDArray[Any]) -> NDArray[Any]:

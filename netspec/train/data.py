@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem
 from netspec.base.kinds import Target
+from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, show
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
@@ -101,7 +102,7 @@ def prepare(
         validation=parts[1] if len(parts) > 1 else None,
         test=Part(test) if test else (parts[2] if len(parts) > 2 else None),
         labels=labels,
-        normalization=fit_preparation(parts[0].x.reshape(-1, *raw), steps),
+        normalization=fit_preparation(rows.x.reshape(-1, *raw), steps, parts[0].index),
         fingerprint=fingerprint(dataset),
         classes=classes,
     )
@@ -140,7 +141,7 @@ def prepare_arrays(
         held = Part(given)
     require_two_classes(train.y, target, labels)
     mark = fingerprint(Dataset(rows, test=held.rows if held is not None and held.rows is not rows else None))
-    return Splits(train, held, None, labels, fit_preparation(train.x.reshape(-1, *raw), steps), mark, classes)
+    return Splits(train, held, None, labels, fit_preparation(train.rows.x.reshape(-1, *raw), steps, train.index), mark, classes)
 
 
 def check_rows(
@@ -202,6 +203,7 @@ def fingerprint(dataset: Dataset) -> str:
             step = chunk_rows(array.shape[1:])
             for start in range(0, len(array), step):
                 digest.update(np.ascontiguousarray(array[start : start + step]).tobytes())
+                let_go(array)
     return digest.hexdigest()
 
 
@@ -221,7 +223,10 @@ def _known_labels(dataset: Dataset, y: NDArray[Any], target: Target, classes: in
 def _divide(rows: Rows, sizes: Sequence[int], seed: int, target: Target) -> list[Part]:
     single = rows.y.ndim == 1 or (target == "binary" and rows.y.shape[1:] == (1,))
     strata = rows.y.reshape(-1).astype(np.int64) if target != "value" and single else None
-    return [Part(rows, index) for index in split_rows(len(rows), sizes, seed, strata)]
+    parts = split_rows(len(rows), sizes, seed, strata)
+    if mapping_of(rows.x) is not None:
+        parts[1:] = map(np.sort, parts[1:])  # what is only measured is read from the start of the file to its end
+    return [Part(rows, index) for index in parts]
 
 
 def _hold_out(rows: Rows, fraction: float, seed: int, target: Target) -> tuple[Part, Part]:
@@ -246,6 +251,7 @@ def _require_finite(x: NDArray[Any], name: str) -> None:
     for start in range(0, len(x), step):
         part = x[start : start + step]
         finite = np.isfinite(part)
+        let_go(x)
         if not finite.all():
             row, *place = (int(at) for at in np.argwhere(~finite)[0])
             value = part[row][tuple(place)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.kinds import Head
+from netspec.base.mapped import RowReader
 from netspec.base.shape import size
 from netspec.plan.network import Network
 
@@ -34,7 +35,7 @@ def regression_figures(predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, fl
     }
 
 
-def evaluate(network: Network, x: NDArray[Any], y: NDArray[Any], index: NDArray[np.int64] | None = None) -> dict[str, float]:
+def evaluate(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> dict[str, float]:
     """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values, over the rows that `index` lists (None: all).
 
     x as the network takes it, y encoded (N, ...).

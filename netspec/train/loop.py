@@ -20,6 +20,7 @@ from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.callbacks import StopTraining
 from netspec.train.evaluate import evaluate
+from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
 
 
@@ -35,19 +36,6 @@ class Monitor(Protocol):
         """The epoch's row of the history."""
 
     def end(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Material:
-    """The rows that `index` lists, of arrays that may hold more: x as the network takes it, y encoded, weights by row of x or None."""
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    index: NDArray[np.int64]
-    weights: NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.index)
 
 
 @dataclass(frozen=True)
@@ -161,9 +149,8 @@ class Training:
         self._first_row = len(self.history.epochs)
         self.best = Best()
         self.signals = Signals()
-        self._labels = network.labels_to_layout(train.y)
-        self._order = np.arange(len(train), dtype=np.int64)
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
+        self._feed = feed_of(train, network.labels_to_layout(train.y), self._starts, self._counts, network.store.seed)
         self.steps_per_epoch = len(self._starts)
         self._began = time.perf_counter()
 
@@ -201,10 +188,10 @@ class Training:
             self.monitor.end()
         return self.history
 
-    def _bind(self, plan: Plan) -> None:
+    def _bind(self, plan: Plan, window: Window) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
-        extra = {} if self.material.weights is None else {"weights": self.material.weights}
-        plan.bind(x=self.material.x, y=self._labels, order=self._order, **extra)
+        extra = {} if window.weights is None else {"weights": window.weights}
+        plan.bind(x=window.x, y=window.y, order=window.order, **extra)
         self.network.store.update_state(True)
         self.network.store.augment(True)
 
@@ -212,13 +199,14 @@ class Training:
         """All steps of an epoch; returns the mean loss."""
         store, done, total = self.network.store, 0, 0.0
         while done < len(starts):
-            some = slice(done, min(done + plan.pace.steps(), len(starts)))
+            window = self._feed.window(epoch, done)
+            some = slice(done, min(done + plan.pace.steps(), window.last))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
             began = time.perf_counter()
             with self.network.lock:
-                self._bind(plan)
-                steps = plan.train(epoch, self.material.index, starts[some], counts[some], scalars, losses)
+                self._bind(plan, window)
+                steps = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
             self.history.loss.extend(losses[:steps, 0].tolist())
             if steps < len(losses):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from netspec.base.errors import DataError
+from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, size
 from netspec.base.transform import Flattening, Scaling, Transform
 
@@ -61,15 +62,17 @@ class Normalization:
         return cls(kind, shift, scale)  # type: ignore[arg-type]  # compared with the kinds above
 
 
-def fit_preparation(x: NDArray[Any], steps: Sequence[Transform]) -> Normalization | None:
-    """What training rows `x` (N, D) or (N, C, H, W), as the data has them, go through in order, as one shift and scale of a prepared row;
-    None where nothing is scaled. Raises DataError as `fit_normalization`."""
+def fit_preparation(
+    x: NDArray[Any], steps: Sequence[Transform], index: NDArray[np.int64] | None = None
+) -> Normalization | None:  # fmt: skip
+    """What the training rows of `x` (N, D) or (N, C, H, W), as the data has them, go through in order, as one shift and scale of a prepared
+    row; None where nothing is scaled. `index` lists the rows (None: all). Raises DataError as `fit_normalization`."""
     fitted: Normalization | None = None
     for step in steps:
         if isinstance(step, Flattening):
             fitted, x = fitted and fitted.flattened(x.shape[1:]), x.reshape(len(x), -1)
         elif isinstance(step, Scaling):
-            fitted = fit_normalization(x, step.statistics, fitted)
+            fitted = fit_normalization(x, step.statistics, index, fitted)
     return fitted
 
 
@@ -81,24 +84,29 @@ def arranged(x: Any, steps: Sequence[Transform]) -> Any:
     return array.reshape(len(array), -1) if array.ndim > 2 else array
 
 
-def fit_normalization(x: NDArray[Any], kind: Kind, before: Normalization | None = None) -> Normalization:
-    """Statistics of the training rows `x` (N, D) or (N, C, H, W) after another normalisation, and both in one.
+def fit_normalization(
+    x: NDArray[Any], kind: Kind, index: NDArray[np.int64] | None = None, before: Normalization | None = None
+) -> Normalization:
+    """Statistics of the rows of `x` (N, D) or (N, C, H, W) that `index` lists (None: all), after another normalisation, and both in one.
 
     Raises DataError where the values are too large for their variance to be a float64.
     """
+    if index is not None and mapping_of(x) is not None:
+        index = np.sort(index)  # a file is read from its start to its end
+    sample = _Sample(x, index, before)
     rank = x.ndim - 1
     if kind == "rescale":
-        low, high = _extremes(x, None, before)
+        low, high = sample.extremes(None)
         ones = (1,) * rank
         return _after(before, _checked("rescale", low.reshape(ones), (high - low).reshape(ones)))
     axes = (0, 2, 3) if kind == "per_channel" and rank == 3 else (0,)
-    low, high = _extremes(x, axes, before)
-    count = x.size // max(1, low.size)
+    low, high = sample.extremes(axes)
+    count = sample.rows * size(x.shape[1:]) // max(1, low.size)
     with np.errstate(over="ignore", invalid="ignore"):
         # around the smallest value, sums of numbers far from zero lose no digits
-        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in _chunks(x, before)), np.zeros(()))
+        above = sum(((chunk - low).sum(axis=axes, keepdims=True) for chunk in sample.chunks()), np.zeros(()))
         mean = low + above / count
-        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _chunks(x, before)), np.zeros(()))
+        squares: NDArray[Any] = sum((np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in sample.chunks()), np.zeros(()))
     constant = low == high
     shift, scale = np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(squares / count))
     return _after(before, _checked("per_channel" if kind == "per_channel" else "per_feature", shift[0], scale[0]))
@@ -111,24 +119,29 @@ def _after(before: Normalization | None, found: Normalization) -> Normalization:
     return Normalization(found.kind, before.shift + before.scale * found.shift, before.scale * found.scale)
 
 
-def as_input(x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike) -> NDArray[Any]:
-    """Rows as the net reads them: normalised where there is something to apply, C-contiguous, in `dtype`; always a copy when normalised.
+def as_input(
+    x: NDArray[Any], normalization: Normalization | None, dtype: DTypeLike, index: NDArray[np.int64] | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:  # fmt: skip
+    """The rows of `x` that `index` lists (None: all) as the net reads them: normalised where there is something to apply, C-contiguous, in
+    `dtype`; a copy unless they are so already, into the first rows of `out` where it is given.
 
     Raises DataError naming the row where a finite value has no finite form in `dtype`.
     """
     wanted = np.dtype(dtype)
-    if normalization is None and x.dtype == wanted:
+    if normalization is None and x.dtype == wanted and index is None:
         return np.ascontiguousarray(x)
-    out = np.empty(x.shape, wanted)
+    count = len(x) if index is None else len(index)
+    out = np.empty((count, *x.shape[1:]), wanted) if out is None else out[:count]
     start = 0
-    for part in _parts(x):
+    for part in _parts(x, index):
         stop = start + len(part)
         with np.errstate(over="ignore", invalid="ignore"):
             if normalization is None:
                 out[start:stop] = part
             else:
                 out[start:stop] = _shifted(part, normalization)
-        _require_representable(out[start:stop], part, start)
+        _require_representable(out[start:stop], part, np.arange(start, stop) if index is None else index[start:stop])
         start = stop
     return out
 
@@ -142,14 +155,14 @@ def _shifted(part: NDArray[Any], normalization: Normalization) -> NDArray[np.flo
     return result
 
 
-def _require_representable(converted: NDArray[Any], original: NDArray[Any], start: int) -> None:
+def _require_representable(converted: NDArray[Any], original: NDArray[Any], numbers: NDArray[np.int64]) -> None:
     if np.isfinite(converted).all():
         return
     lost = np.argwhere(~np.isfinite(converted) & np.isfinite(original.astype(np.float64)))
     if len(lost):
         at = tuple(lost[0])
         raise DataError(
-            f"x: row {start + at[0]}: the value {float(original[at]):g} is too large for {converted.dtype}; scale it, or use float64"
+            f"x: row {numbers[at[0]]}: the value {float(original[at]):g} is too large for {converted.dtype}; scale it, or use float64"
         )
 
 
@@ -161,23 +174,36 @@ def _checked(kind: Kind, shift: NDArray[np.float64], scale: NDArray[np.float64])
     return Normalization(kind, np.ascontiguousarray(shift, np.float64), np.ascontiguousarray(scale, np.float64))
 
 
-def _extremes(
-    x: NDArray[Any], axes: tuple[int, ...] | None, before: Normalization | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    parts = _parts(x) if before is None else _chunks(x, before)
-    lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in parts), strict=True)
-    low, high = np.minimum.reduce(lows).astype(np.float64), np.maximum.reduce(highs).astype(np.float64)
-    return low, high
+@dataclass(frozen=True)
+class _Sample:
+    """The rows that statistics are taken of: those that `index` lists, after a normalisation."""
+
+    x: NDArray[Any]
+    index: NDArray[np.int64] | None
+    before: Normalization | None
+
+    @property
+    def rows(self) -> int:
+        return len(self.x) if self.index is None else len(self.index)
+
+    def chunks(self) -> Iterator[NDArray[np.float64]]:
+        """The rows in float64, piece by piece."""
+        parts = _parts(self.x, self.index)
+        return (part.astype(np.float64) if self.before is None else _shifted(part, self.before) for part in parts)
+
+    def extremes(self, axes: tuple[int, ...] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Smallest and largest over the axes."""
+        parts = _parts(self.x, self.index) if self.before is None else self.chunks()
+        lows, highs = zip(*((part.min(axis=axes, keepdims=True), part.max(axis=axes, keepdims=True)) for part in parts), strict=True)
+        return np.minimum.reduce(lows).astype(np.float64), np.maximum.reduce(highs).astype(np.float64)
 
 
-def _parts(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    rows = chunk_rows(x.shape[1:])
-    for start in range(0, len(x), rows):
-        yield x[start : start + rows]
-
-
-def _chunks(x: NDArray[Any], before: Normalization | None) -> Iterator[NDArray[np.float64]]:
-    return (part.astype(np.float64) if before is None else _shifted(part, before) for part in _parts(x))
+def _parts(x: NDArray[Any], index: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
+    """The rows, piece by piece; of a mapped array each piece is let go when the next one is asked for."""
+    rows, count = chunk_rows(x.shape[1:]), len(x) if index is None else len(index)
+    for start in range(0, count, rows):
+        yield x[start : start + rows] if index is None else x[index[start : start + rows]]
+        let_go(x)
 
 
 def chunk_rows(row: Shape) -> int:

@@ -20,7 +20,8 @@ from netspec.train.data import facts_of
 
 
 def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
-    """All rows. Raises DataError; `allow` lists folders outside the allowed ones that paths may lead to."""
+    """All rows. Raises DataError; `allow` lists folders outside the allowed ones that paths may lead to. Columns of text are left to
+    `one_hot`, where the section has it."""
     section = program.data
     if section is None or section.source is None:
         raise DataError(
@@ -31,7 +32,8 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
     path = resolve_path(section.path, folders, allow) if section.path is not None else None
     keys: dict[str, Any] = {name: getattr(section, name) for name in section.source.keys if getattr(section, name, None) is not None}
     dataset = section.source.read(path, keys, folders)
-    _require_numbers(dataset, section.path or section.source.name)
+    if not section.encodes:
+        _require_numbers(dataset, section.path or section.source.name)
     return dataset
 
 
@@ -42,7 +44,10 @@ def _require_numbers(dataset: Dataset, name: str) -> None:
         found = "; ".join(f"{column.name} ({column.text_at})" for column in text)
         rest = [column.name for column in dataset.columns or () if column.categories is None]
         advice = f"features = {listed(rest)}" if rest else "other features"
-        raise DataError(f"{name}: features hold text, where a net needs numbers: {found}; correct those cells, or give {advice}")
+        raise DataError(
+            f"{name}: features hold text, where a net needs numbers: {found}; correct those cells, give {advice}, or write "
+            "transforms = one_hot where they are categories"
+        )
 
 
 def _folders(program: Program) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from netspec.base.errors import DataError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
 from netspec.plan.network import Network
+from netspec.train.columns import Columns, as_metadata
 from netspec.train.loop import Best
 from netspec.train.normalize import Normalization
 
@@ -26,8 +27,9 @@ def tensors_of(network: Network, normalization: Normalization | None, best: Best
 
 
 def description(
-    network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None, epoch: int
-) -> dict[str, Any]:
+    network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None, epoch: int,
+    columns: Columns | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The metadata of a weights file: the resolved spec, the ends of the net, how far training has come."""
     graph = network.graph
     counted = "outputs" if graph.head.target == "value" else "classes"
@@ -43,6 +45,7 @@ def description(
         "epoch": epoch,
         "labels": [_plain(label) for label in labels] if labels is not None else None,
         "normalization": normalization.kind if normalization is not None else None,
+        **({"columns": as_metadata(columns)} if columns is not None else {}),
     }
 
 

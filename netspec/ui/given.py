@@ -70,7 +70,7 @@ def run_path(path: Path) -> Path:
 
 def array_names(path: Path, section: DataSection | None) -> tuple[str, str]:
     """Under which names an .npz file holds inputs and labels: those of the run's data section where they are there, else x and y."""
-    if section is None or (section.x is None and section.y is None):
+    if section is None or section.source is None or section.source.name != "npz":
         return "x", "y"
     own = section.x or "x", section.y or "y"
     stored = npz_names(path)

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from netspec.base.dataset import Dataset, DataSource
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Column, Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
-from netspec.catalog.tables import NUMBER, Table, choose, to_dataset
+from netspec.catalog.tables import NUMBER, Table, choose, require_columns, to_dataset, to_features
 
 SEPARATORS = (",", ";", "\t")
 
@@ -42,6 +45,21 @@ class Csv(DataSource):
             raise DataError(_not_utf8(path)) from None
         except (OSError, csv.Error) as error:
             raise DataError(f"{path}: cannot be read: {error}") from None
+
+
+def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
+    """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
+    require_file(path)
+    refuse_larger(str(path), path.stat().st_size, LIMIT_BYTES)
+    try:
+        separator, names = read_header(path)
+        require_columns(str(path), names, features)
+        table = Table(str(path), read_columns(path, separator, names, features), line_finder(path, separator))
+        return to_features(table, features)
+    except UnicodeDecodeError:
+        raise DataError(_not_utf8(path)) from None
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:

@@ -1,6 +1,7 @@
-"""Two files written by `numpy.save`: `path` holds the inputs, `y` is the path of the labels.
+"""Two files written by `numpy.save`: `x` is the path of the inputs, `y` that of the labels.
 
-Inputs (N, D) or (N, C, H, W), integers or floating-point; N labels, numbers or text. Pickled arrays are refused.
+Inputs (N, D) or (N, C, H, W), integers or floating-point; N labels, numbers or text. Pickled arrays are refused. The inputs stay in their
+file: a set that would take more than 1 GiB in memory is read piece by piece while it trains (see train/feed.py).
 """
 
 from __future__ import annotations
@@ -11,22 +12,24 @@ from typing import Any, ClassVar
 
 from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError
-from netspec.catalog.arrays import LIMIT_BYTES, as_rows, load_npy
+from netspec.catalog.arrays import LIMIT_BYTES, as_rows, load_npy, map_npy
 from netspec.catalog.paths import resolve_path
 
 
 class Npy(DataSource):
-    """Inputs in one .npy file, labels in another."""
+    """Inputs in one .npy file, labels in another; sets larger than memory."""
 
     name: ClassVar[str] = "npy"
-    keys: ClassVar[tuple[str, ...]] = ("path", "y")
-    path_keys: ClassVar[tuple[str, ...]] = ("path", "y")
+    keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
+    path_keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
-        """All rows. `folders` are those in which the file of the labels may lie."""
-        if path is None or not keys.get("y"):
-            raise DataError('source = npy needs two files: path = "x.npy"; y = "y.npy"')
-        y_path = resolve_path(keys["y"], folders or (path.parent,))
+        """All rows, the inputs mapped. `path` is another word for x. `folders` are those in which the files may lie."""
+        if not keys.get("y") or (path is None) == (not keys.get("x")):
+            raise DataError('source = npy needs two files: x = "x.npy"; y = "y.npy"')
+        allowed = folders or ((path or Path.cwd()).parent,)
+        x_path = path if path is not None else resolve_path(keys["x"], allowed)
+        y_path = resolve_path(keys["y"], allowed)
         limit_bytes = keys.get("limit_bytes", LIMIT_BYTES)
-        x, y = load_npy(path, limit_bytes), load_npy(y_path, limit_bytes)
-        return Dataset(as_rows(x, y, str(path), str(y_path)), origin=f"{path}, {y_path}")
+        x, y = map_npy(x_path, limit_bytes), load_npy(y_path, limit_bytes)
+        return Dataset(as_rows(x, y, str(x_path), str(y_path)), origin=f"{x_path}, {y_path}")

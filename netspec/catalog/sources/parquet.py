@@ -6,15 +6,18 @@ classes in sorted order. Rows count from 0 in messages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from netspec.base.dataset import Dataset, DataSource
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Column, Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
-from netspec.catalog.tables import Table, choose, to_dataset
+from netspec.catalog.tables import Table, choose, require_columns, to_dataset, to_features
 
 
 class Parquet(DataSource):
@@ -27,21 +30,41 @@ class Parquet(DataSource):
         """All rows. Raises DataError naming the row and the column."""
         if path is None:
             raise DataError('source = parquet needs the file: path = "table.parquet"')
-        require_file(path)
-        arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
-        try:
-            with parquet.ParquetFile(path) as file:
-                names = file.schema_arrow.names
-                facts = file.metadata
-                stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
-                refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), keys.get("limit_bytes", LIMIT_BYTES))
-                _require_distinct(path, names)
-                target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
-                table = file.read(columns=[target, *features])
-        except (arrow.ArrowException, OSError) as error:
-            raise DataError(f"{path}: cannot be read as Parquet: {(str(error) or type(error).__name__).splitlines()[0]}") from None
-        columns = {name: _plain(path, name, table[name]) for name in (target, *features)}
-        return to_dataset(Table(str(path), columns, "row {} (rows count from 0)".format), target, features)
+        table = _opened(path, lambda names: _with_target(*choose(str(path), names, keys.get("target"), keys.get("features"))), keys)
+        target, *features = table.columns
+        return to_dataset(table, target, features)
+
+
+def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
+    """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
+
+    def chosen(names: Sequence[str]) -> Sequence[str]:
+        require_columns(str(path), names, features)
+        return features
+
+    return to_features(_opened(path, chosen, {}), features)
+
+
+def _with_target(target: str, features: Sequence[str]) -> Sequence[str]:
+    return (target, *features)
+
+
+def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: Mapping[str, Any]) -> Table:
+    """The columns that `choice` takes of the file's names, in its order."""
+    require_file(path)
+    arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            facts = file.metadata
+            stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+            refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), keys.get("limit_bytes", LIMIT_BYTES))
+            _require_distinct(path, names)
+            wanted = list(choice(names))
+            table = file.read(columns=wanted)
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+    return Table(str(path), {name: _plain(path, name, table[name]) for name in wanted}, "row {} (rows count from 0)".format)
 
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:

@@ -17,10 +17,13 @@ from netspec.base.errors import DataError, UsageError
 from netspec.base.extras import library
 from netspec.base.shape import Shape, size
 from netspec.catalog.arrays import load_npy, load_npz
+from netspec.catalog.sources import csv as csv_source
+from netspec.catalog.sources import parquet as parquet_source
 from netspec.frontend.program import DataSection
 from netspec.model import Model, restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
+from netspec.train.columns import Columns, spread
 from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
 from netspec.ui.screen import plain, print_json
@@ -60,7 +63,8 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"-o {output}: there is no folder {output.parent}")
     model = restore_file(find(run_path(run), last).weights)
-    found = predict(model, read_rows(rows, model.graph.input.shape, model.program.data))
+    table = table_rows(rows, model.columns)
+    found = predict(model, read_rows(rows, model.graph.input.shape, model.program.data) if table is None else table)
     if output is not None:
         write_atomic(output, WRITERS[output.suffix](found))
         if json:
@@ -86,6 +90,18 @@ def predict(model: Model, x: NDArray[Any]) -> Predictions:
     if labels is None or len(labels) != probabilities.shape[1]:
         labels = np.arange(probabilities.shape[1])
     return Predictions(predicted, probabilities, labels, values)
+
+
+TABLES = {".csv": csv_source.read_features, ".parquet": parquet_source.read_features}
+
+
+def table_rows(path: Path, columns: Columns | None) -> NDArray[Any] | None:
+    """Rows from a table, by the names of the columns that a net was trained with; None where it was not, or the file has no names."""
+    if columns is None or path.suffix not in TABLES:
+        return None
+    names = [column.name for column in columns]
+    x, found = TABLES[path.suffix](path, names)
+    return spread(x, found, columns, str(path))
 
 
 def read_rows(path: Path, shape: Shape, section: DataSection | None = None) -> NDArray[Any]:

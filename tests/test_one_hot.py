@@ -1,0 +1,121 @@
+"""Tables with columns of text: spread by one_hot, kept with the weights, matched by name and text in new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import netspec
+from netspec.base.dataset import Column
+from netspec.base.errors import DataError
+from netspec.pipeline import train
+from netspec.train.columns import as_metadata, columns_of, from_metadata, spread
+from netspec.ui.verbs.predict import table_rows
+
+pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is not installed")
+arrow_csv = pytest.importorskip("pyarrow.csv", reason="pyarrow, of the extra data, is not installed")
+arrow_parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow, of the extra data, is not installed")
+
+CITIES = ("Bern", "Oslo", "Rome")
+SPEC = """netspec 1
+data {{ source = {kind}; path = "t.{kind}"; transforms = one_hot, per_feature }}
+net affine(8)-relu -> affine
+train {{ epochs = 2; optimizer = adam(lr=1e-2) }}
+"""
+
+
+def table(rows: int = 60) -> dict[str, NDArray[Any]]:
+    draw = np.random.default_rng(0)
+    rooms, city = draw.integers(1, 6, rows), draw.choice(CITIES, rows)
+    return {"rooms": rooms, "city": city, "price": 10.0 * rooms + 30 * (city == "Oslo")}
+
+
+def written(folder: Path, kind: str, columns: dict[str, NDArray[Any]], name: str = "t") -> Path:
+    made, path = pyarrow.table(columns), folder / f"{name}.{kind}"
+    if kind == "csv":
+        arrow_csv.write_csv(made, path)
+    else:
+        arrow_parquet.write_table(made, path)
+    return path
+
+
+def by_hand(columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+    return np.stack([columns["rooms"], *(columns["city"] == city for city in CITIES)], axis=1).astype(float)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_with_text_is_trained_on_and_predicted_by_name(tmp_path: Path, kind: str) -> None:
+    columns = table()
+    written(tmp_path, kind, columns)
+    (tmp_path / "t.net").write_text(SPEC.format(kind=kind))
+    run = train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,))
+    model = netspec.restore(run.path)
+    assert model.graph.input.shape == (4,)
+    # other order, one more column, no target
+    new = written(tmp_path, kind, {"city": columns["city"], "note": columns["city"], "rooms": columns["rooms"]}, "new")
+    x = table_rows(new, model.columns)
+    assert x is not None
+    np.testing.assert_array_equal(x, by_hand(columns))
+    texts = [[int(rooms), str(city)] for rooms, city in zip(columns["rooms"], columns["city"], strict=True)]
+    np.testing.assert_array_equal(model.predict(texts), model.predict(x))
+    np.testing.assert_array_equal(run.model.predict(texts), model.predict(x))
+    assert model.evaluate(texts, columns["price"]) == model.evaluate(x, columns["price"])
+
+
+def test_what_new_rows_may_not_hold(tmp_path: Path) -> None:
+    columns = table()
+    written(tmp_path, "csv", columns)
+    (tmp_path / "t.net").write_text(SPEC.format(kind="csv"))
+    model = train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,)).model
+    other = {**columns, "city": np.where(np.arange(60) == 7, "Paris", columns["city"])}
+    with pytest.raises(DataError, match=r"new.csv: row 7, city: 'Paris' is not among the texts .*: Bern, Oslo, Rome"):
+        table_rows(written(tmp_path, "csv", other, "new"), model.columns)
+    with pytest.raises(DataError, match="has no column city; did you mean citi"):
+        table_rows(written(tmp_path, "csv", {"rooms": columns["rooms"], "citi": columns["city"]}, "new"), model.columns)
+    with pytest.raises(DataError, match="rooms holds text"):
+        table_rows(written(tmp_path, "csv", {**columns, "rooms": columns["city"]}, "new"), model.columns)
+    with pytest.raises(DataError, match="'Paris' is not among"):
+        model.predict([[3, "Paris"]])
+
+
+def test_without_it_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    written(tmp_path, "csv", table())
+    (tmp_path / "t.net").write_text(SPEC.format(kind="csv").replace("one_hot, ", ""))
+    with pytest.raises(DataError, match=r"city \(line 2 holds '.*'\).*transforms = one_hot"):
+        train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,))
+
+
+def test_lists_of_rows_from_python(tmp_path: Path) -> None:
+    columns = table()
+    texts = [[int(rooms), str(city)] for rooms, city in zip(columns["rooms"], columns["city"], strict=True)]
+    text = "data { transforms = one_hot } net affine(8)-relu -> affine"
+    model, plain = netspec.compile(text, train="epochs = 3"), netspec.compile("affine(8)-relu -> affine", train="epochs = 3")
+    one = model.fit(texts, columns["price"], validation=(texts[:20], columns["price"][:20]))
+    rows = by_hand(columns)
+    other = plain.fit(rows, columns["price"], validation=(rows[:20], columns["price"][:20]))
+    assert one.loss == other.loss
+    assert [row["val_loss"] for row in one.epochs] == [row["val_loss"] for row in other.epochs]
+    model.save(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(netspec.restore(tmp_path / "w.safetensors").predict(texts), plain.predict(rows))
+
+
+def test_columns_go_through_metadata() -> None:
+    columns = (Column("a"), Column("b", ("x", "y"), "line 2 holds 'x'"))
+    again = from_metadata(as_metadata(columns))
+    assert [(one.name, one.categories) for one in again] == [("a", None), ("b", ("x", "y"))]
+    for wrong in ([{"name": "a"}], [3], ["a"]):
+        with pytest.raises(DataError, match="does not tell the columns"):
+            from_metadata(wrong)
+
+
+def test_spread_against_numpy() -> None:
+    numbers, own = columns_of([[1, "b", 2.5], [2, "a", 0.5], [3, "b", 1.5]])
+    np.testing.assert_array_equal(spread(numbers, own, own, "x"), [[1, 0, 1, 2.5], [2, 1, 0, 0.5], [3, 0, 1, 1.5]])
+    with pytest.raises(DataError, match="2 columns, and the net was trained with 3"):
+        spread(numbers[:, :2], own[:2], own, "x")
+    with pytest.raises(DataError, match=r"needs rows of columns"):
+        columns_of(["a", "b"])
