@@ -178,13 +178,16 @@ def test_checkpoints_are_the_weights_of_their_epoch(tmp_path: Path) -> None:
     x, y = blobs()
     model = model_of("checkpoint = 3ep")
     kept: dict[int, bytes] = {}
-    model.fit(x, y, epochs=7, run_dir=tmp_path / "run", callbacks=[lambda m, row: kept.update({row["epoch"]: m.params.flat.tobytes()})])
+    noise = np.random.default_rng(1).integers(0, 3, 30)  # so that another epoch is the best
+    keep = lambda m, row: kept.update({row["epoch"]: m.params.flat.tobytes()})  # noqa: E731
+    model.fit(x, y, validation=(x[:30], noise), epochs=7, run_dir=tmp_path / "run", callbacks=[keep])
     names = sorted(path.name for path in (tmp_path / "run" / "weights").iterdir())
     assert names == ["best.safetensors", "epoch-003.safetensors", "epoch-006.safetensors", "last.safetensors"]
     for epoch in (3, 6):
         restored = netspec.restore(tmp_path / "run" / "weights" / f"epoch-{epoch:03d}.safetensors")
         assert restored.params.flat.tobytes() == kept[epoch]
         assert restored.epochs_done == epoch
+    assert model.params.flat.tobytes() in (kept[1], kept[2])
     assert kept[3] != kept[6]
 
 
