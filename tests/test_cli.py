@@ -598,7 +598,7 @@ def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
     assert "runs/tiny" in result.stdout
     found = {str(path.relative_to("runs/tiny")) for path in Path("runs/tiny").rglob("*") if path.is_file()}
     assert found == {
-        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "weights/last.safetensors",
+        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "curves.png", "weights/last.safetensors",
         "weights/best.safetensors", "state/last.safetensors",
     }  # fmt: skip
     with Path("runs/tiny/results.csv").open() as stream:
