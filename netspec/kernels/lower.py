@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from netspec.base.errors import UsageError
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
-from netspec.base.shape import Shape, size
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Upsampling, Window
+from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Group, Grouping
-from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
+from netspec.kernels import contraction, normalization, pointwise, rearrangement, upsampling, window
 from netspec.kernels.augmentation import gather_augmented
 from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
@@ -28,6 +28,8 @@ def _forward(context: Context, group: Group) -> None:
     node = group.nodes[0]
     if isinstance(node.layer, Window):
         window.forward(context, node)
+    elif isinstance(node.layer, Upsampling):
+        upsampling.forward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.forward(context, node)
@@ -45,6 +47,8 @@ def _backward(context: Context, group: Group) -> None:
     node = group.nodes[0]
     if isinstance(node.layer, Window):
         window.backward(context, node)
+    elif isinstance(node.layer, Upsampling):
+        upsampling.backward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.backward(context, node)
@@ -52,7 +56,7 @@ def _backward(context: Context, group: Group) -> None:
         first, second, chain = _split(context, group)
         if second is not None:
             normalization.backward(context, second, chain)
-        if first is not None:
+        if first is not None and context.wants_gradient(first.output):
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:
             pointwise.backward(context, chain)
@@ -113,6 +117,19 @@ class _Gather:
             self.rows("loss", "weights", 1, context.named["row_weights"])
 
 
+def _require_kernels(node: Node) -> None:
+    """Raises UsageError for a layer, of a user's, that no kernel can be made for."""
+    layer = node.layer
+    if not isinstance(layer, (Contraction, Normalization, Pointwise, Rearrangement, Upsampling, Window)):
+        raise UsageError(f"layer {layer.name}: no kernels are known for the kind {layer.kind!r}")
+    for name, parameter in node.parameters.items() if isinstance(layer, Pointwise) else ():
+        if parameter.shape != node.input.shape[:1]:
+            message = f"{show(parameter.shape)} numbers, and here each of the {node.input.shape[0]} features or channels needs one"
+            raise UsageError(f"layer {layer.name}: the parameter {name} of a pointwise layer has {message}")
+        if not hasattr(layer, f"{name}_gradient"):
+            raise UsageError(f"layer {layer.name}: the parameter {name} needs a template {name}_gradient")
+
+
 def _in_order(context: Context, gathers: int) -> tuple[Launch, ...]:
     """The launches by section: those of the batch (the last `gathers`) go to its start, and before them those of parameters alone."""
     border = len(context.launches) - gathers
@@ -130,8 +147,7 @@ def lower(
     With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
     """
     for node in grouping.graph.nodes:
-        if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
-            raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
+        _require_kernels(node)
     whole_graph = whole or grouping.graph
     context = Context(
         grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole_graph, update=update, workers=workers
@@ -144,7 +160,8 @@ def lower(
         lower_total(context, l2)
         if train:
             for group in reversed(grouping.groups):
-                _backward(context, group)
+                if context.wants_gradient(group.nodes[-1].output):
+                    _backward(context, group)
             context.catch_up()
             if update is None:
                 lower_l2(context, l2)

@@ -24,6 +24,11 @@ class History:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
 
+    @property
+    def figures(self) -> list[float]:
+        """The validation loss of each epoch, or its training loss where there is none: what a schedule may watch."""
+        return [row["loss"] if row["val_loss"] is None else row["val_loss"] for row in self.epochs]
+
     def to_dict(self) -> dict[str, list[Any]]:
         """The epochs by column: a list for each of COLUMNS, all of the same length."""
         return {column: [row[column] for row in self.epochs] for column in COLUMNS}
