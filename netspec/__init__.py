@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from netspec.pipeline import Run as Run
     from netspec.pipeline import compile as compile
     from netspec.pipeline import train as train
+    from netspec.train.callbacks import Callback as Callback
+    from netspec.train.callbacks import StopTraining as StopTraining
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
     from netspec.train.transform import transform as transform
@@ -55,6 +57,7 @@ _NAMES = {
     "netspec.graph.check": "check",
     "netspec.model": "Model restore",
     "netspec.pipeline": "Run compile train",
+    "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
     "netspec.train.transform": "transform",

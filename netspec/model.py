@@ -25,6 +25,7 @@ from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
+from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.class_weights import balanced, of_rows
 from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
@@ -41,10 +42,11 @@ from netspec.train.source import counts_with_data, read_data
 from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.weights import description, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
+from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
 
-Callback = Callable[["Model", dict[str, Any]], Any]
+EpochFunction = Callable[["Model", dict[str, Any]], Any]
 
 
 def settings_of(program: Program, *, threads: int | None = None) -> Settings:
@@ -154,16 +156,18 @@ class Model:
     # training
 
     def fit(
-        self, X: Any = None, y: Any = None, *, validation: Any = None, epochs: int | None = None, callbacks: Sequence[Callback] = (),  # noqa: N803
-        sample_weight: Any = None, run_dir: str | Path | None = None, verbose: int = 0,
+        self, X: Any = None, y: Any = None, *, validation: Any = None, epochs: int | None = None,  # noqa: N803
+        callbacks: Sequence[Callback | EpochFunction] = (), sample_weight: Any = None, run_dir: str | Path | None = None, verbose: int = 0,
     ) -> History:  # fmt: skip
         """Trains on rows X with labels y, or on the file's data when both are left out; returns the model's History.
 
         Continues from the current parameters, optimiser state, step and epoch. `validation` is (Xv, yv) or a fraction of the rows;
-        `epochs` counts the epochs of this call; each callback is called as `callback(model, row)` at an epoch's end. `sample_weight`
-        (N,) multiplies the rows' losses, and so does the weight of a row's class where the train section has `class_weights`; the mean
-        is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of the weights). Silent at verbose 0; at 1 a line
-        an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
+        `epochs` counts the epochs of this call. A callback is a function called as `callback(model, row)` at an epoch's end, or an object
+        with some of the hooks of `netspec.Callback`; one that returns True or raises `netspec.StopTraining` ends training, and
+        `history.stopped` then says why. `sample_weight` (N,) multiplies the rows' losses, and so does the weight of a row's class where
+        the train section has `class_weights`; the mean is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of
+        the weights). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises
+        DataError, DivergedError, Interrupted.
         """
         if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
@@ -171,11 +175,12 @@ class Model:
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
         count = epochs if epochs is not None else self.program.train.epochs
+        hooks = Callbacks(self, callbacks)
         training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
         record = None
         if run_dir is not None:
             record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
-        return self.run_training(training, record, callbacks)
+        return self.run_training(training, record, hooks)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -279,27 +284,41 @@ class Model:
         weights = self._weights(sample_weight, len(splits.train.rows))
         material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
-        training = Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        self._require_watched(held_out)
+        training = Training(
+            self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, early_stop=train.early_stop,
+            history=self.history,
+        )  # fmt: skip
         self._steps_per_epoch = training.steps_per_epoch
         return training
 
-    def run_training(self, training: Training, record: Record | None = None, callbacks: Sequence[Callback] = ()) -> History:
+    def _require_watched(self, held_out: Material | None) -> None:
+        """Raises SpecError where `early_stop` watches a validation figure and there are no validation rows."""
+        rule = self.program.train.early_stop
+        figure = rule.watches(self.graph.head.target == "value") if rule is not None else ""
+        if held_out is None and figure.startswith("val_"):
+            message = f"early_stop watches {figure}, and there are no validation rows"
+            help_text = "give validation=(Xv, yv) or validation=0.1 to fit, or watch loss: early_stop = stop(loss, patience=5ep)"
+            raise key_error(self.program, Problem("NS605", message, help=help_text, argument="train.early_stop"))
+
+    def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
         """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
         that holds no weights yet when it cannot be written is taken away."""
         self._forward_rows = 0
+        hooks = hooks or Callbacks(self, ())
 
         def at_epoch_end(row: dict[str, Any], best: Best) -> None:
             self.epochs_done = row["epoch"]
             if record:
                 record.epoch(row, self.history.loss[-training.steps_per_epoch :], best)
-            for callback in callbacks:
-                callback(self, row)
+            hooks.epoch(row)
 
-        training.on_epoch = at_epoch_end
+        training.on_begin, training.on_steps, training.on_epoch = hooks.begin, hooks.steps, at_epoch_end
         try:
             history = training.run()
             if record:
-                record.save(training.best)
+                record.finish(training.best, history.stopped)
+                draw_run(record.folder)
         except (Interrupted, DivergedError) as error:
             if record:
                 record.stopped(training.best, error)
@@ -309,6 +328,7 @@ class Model:
                 record.discard_if_empty()
             raise
         training.best.restore(self.network)
+        hooks.end(history)
         return history
 
     def _weights(self, sample_weight: Any, rows: int) -> NDArray[Any] | None:

@@ -109,6 +109,8 @@ def train(
     epochs = program.train.epochs
     training = model.training_of(splits, epochs, monitor=monitor)
     record = Record.create(model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow)
+    if overfit is not None:
+        record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
     history = model.run_training(training, record)
     split, rows = held_out(splits) if overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)

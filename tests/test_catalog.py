@@ -19,6 +19,7 @@ from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
+from netspec.base.stopping import StoppingRule
 from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
@@ -30,6 +31,7 @@ NAMES = {
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
     RateSchedule: "cosine onecycle plateau step warmup",
     Clip: "norm value",
+    StoppingRule: "stop",
     Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]

@@ -26,7 +26,7 @@ from netspec.ui.verbs import layers as layers_verb
 
 MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
-VERBS = ("check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "layers", "explain", "doctor")
+VERBS = ("check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "plot", "layers", "explain", "doctor")
 TINY = """netspec 1
 let width = 8
 data { source = npz; path = "rows.npz"; split = 60% / 20% / 20% }
@@ -598,7 +598,7 @@ def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
     assert "runs/tiny" in result.stdout
     found = {str(path.relative_to("runs/tiny")) for path in Path("runs/tiny").rglob("*") if path.is_file()}
     assert found == {
-        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "weights/last.safetensors",
+        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "curves.png", "weights/last.safetensors",
         "weights/best.safetensors", "state/last.safetensors",
     }  # fmt: skip
     with Path("runs/tiny/results.csv").open() as stream:
@@ -642,7 +642,7 @@ def test_json_lines_while_training(folder: Path) -> None:
     columns = {"epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
     assert set(lines[0]) == {"event", *columns}
     end = lines[-1]
-    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics"}
+    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics", "stopped"}
     assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", METRICS)
     best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+import netspec
 from netspec.base.text import Source
 from netspec.frontend.format import format_file
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides
 from netspec.graph.check import diagnose
 from netspec.model import Model
-from netspec.pipeline import held_out, read
+from netspec.pipeline import held_out, only, read
+from netspec.train.normalize import as_input
 from netspec.ui.verbs.gradcheck import LIMIT, batch, synthetic
 
 MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.net"))
 NAMES = [path.stem for path in MODELS]
-EXPECTED = {"breast_cancer", "cifar_conv3", "cifar_mlp", "diabetes", "digits", "digits_conv"}
+EXPERIMENTS = {
+    "conv3", "deep_bn", "deep_plain", "dropout", "mnist_lab", "optimizers", "overfit_five_layers", "overfit_three_layers", "two_layer",
+}  # fmt: skip
+"""Those that read CIFAR-10 or MNIST, which do not come with the package."""
+EXPECTED = {"breast_cancer", "cifar_conv3", "cifar_mlp", "diabetes", "digits", "digits_conv", "logistic_regression", *EXPERIMENTS}
 FIGURES = {"digits": 0.97, "digits_conv": 0.98, "breast_cancer": 0.96, "diabetes": 0.40}
 """Means over seeds 0 to 4 on the test rows: accuracy, r2 for diabetes."""
 
@@ -85,6 +94,92 @@ def test_examples_reach_their_figures_on_held_out_rows(name: str) -> None:
         measured = model.evaluate_rows(rows)
         figures.append(measured.get("accuracy", measured.get("r2", 0.0)))
     assert np.mean(figures) >= FIGURES[name], figures
+
+
+def photographs(folder: Path) -> dict[str, str]:
+    """300 small colour images in ten classes as rows.npz, and the keys that put them in the place of an experiment's data."""
+    digits = np.load(Path(netspec.__file__).parent / "catalog" / "sources" / "digits.npz")
+    x, y = digits["x"][:300].reshape(-1, 8, 8), digits["y"][:300]
+    np.savez(
+        folder / "rows.npz",
+        x=np.stack([np.kron(x, np.ones((4, 4))), *np.random.default_rng(0).uniform(0, 16, (2, 300, 32, 32))], axis=1),
+        y=y,
+    )
+    return {"data.source": "npz", "data.path": "rows.npz", "data.split": "200 / 100"}
+
+
+@pytest.mark.parametrize("name", ["overfit_three_layers", "overfit_five_layers"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_fifty_images_are_learnt_by_heart_in_twenty_epochs(name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = photographs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = netspec.train(MODELS[0].with_name(f"{name}.net"), overfit=50, seed=seed, **keys)
+    assert len(run.history.epochs) == 20
+    assert [row["step"] for row in run.history.epochs] == list(range(2, 41, 2))
+    assert max(row["train_accuracy"] for row in run.history.epochs) == 1.0
+    assert (run.split, run.metrics["accuracy"]) == ("train", 1.0)
+    first = json.loads((run.path / "events.jsonl").read_text().splitlines()[0])
+    assert first == {"event": "overfit", "rows": 50}
+
+
+def test_overfitting_is_on_the_rows_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = photographs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    splits = model_of("overfit_three_layers", keys=keys).splits_of_data([tmp_path])
+    few = only(splits, 50)
+    assert len(few.train) == len(few.validation or ()) == 50
+    assert few.test is None
+    np.testing.assert_array_equal(few.train.x, splits.train.x[:50])
+    np.testing.assert_array_equal((few.validation or few.train).y, splits.train.y[:50])
+    assert len(only(splits, 500).train) == 200  # all there are
+
+
+@pytest.mark.parametrize(("name", "value"), [("rule", "adam(lr=1e-3)"), ("p", "75%"), ("hidden", "4"), ("std", "0.1")])
+def test_the_knobs_of_the_experiments_turn(name: str, value: str) -> None:
+    (file,) = (path for path in MODELS if f"let {name} " in path.read_text() and path.stem != "deep_plain")
+    changed = read(file, Overrides(lets={name: value}))
+    assert (changed.net, changed.train) != (read(file).net, read(file).train)
+
+
+PHOTOGRAPHS = os.environ.get("NETSPEC_CIFAR10")
+RULES = {"sgd": "sgd(lr=5e-3)", "momentum": "sgd(lr=5e-3, momentum=0.9)", "rmsprop": "rmsprop(lr=1e-4)", "adam": "adam(lr=1e-3)"}
+
+
+@pytest.mark.skipif(PHOTOGRAPHS is None, reason="NETSPEC_CIFAR10 names no zip of CIFAR-10's training images")
+def test_momentum_and_adaptive_rates_beat_plain_descent_on_photographs() -> None:
+    reached = {}
+    for name, rule in RULES.items():
+        keys = {"data.source": "images", "data.path": PHOTOGRAPHS}
+        model = model_of("optimizers", keys=keys, lets={"rule": rule})
+        splits = model.splits_of_data([Path(str(PHOTOGRAPHS)).parent])
+        history = model.run_training(model.training_of(splits, model.program.train.epochs))
+        reached[name] = history.epochs[-1]["train_accuracy"]
+    assert reached["momentum"] > reached["sgd"] + 0.05
+    assert min(reached["rmsprop"], reached["adam"]) > 0.47
+
+
+def test_the_rules_are_those_that_the_file_names() -> None:
+    text = next(path for path in MODELS if path.stem == "optimizers").read_text()
+    assert all(f'rule="{rule}"' in text for name, rule in RULES.items() if name != "sgd")
+    assert f"let rule = {RULES['sgd']}" in text
+
+
+def test_logistic_regression_has_the_coefficients_of_scikit_learn() -> None:
+    model = model_of("logistic_regression")
+    splits, train = model.splits_of_data(), model.program.train
+    history = model.training_of(splits, train.epochs).run()  # without the return to the best validation epoch
+    x, y = as_input(splits.train.x, model.normalization, np.dtype(np.float64)), splits.train.y.reshape(-1)
+    assert history.epochs[-1]["step"] == len(history.epochs) < train.epochs  # one batch an epoch
+    assert "loss has not improved" in str(history.stopped)
+    judge = LogisticRegression(C=1 / (train.l2 * len(x)), tol=1e-10, max_iter=10_000).fit(x, y)
+    np.testing.assert_allclose(model.params["affine1.W"][:, 0], judge.coef_[0], atol=1e-3)
+    np.testing.assert_allclose(model.params["affine1.b"], judge.intercept_, atol=1e-3)
+    other = LogisticRegression(C=2.0, tol=1e-10, max_iter=10_000).fit(x, y)
+    assert np.abs(model.params["affine1.W"][:, 0] - other.coef_[0]).max() > 0.05  # the control: the penalty matters
+    held = splits.validation
+    assert held is not None
+    rows = as_input(held.x, model.normalization, np.dtype(np.float64))
+    np.testing.assert_allclose(model.predict_proba(held.x), judge.predict_proba(rows), atol=1e-3)
 
 
 def test_an_untrained_net_reaches_none_of_them() -> None:

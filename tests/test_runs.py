@@ -16,6 +16,8 @@ import pytest
 
 import netspec
 from netspec.kernels.store import _whole
+from netspec.save.run_folder import RunFolder
+from netspec.train import record
 
 ROWS = np.random.default_rng(0).normal(size=(40, 5))
 CLASSES = np.arange(40) % 3
@@ -87,8 +89,11 @@ def test_the_resolved_spec_of_a_run_repeats_it(tmp_path: Path) -> None:
     assert again.model.network.store.seed == 9
 
 
-def test_events_hold_losses_of_steps_up_to_the_last(tmp_path: Path) -> None:
+def test_events_hold_losses_of_steps_up_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = data_file(tmp_path)
+    whole = netspec.train(spec, run_dir=tmp_path / "whole", **{"train.batch": 1, "data.split": "32 / 8"})
+    assert RunFolder(whole.path).read_steps() == list(enumerate(whole.history.loss, 1))  # of a short run, all
+    monkeypatch.setattr(record, "LOGGED_STEPS", 40)
     every, odd = [*range(1, 9)], [*range(1, 24, 2), *range(24, 47, 2)]  # the last step of each epoch is among them
     for batch, rows, logged in ((8, 32, every), (1, 32, [*range(2, 65, 2)]), (1, 23, odd)):
         keys = {"train.batch": batch, "data.split": f"{rows} / 8", "train.epochs": 2}

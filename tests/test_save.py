@@ -298,7 +298,7 @@ def test_the_layout_of_a_run(tmp_path):
     run.write_plan("plan")
     run.write_environment(describe_environment(seed=7, threads=2, fingerprint="ab"))
     run.add_epoch(ROW)
-    run.add_event({"step": 1, "loss": float("nan"), "lr": np.float32(0.5)})
+    run.add_events([{"step": 1, "loss": float("nan"), "lr": np.float32(0.5)}])
     for path in (run.last, run.best, run.state):
         save_weights(path, TENSORS, METADATA)
     found = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
@@ -333,7 +333,7 @@ def test_a_resume_drops_what_comes_after_its_state(tmp_path):
     assert names(tmp_path) == set()
     for epoch in (1, 2, 3):
         run.add_epoch({**ROW, "epoch": epoch, "step": 15 * epoch})
-        run.add_event({"step": 15 * epoch})
+        run.add_events([{"step": 15 * epoch}])
     run.keep_epochs(last_epoch=2, last_step=30)
     assert [row["epoch"] for row in run.read_epochs()] == [1, 2]
     assert [json.loads(line)["step"] for line in run.events.read_text().splitlines()] == [15, 30]

@@ -30,5 +30,13 @@ def _length(value: Any) -> Duration:
     raise PydanticCustomError("length", "a duration of at least 1, such as 20ep (epochs) or 500it (updates)")
 
 
+def _epochs(value: Any) -> Duration:
+    if isinstance(value, Duration) and value.amount >= 1 and value.unit == "ep":
+        return value
+    raise PydanticCustomError("epochs", "a number of epochs such as 10ep")
+
+
 Length = Annotated[Duration, BeforeValidator(_length)]
 """A duration of at least one epoch or update."""
+Epochs = Annotated[Duration, BeforeValidator(_epochs)]
+"""At least one epoch."""

@@ -8,6 +8,15 @@ from typing import Any
 from netspec.base.errors import UsageError
 
 
+def installed(module: str) -> bool:
+    """Whether the library can be imported; it then is."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
 def library(module: str, extra: str) -> Any:
     """The module of an optional library. Raises UsageError with the command that installs it."""
     try:

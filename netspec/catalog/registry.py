@@ -19,11 +19,13 @@ from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
+from netspec.base.stopping import StoppingRule
 from netspec.base.transform import Transform
 
 EntryT = TypeVar("EntryT", bound=Entry)
 FOLDERS: dict[type[Entry], str] = {
     Layer: "layers", Loss: "losses", Optimizer: "optimizers", Initializer: "inits", DataSource: "sources",
+    StoppingRule: "stopping",
     RateSchedule: "schedules", Clip: "clips",
     Transform: "transforms",
 }  # fmt: skip

@@ -13,7 +13,6 @@ LATER: dict[type[Entry], frozenset[str]] = {
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"early_stop", "checkpoint"}),
     "affine": frozenset({"tie"}),
 }
 

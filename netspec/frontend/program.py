@@ -12,12 +12,14 @@ from pydantic_core import PydanticCustomError
 from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.duration import Duration, Epochs
 from netspec.base.entry import CONFIG, Count, Pair
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, size
+from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
 from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
 from netspec.catalog.registry import entries
@@ -108,6 +110,18 @@ def _clip(value: Any) -> Any:
     raise PydanticCustomError("clip", "a number above 0 (the norm's bound), norm(1.0) or value(0.5)")
 
 
+def _stop(value: Any) -> Any:
+    if isinstance(value, StoppingRule):
+        return value
+    if isinstance(value, Duration) and value.amount >= 1:
+        return entries(StoppingRule)["stop"].model_validate({"patience": value})  # type: ignore[type-abstract]  # the contract is not made
+    raise PydanticCustomError("stop", "a patience such as 5ep, or a rule such as stop(val_loss, patience=5ep)")
+
+
+EarlyStop = Annotated[StoppingRule, BeforeValidator(_stop)]
+"""A stopping rule; a length alone is the patience of `stop`."""
+
+
 class TrainSection(BaseModel):
     """The `train` section, as language.md lists it."""
 
@@ -124,6 +138,8 @@ class TrainSection(BaseModel):
     class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
+    early_stop: EarlyStop | None = None
+    checkpoint: Epochs | None = None
     dtype: Literal["float32", "float64"] = "float32"
     threads: Count | None = None
     fuse: bool = True

@@ -88,6 +88,22 @@ def _about(code: str, message: str, place: tuple[Source, Span] | None, help_text
     return Diagnostic(code, message, source, span, help=help_text)
 
 
+def check_early_stop(head: Head, train: TrainSection, place: tuple[Source, Span] | None) -> list[Diagnostic]:
+    """The figure that `early_stop` watches is one that this training has."""
+    if train.early_stop is None:
+        return []
+    values = head.target == "value"
+    figure = train.early_stop.watches(values)
+    source, span = place or (None, None)
+    if values and figure.endswith("accuracy"):
+        message = f"early_stop watches {figure}, and a net that ends in numbers ({head.name}) has no accuracy"
+        return [Diagnostic("NS605", message, source, span, help="watch val_loss or loss")]
+    if figure == "train_accuracy" and train.monitor_rows == 0:
+        message = "early_stop watches train_accuracy, and monitor_rows = 0 leaves it out"
+        return [Diagnostic("NS605", message, source, span, help="give monitor_rows, or watch loss")]
+    return []
+
+
 HIGH_DROPOUT = 0.6
 
 

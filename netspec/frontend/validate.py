@@ -31,7 +31,7 @@ from netspec.frontend.sections import (
     train_section,
     whole_number,
 )
-from netspec.frontend.structure import check_counts, check_heads, check_loss, head_of, lint, with_head_form
+from netspec.frontend.structure import check_counts, check_early_stop, check_heads, check_loss, head_of, lint, with_head_form
 from netspec.frontend.used import nodes_in, used_names
 from netspec.frontend.values import Scope, Value, evaluate, fail
 from netspec.frontend.words import nearest
@@ -325,6 +325,7 @@ class _Validation:
             self.report.add(check_counts(head, self._given("classes", settings), self._given("outputs", settings)))
             if train is not None:
                 self.report.add(check_loss(head, train, self.train_places))
+                self.report.add(check_early_stop(head, train, self.train_places.get("early_stop")))
         self.report.add(lint(net, self.source))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:

@@ -19,11 +19,12 @@ from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
+from netspec.base.stopping import StoppingRule
 from netspec.base.transform import Transform
 
 NOUNS: dict[type[Entry], str] = {
     Layer: "layer", Loss: "loss", Optimizer: "optimizer", Initializer: "initial-weight rule", DataSource: "data source",
-    RateSchedule: "schedule", Clip: "gradient bound", Transform: "transform",
+    RateSchedule: "schedule", Clip: "gradient bound", StoppingRule: "stopping rule", Transform: "transform",
 }  # fmt: skip
 
 

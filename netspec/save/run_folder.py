@@ -1,6 +1,7 @@
 """The folder of one training run: its spec, plan, environment, results by epoch, events by step, weights and state.
 
-Layout: `spec.net spec.resolved.net plan.txt env.json results.csv events.jsonl weights/{last,best}.safetensors state/last.safetensors`.
+Layout: `spec.net spec.resolved.net plan.txt env.json results.csv events.jsonl weights/{last,best}.safetensors state/last.safetensors`,
+and `weights/epoch-010.safetensors`, ... with `checkpoint`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -54,6 +55,10 @@ class RunFolder:
         """Weights of the best validation epoch."""
         return self.path / "weights" / "best.safetensors"
 
+    def checkpoint(self, epoch: int) -> Path:
+        """Weights that are kept of an epoch: `weights/epoch-010.safetensors`."""
+        return self.path / "weights" / f"epoch-{epoch:03d}.safetensors"
+
     @property
     def state(self) -> Path:
         """Optimiser slots, step, epoch and seed that belong to `last`."""
@@ -77,9 +82,10 @@ class RunFolder:
             append_line(self.results, ",".join(COLUMNS))
         append_line(self.results, _csv_line([row[column] for column in COLUMNS]))
 
-    def add_event(self, event: Mapping[str, Any]) -> None:
-        """One line of events.jsonl. NaN and infinities, which JSON lacks, are written as null."""
-        append_line(self.events, json.dumps({key: _json_value(value) for key, value in event.items()}))
+    def add_events(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Lines of events.jsonl, written at once. NaN and infinities, which JSON lacks, are written as null."""
+        lines = (json.dumps({key: _json_value(value) for key, value in event.items()}) for event in events)
+        append_line(self.events, "\n".join(lines))
 
     def keep_epochs(self, last_epoch: int, last_step: int) -> None:
         """Before a resume: drops the results and events that come after the state that training continues from."""
@@ -100,6 +106,13 @@ class RunFolder:
                 {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
                 for row in csv.DictReader(stream)
             ]
+
+    def read_steps(self) -> list[tuple[int, float]]:
+        """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite."""
+        if not self.events.exists():
+            return []
+        events = map(json.loads, self.events.read_text().splitlines())
+        return [(event["step"], float("nan") if event["loss"] is None else event["loss"]) for event in events if event["event"] == "step"]
 
 
 @dataclass(frozen=True)

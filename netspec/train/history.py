@@ -6,27 +6,44 @@ from dataclasses import dataclass, field
 from typing import Any
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+_FORMATS = {"epoch": "{}", "step": "{}", "lr": "{:.4g}", "seconds": "{:.2f}"}
+SHOWN = 10
+"""Epochs that a printed history shows: the first and the last halves of them."""
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """`loss` holds the loss of each step (data loss plus l2), `epochs` a dict for each epoch with the keys of COLUMNS.
 
     `loss` of an epoch is the mean over its steps, `lr` the rate of its last step, `seconds` the time since training began. Accuracies
-    are None for regression, validation figures None without validation.
+    are None for regression, validation figures None without validation. `stopped` says why the last fit ended before its last epoch,
+    None where it did not. `pandas.DataFrame(history.epochs)` is a table of the epochs; printed, a history is a short one.
     """
 
     loss: list[float] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    stopped: str | None = None
 
     @property
     def figures(self) -> list[float]:
         """The validation loss of each epoch, or its training loss where there is none: what a schedule may watch."""
         return [row["loss"] if row["val_loss"] is None else row["val_loss"] for row in self.epochs]
 
-    def __repr__(self) -> str:
-        if not self.epochs:
-            return f"History({len(self.loss)} steps)"
-        last = self.epochs[-1]
-        shown = ", ".join(f"{key} {last[key]:.4g}" for key in COLUMNS[3:7] if last[key] is not None)
-        return f"History({len(self.loss)} steps, {len(self.epochs)} epochs; last: {shown})"
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The epochs by column: a list for each of COLUMNS, all of the same length."""
+        return {column: [row[column] for row in self.epochs] for column in COLUMNS}
+
+    def __str__(self) -> str:
+        ended = f"; stopped: {self.stopped}" if self.stopped else ""
+        return "\n".join([*self._table(), f"{len(self.epochs)} epochs, {len(self.loss)} steps{ended}"])
+
+    __repr__ = __str__
+
+    def _table(self) -> list[str]:
+        """The lines of the epochs, columns without a figure left out."""
+        columns = [column for column in COLUMNS if any(row[column] is not None for row in self.epochs)]
+        rows = [columns, *([_FORMATS.get(column, "{:.4f}").format(row[column]) for column in columns] for row in self.epochs)]
+        if len(self.epochs) > SHOWN:
+            rows[1 + SHOWN // 2 : -SHOWN // 2] = [["..."] * len(columns)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows if self.epochs]

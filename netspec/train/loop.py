@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from netspec.base.errors import DivergedError, Interrupted
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import Progress, RateSchedule
+from netspec.base.stopping import StoppingRule
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
+from netspec.train.callbacks import StopTraining
 from netspec.train.evaluate import score
 from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
@@ -138,6 +140,8 @@ class Best:
 
 EpochHook = Callable[[dict[str, Any], Best], None]
 """Called at an epoch's end with its row and the best parameters so far (those of this epoch where `best.epoch` is its number)."""
+StepsHook = Callable[[int, NDArray[np.float64]], None]
+"""Called after each piece with the number of updates done and the losses (K,) of the piece's steps."""
 
 
 class Training:
@@ -145,11 +149,15 @@ class Training:
 
     def __init__(
         self, network: Network, schedule: Schedule, train: Material, validation: Material | None, *, epochs_done: int = 0,
-        monitor: Monitor | None = None, on_epoch: EpochHook | None = None, history: History | None = None,
+        monitor: Monitor | None = None, early_stop: StoppingRule | None = None, history: History | None = None,
     ) -> None:  # fmt: skip
         self.network, self.schedule, self.material, self.validation = network, schedule, train, validation
-        self.epochs_done, self.monitor, self.on_epoch = epochs_done, monitor, on_epoch
+        self.epochs_done, self.monitor, self.early_stop = epochs_done, monitor, early_stop
+        self.on_begin: Callable[[], None] | None = None
+        self.on_steps: StepsHook | None = None
+        self.on_epoch: EpochHook | None = None
         self.history = history if history is not None else History()
+        self._first_row = len(self.history.epochs)
         self.best = Best()
         self.signals = Signals()
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
@@ -161,7 +169,8 @@ class Training:
     def run(self) -> History:
         """Trains; the parameters are then those of the last step, and those of the best validation epoch are in `best`.
 
-        Raises DivergedError when a loss is not finite, Interrupted after SIGINT or SIGTERM; parameters are then those of the last step.
+        A hook that raises StopTraining, or the stopping rule, ends it early. Raises DivergedError when a loss is not finite, Interrupted
+        after SIGINT or SIGTERM; parameters are then those of the last step. `history.stopped` says why in all of these cases.
         """
         network, schedule = self.network, self.schedule
         plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
@@ -171,11 +180,19 @@ class Training:
             self.monitor.begin(
                 first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=self.steps_per_epoch, rows=len(self.material)
             )
+        self.history.stopped = None
         try:
             with self.signals.noted():
+                if self.on_begin:
+                    self.on_begin()
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     mean_loss = self._epoch(plan, epoch, starts, counts)
                     self._finish(epoch, mean_loss)
+        except StopTraining as stop:
+            self.history.stopped = str(stop)
+        except (DivergedError, Interrupted) as error:
+            self.history.stopped = str(error)
+            raise
         finally:
             plan.release()
             evaluation.release()
@@ -213,6 +230,8 @@ class Training:
                 rate = float(counts[some].sum()) / seconds
                 self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=done)
             self._stop_if_signalled(epoch)
+            if self.on_steps:
+                self.on_steps(store.step, losses[:, 0].copy())
         return total / len(starts)
 
     def _finish(self, epoch: int, mean_loss: float) -> None:
@@ -227,11 +246,20 @@ class Training:
         if figures:
             self.best.offer(self.network, epoch, figures)
         self.epochs_done = epoch
-        if self.on_epoch:
-            self.on_epoch(row, self.best)
         if self.monitor:
             self.monitor.epoch(row)
+        if self.on_epoch:
+            self.on_epoch(row, self.best)
         self._stop_if_signalled(epoch)
+        self._stop_if_no_better()
+
+    def _stop_if_no_better(self) -> None:
+        """Asks the stopping rule about the epochs of this run."""
+        if self.early_stop is None:
+            return
+        reason = self.early_stop.reason(self.history.epochs[self._first_row :], self.network.graph.head.target == "value")
+        if reason is not None:
+            raise StopTraining(f"early_stop: {reason}")
 
     def _train_accuracy(self, epoch: int) -> float | None:
         """Accuracy on training rows sampled for this epoch (all of them where there are few)."""

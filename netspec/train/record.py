@@ -21,8 +21,10 @@ from netspec.save.weights import save_weights
 from netspec.train.loop import Best
 from netspec.train.source import resolved_from
 
-LOGGED_STEPS = 20
-"""Steps of an epoch, at most, that events.jsonl holds: every step of a short epoch, else evenly spaced ones, the last among them."""
+LOGGED_STEPS = 1000
+"""Steps of a run that events.jsonl holds, at most: all of a short one, else evenly spaced ones of each epoch, its last among them."""
+LOGGED_OF_EPOCH = 20
+"""Of an epoch of a run of many epochs, whose steps may then be more."""
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
 
@@ -44,6 +46,10 @@ class Record:
 
     folder: RunFolder
     model: Saved
+    checkpoint_epochs: int | None = None
+    """Every so many epochs the weights are kept for good."""
+    logged: int = LOGGED_OF_EPOCH
+    """Steps of an epoch that are logged."""
     _saved_at: float = -SAVE_SECONDS
     _best_epoch: int = -1
 
@@ -53,7 +59,9 @@ class Record:
         name: str = "run", allow: Sequence[Path] = (),
     ) -> Record:  # fmt: skip
         """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
-        record = cls(create_run_folder(name, run_dir), model)
+        every = program.train.checkpoint
+        logged = max(LOGGED_OF_EPOCH, LOGGED_STEPS // max(epochs, 1))
+        record = cls(create_run_folder(name, run_dir), model, every.amount if every is not None else None, logged)
         folder, seed = record.folder, model.network.store.seed
         try:
             folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
@@ -69,6 +77,12 @@ class Record:
         if not self.folder.last.exists():
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
+    def finish(self, best: Best, stopped: str | None) -> None:
+        """The weights of a run that has come to its end, and why where that was before its last epoch."""
+        self.save(best)
+        if stopped is not None:
+            self.event(event="stopped", step=self.model.network.store.step, reason=stopped)
+
     def stopped(self, best: Best, error: NetspecError) -> None:
         """The weights of a run that ends early, and why; the error then names the folder."""
         self.save(best)
@@ -78,10 +92,12 @@ class Record:
     def epoch(self, row: Mapping[str, Any], losses: Sequence[float], best: Best) -> None:
         """The epoch's row, with losses of its steps; the weights too, where the last save is long enough ago."""
         self.folder.add_epoch(row)
-        first, every = row["step"] - len(losses) + 1, -(-len(losses) // LOGGED_STEPS)
-        for place in range((len(losses) - 1) % every, len(losses), every):
-            self.folder.add_event({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]})
-        self.folder.add_event({"event": "epoch", **row})
+        first, every = row["step"] - len(losses) + 1, -(-len(losses) // self.logged)
+        places = range((len(losses) - 1) % every, len(losses), every)
+        steps = ({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]} for place in places)
+        self.folder.add_events([*steps, {"event": "epoch", **row}])
+        if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
+            save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self.model.metadata())
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self.save(best)
 
@@ -100,4 +116,4 @@ class Record:
 
     def event(self, **event: Any) -> None:
         """A line of events.jsonl."""
-        self.folder.add_event(event)
+        self.folder.add_events([event])

@@ -227,6 +227,20 @@ def bench(
 
 @app.command()
 @guarded
+def plot(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="A .png or .svg; curves.png or filters.png if not given.")
+    ] = None,
+    filters: Annotated[bool, typer.Option("--filters", help="The first layer's weights as a grid of pictures.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="With --filters: the last weights, not the best.")] = False,
+) -> int:
+    """Draw loss and accuracy curves of runs, or the weights of one."""
+    return int(_verb("plot").run(runs, output=output, filters=filters, last=last))
+
+
+@app.command()
+@guarded
 def layers(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", show_default=False)] = None,
     json: Json = False,

@@ -20,6 +20,7 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, show
+from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source
 from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
@@ -30,7 +31,7 @@ from netspec.ui.screen import print_json
 WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "schedules": RateSchedule, "gradient bounds": Clip,
-    "initial weights": Initializer, "data sources": DataSource, "transforms": Transform,
+    "stopping rules": StoppingRule, "initial weights": Initializer, "data sources": DataSource, "transforms": Transform,
 }  # fmt: skip
 
 

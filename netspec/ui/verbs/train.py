@@ -113,6 +113,7 @@ def as_json(done: Run) -> dict[str, Any]:
     return {
         "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history)["epoch"],
         "seconds": done.history.epochs[-1]["seconds"], "split": done.split, "metrics": done.metrics,
+        "stopped": done.history.stopped,
     }  # fmt: skip
 
 
@@ -121,6 +122,8 @@ def in_words(done: Run, overfit: int | None) -> str:
     measured = done.split if overfit is None else "same rows"
     best, last = best_row(done.history), done.history.epochs[-1]
     lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
+    if done.history.stopped:
+        lines.append(("stopped", done.history.stopped))
     kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
     if best["val_loss"] is not None and done.split != "validation":
         lines.append(("validation", figures_in_words(kept)))

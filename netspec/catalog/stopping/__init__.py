@@ -1,0 +1,1 @@
+"""Stopping rules of the language, one file each."""
