@@ -26,19 +26,19 @@ from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.callbacks import Callback, Callbacks
-from netspec.train.class_weights import balanced, of_rows
+from netspec.train.class_weights import balanced, checked_weights, of_rows, written_out
 from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import Scored, score
 from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
-from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
+from netspec.train.labels import decode, encode_labels
 from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
-from netspec.train.source import counts_with_data, read_data
+from netspec.train.source import counts_with_data, counts_with_rows, read_data
 from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.weights import description, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
@@ -60,12 +60,6 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     )  # fmt: skip
 
 
-def _given_weights(program: Program) -> NDArray[np.float64] | None:
-    """The weights of classes that the text writes out."""
-    weights = program.train.class_weights
-    return np.asarray(weights, np.float64) if isinstance(weights, tuple) else None
-
-
 class Model:
     """A network that was declared as text. Made by `netspec.compile`, `netspec.restore` or `netspec.train`.
 
@@ -79,7 +73,7 @@ class Model:
         self.labels: tuple[Any, ...] | None = None
         self.columns: Columns | None = None
         """Of a table with categories, the columns that the net was trained with."""
-        self.class_weights = _given_weights(program)
+        self.class_weights = written_out(program)
         """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
         self.epochs_done = 0
         self.history = History()
@@ -220,7 +214,7 @@ class Model:
         built = self._network
         try:
             if built is None:
-                self._build(self._learned_counts(x, y))
+                self._build(counts_with_rows(self.program, x, y))
             graph = self.graph
             splits = prepare_arrays(
                 x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
@@ -233,23 +227,6 @@ class Model:
         if splits.normalization is not None:
             self.normalization = splits.normalization
         return splits
-
-    def _learned_counts(self, x: Any, y: Any) -> Counts:
-        """Counts of a model that was compiled without them."""
-        head = split_head(self.program)[1]
-        rows = check_x(x)
-        classes, outputs = None, None
-        if head.target == "value":
-            shape = np.shape(y)
-            outputs = self.program.outputs or (int(np.prod(shape[1:])) if len(shape) > 1 else 1)
-        else:
-            labels = as_labels(y)
-            words = learn_labels(labels, head.target, self.program.classes)
-            classes = self.program.classes or count_classes(labels, words, head.target)
-        facts = Facts(tuple(rows.shape[1:]), classes, outputs, len(rows), head.target)
-        counts = counts_of(self.program, facts)
-        assert counts is not None, "facts give the input shape"
-        return counts
 
     def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
         """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
@@ -281,7 +258,7 @@ class Model:
         )  # fmt: skip
         if train.class_weights == "balanced":
             self.class_weights = balanced(splits.train.y, self.graph.classes)
-        weights = self._weights(sample_weight, len(splits.train.rows))
+        weights = checked_weights(sample_weight, len(splits.train.rows), self.network.dtype)
         material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
         self._require_watched(held_out)
@@ -331,17 +308,6 @@ class Model:
         hooks.end(history)
         return history
 
-    def _weights(self, sample_weight: Any, rows: int) -> NDArray[Any] | None:
-        if sample_weight is None:
-            return None
-        try:
-            weights = np.ascontiguousarray(sample_weight, self.network.dtype)
-        except (TypeError, ValueError):
-            weights = np.empty(0, self.network.dtype)
-        if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any():
-            raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
-        return weights
-
     def _with_class_weights(self, y: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[Any] | None:
         """The weights of rows with encoded labels y, times those of their classes; None where all count alike."""
         if self.class_weights is None:
@@ -374,7 +340,7 @@ class Model:
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
         self.normalization, self.labels, self.columns = None, None, None
-        self.class_weights = _given_weights(self.program)
+        self.class_weights = written_out(self.program)
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netspec.base.dataset import Dataset
+import numpy as np
+
+from netspec.base.dataset import Dataset, Facts
 from netspec.base.errors import DataError
 from netspec.base.text import Source
 from netspec.catalog.paths import data_folders, resolve_path
@@ -16,7 +18,8 @@ from netspec.catalog.tables import listed
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts, counts_of, split_head
-from netspec.train.data import facts_of
+from netspec.train.data import check_x, facts_of
+from netspec.train.labels import as_labels, count_classes, learn_labels
 
 
 def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
@@ -79,5 +82,22 @@ def counts_with_data(program: Program, dataset: Dataset) -> Counts:
     if program.classes is not None and dataset.labels is None and dataset.rows.y.ndim == 1 and dataset.rows.y.dtype.kind in "buif":
         facts = replace(facts, classes=program.classes)
     counts = counts_of(program, facts)
+    assert counts is not None, "facts give the input shape"
+    return counts
+
+
+def counts_with_rows(program: Program, x: Any, y: Any) -> Counts:
+    """The ends of the net from a caller's rows and labels."""
+    target = split_head(program)[1].target
+    rows = check_x(x)
+    classes, outputs = None, None
+    if target == "value":
+        shape = np.shape(y)
+        outputs = program.outputs or (int(np.prod(shape[1:])) if len(shape) > 1 else 1)
+    else:
+        labels = as_labels(y)
+        words = learn_labels(labels, target, program.classes)
+        classes = program.classes or count_classes(labels, words, target)
+    counts = counts_of(program, Facts(tuple(rows.shape[1:]), classes, outputs, len(rows), target))
     assert counts is not None, "facts give the input shape"
     return counts
