@@ -590,14 +590,6 @@ def test_the_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert message(UsageError, read, "images", folder) == "this needs PIL: pip install 'netspec[data]'"
 
 
-@pytest.mark.skipif("NETSPEC_CIFAR10" not in os.environ, reason="NETSPEC_CIFAR10 does not name a zip of CIFAR-10's images")
-def test_the_zip_of_cifar10_is_a_zip_of_pictures() -> None:
-    found = read("images", Path(os.environ["NETSPEC_CIFAR10"]))
-    assert found.rows.x.shape == (50_000, 3, 32, 32)
-    assert found.labels == tuple(WORDS)
-    assert np.bincount(found.rows.y).tolist() == [5000] * 10
-
-
 # From a spec
 
 
