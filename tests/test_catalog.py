@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.base.clip import Clip
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
 from netspec.base.initializer import Initializer
@@ -17,15 +18,18 @@ from netspec.base.kinds import Head, Pointwise
 from netspec.base.layer import Layer, OnnxForm, OnnxNode
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
     Layer: "affine avgpool bn conv dropout dropout2d elu flatten gelu globalpool id leaky_relu linear pool prelu relu reshape sigmoid silu "
     "softmax softplus svm tanh upsample",
-    Loss: "bce cross_entropy hinge l1 squared_error",
-    Optimizer: "adam rmsprop sgd",
+    Loss: "bce cross_entropy hinge huber l1 squared_error",
+    Optimizer: "adagrad adam adamw rmsprop sgd",
     Initializer: "he lecun normal orthogonal uniform xavier zeros",
+    RateSchedule: "cosine onecycle plateau step warmup",
+    Clip: "norm value",
     Transform: "crop cutout flatten flip one_hot per_channel per_feature rescale",
 }
 ENTRIES = [entry for contract in NAMES for entry in entries(contract).values()]

@@ -21,6 +21,8 @@ from netspec.base.layer import BadSample, Layer, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
+from netspec.frontend.bind import entry_from_text
+from netspec.frontend.words import written
 from netspec.plan.network import Network
 
 RUNNERS: dict[str, Runner] = {"templates": Templates(), "compiled": Compiled()}
@@ -49,7 +51,8 @@ def run(request: pytest.FixtureRequest) -> Runner:
 
 
 over_samples = pytest.mark.parametrize(("layer", "shape"), samples())
-over_losses = pytest.mark.parametrize("loss", [loss() for loss in LOSSES], ids=lambda loss: loss.name)
+FURTHER_LOSSES = [entry_from_text(Loss, "huber(delta=0.4)"), entries(Loss)["cross_entropy"].smoothed(label_smoothing=0.3)]
+over_losses = pytest.mark.parametrize("loss", [*(loss() for loss in LOSSES), *FURTHER_LOSSES], ids=written)
 over_sizes = pytest.mark.parametrize(("rows", "columns"), ROWS_AND_COLUMNS)
 over_optimizers = pytest.mark.parametrize("optimizer", [optimizer() for optimizer in OPTIMIZERS], ids=lambda optimizer: optimizer.name)
 

@@ -197,7 +197,7 @@ def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: t
 def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) -> None:
     """Forward and backward of a layer against the independent NumPy forms."""
     parameters, state = laws.arrays(layer, shape)
-    x, words = laws.batch(shape, rows)
+    x, words = laws.batch(layer, shape, rows)
     context, tolerance = ReferenceContext(True, words), {"float32": 2e-4, "float64": 1e-11}[dtype]
     run = Compiled(dtype)
     if dtype == "float32":
@@ -275,7 +275,7 @@ def test_tiles_lose_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, shape = layer_of("conv(64)"), (64, 15, 16)
     parameters, _ = laws.arrays(layer, shape)
     parameters = laws.single_precision(parameters)
-    x = laws.batch(shape, 3)[0].astype(np.float32).astype(float)
+    x = laws.batch(layer, shape, 3)[0].astype(np.float32).astype(float)
     dy = np.random.default_rng(3).normal(size=(3, 64, 15, 16)).astype(np.float32).astype(float)
     context = ReferenceContext(True)
     exact = [layer.reference(x, parameters, {}, context), *_gradients(Templates(), layer, dy, x, parameters, context)]
@@ -303,7 +303,7 @@ def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: 
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     layer = layer_of(call)
     parameters, _ = laws.arrays(layer, shape)
-    x, _ = laws.batch(shape, rows)
+    x, _ = laws.batch(layer, shape, rows)
     window = layer.geometry(shape)
     top, bottom, left, right = window.margins
     tensors = {name: torch.tensor(array, requires_grad=True) for name, array in {"x": x, **parameters}.items()}

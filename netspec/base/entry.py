@@ -23,7 +23,12 @@ class Entry(BaseModel):
     @classmethod
     def positional(cls) -> str | None:
         """Name of the argument that may be written without its key, if there is one."""
-        return next(iter(cls.model_fields), None)
+        return next(iter(cls.positionals()), None)
+
+    @classmethod
+    def positionals(cls) -> tuple[str, ...]:
+        """Names of the arguments that may be written without their keys, in this order; the first argument alone, unless said otherwise."""
+        return tuple(cls.model_fields)[:1]
 
 
 def refuse_unfinished(entry: type[Entry], missing: list[str]) -> None:

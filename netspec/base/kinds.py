@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, Trained, problem
 from netspec.base.shape import Shape, show, size
 
 
@@ -42,7 +43,7 @@ class Pointwise(Layer):
 
     def constants(self) -> dict[str, float | int]:
         """Values of the template parameters that come from the arguments: float, or int for a np.uint32."""
-        return {name: float(getattr(self, name)) for name in type(self).model_fields}
+        return {name: float(getattr(self, name)) for name in type(self).model_fields if name not in Trained.model_fields}
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -51,7 +52,7 @@ class Pointwise(Layer):
         return self.operations * size(shape)
 
 
-class Normalization(Layer):
+class Normalization(Trained):
     """Each column (feature, or channel of an image) shifted and scaled by statistics over the batch (and pixels).
 
     Templates on one element: `forward(x, mean, inverse, gamma, beta)`; `backward(dy, x, mean, inverse, gamma, mean_dy, mean_dy_xhat)`,
@@ -92,7 +93,7 @@ class Window2D:
     groups: int = 1
 
 
-class Contraction(Layer):
+class Contraction(Trained):
     """Sums of products with trained weights `W` and an optional bias `b`: affine (a Product) and conv (a Window2D over all channels)."""
 
     kind: ClassVar[str] = "contraction"
@@ -153,13 +154,14 @@ class Head(Layer):
     """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
 
     `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1 of the shape of the scores; `value`, numbers of that shape.
-    `losses` names the losses allowed, the default first.
+    `losses` names the losses allowed, the default first. Labels 0/1 are decided by a threshold on their probability, by default 1/2.
     """
 
     kind: ClassVar[str] = "head"
     keeps_shape: ClassVar[bool] = True
     target: ClassVar[Target]
     losses: ClassVar[tuple[str, ...]]
+    has_probabilities: ClassVar[bool] = True
 
     parts: ClassVar[tuple[str, ...]] = ("target", "losses")
 
@@ -182,12 +184,18 @@ class Head(Layer):
         """How many scores stand for `classes` classes (or outputs)."""
 
     @abstractmethod
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
-        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values."""
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
+        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values. `threshold` is for 0/1, one for all or one for each column."""
 
     @abstractmethod
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Scores (N, C) to probabilities (N, classes); raises UsageError where the head has none."""
+
+    def confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Scores (N, C) to numbers (N, classes) by which rows are ranked for a class: the logarithms of its probabilities, where the head
+        has them, exact also where a probability is 0 or 1 in floating point. Raises UsageError for values."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(scores)))
 
 
 def require_image(name: str, shape: Shape) -> None:

@@ -11,10 +11,11 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from netspec.base.entry import Entry, refuse_unfinished
 from netspec.base.errors import Problem
@@ -149,6 +150,24 @@ class Layer(Entry):
     @abstractmethod
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         """The forward pass in float64 NumPy on (N, ...) arrays in interface layout, written independently of the kernels."""
+
+
+class Trained(Layer):
+    """A layer with parameters: they may be frozen, or move by a rate of their own. Both arguments come after the layer's own ones."""
+
+    frozen: Annotated[bool, Field(description="whether training leaves the layer as it is; a frozen bn uses its running values")] = False
+    lr_scale: Annotated[float, Field(gt=0, description="factor on the learning rate of the layer's parameters")] = 1.0
+
+    @classmethod
+    def positional(cls) -> str | None:
+        return next((name for name in cls.model_fields if name not in Trained.__annotations__), None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = cls.__pydantic_fields__
+        for name in Trained.__annotations__:  # pydantic lists those of a base class first, and the first is the positional argument
+            fields[name] = fields.pop(name)
 
 
 def problem(code: str, message: str, **more: Any) -> Problem:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from netspec.base.entry import Entry
 from netspec.base.layer import Layer
-from netspec.base.loss import Loss
-from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
         "layernorm", "groupnorm", "add", "concat", "mul", "res",
     }),
-    Loss: frozenset({"huber"}),
-    Optimizer: frozenset({"adamw", "adagrad"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
+    "train": frozenset({"early_stop", "checkpoint"}),
     "affine": frozenset({"tie"}),
 }
 

@@ -61,6 +61,8 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         images = convolution.Images(context, node, geometry)
         convolution.grad_input(context, node, images, dz)
     context.catch_up()
+    if not context.is_trained(node):
+        return
     if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
         column_sums(context, node, dz, context.gradient(node, "b"))
     if isinstance(geometry, Product):

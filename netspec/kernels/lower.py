@@ -56,7 +56,7 @@ def _backward(context: Context, group: Group) -> None:
         first, second, chain = _split(context, group)
         if second is not None:
             normalization.backward(context, second, chain)
-        if first is not None:
+        if first is not None and context.wants_gradient(first.output):
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:
             pointwise.backward(context, chain)
@@ -160,7 +160,8 @@ def lower(
         lower_total(context, l2)
         if train:
             for group in reversed(grouping.groups):
-                _backward(context, group)
+                if context.wants_gradient(group.nodes[-1].output):
+                    _backward(context, group)
             context.catch_up()
             if update is None:
                 lower_l2(context, l2)

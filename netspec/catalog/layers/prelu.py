@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from netspec.base.kinds import Pointwise
-from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, Parameter, ReferenceContext, Sample
+from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, Parameter, ReferenceContext, Sample, Trained
 from netspec.base.shape import Shape
 
 
-class Prelu(Pointwise):
+class Prelu(Pointwise, Trained):
     """y = x where x > 0, else slope x, with a slope for each feature, or channel of an image; the derivative at 0 is taken as slope.
 
     Shapes: x, y (N, D) or (N, C, H, W); slope (D,) or (C,), 0.25 at the start.
@@ -48,5 +48,5 @@ class Prelu(Pointwise):
         columns = np.moveaxis(x, 1, -1)
         return np.moveaxis(np.maximum(columns, 0) + parameters["slope"] * np.minimum(columns, 0), -1, 1)
 
-    samples = (Sample("prelu", (7,)), Sample("prelu", (3, 5, 7)), Sample("prelu", (33,)), Sample("prelu", (17, 2, 1)))
-    bad_samples = (BadSample("prelu(0.1)", (5,), "NS304", "prelu takes no arguments"),)
+    samples = (Sample("prelu", (7,)), Sample("prelu", (3, 5, 7)), Sample("prelu(lr_scale=0.5)", (33,)), Sample("prelu", (17, 2, 1)))
+    bad_samples = (BadSample("prelu(0.1)", (5,), "NS304", "prelu takes its arguments by their keys"),)

@@ -93,14 +93,18 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
 }
 """The modules of a layer by its name."""
 
-LOSSES: Mapping[str, Callable[[Any, Any, Any], Any]] = {
-    "cross_entropy": lambda torch, scores, y: torch.nn.functional.cross_entropy(scores, y),
+LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
+    "cross_entropy": lambda torch, loss, scores, y: torch.nn.functional.cross_entropy(
+        scores, y, label_smoothing=getattr(loss, "label_smoothing", 0.0)
+    ),
     # PyTorch divides by the number of classes
-    "hinge": lambda torch, scores, y: torch.nn.functional.multi_margin_loss(scores, y) * scores.shape[1],
-    "squared_error": lambda torch, scores, y: torch.nn.functional.mse_loss(scores, y),
-    "l1": lambda torch, scores, y: torch.nn.functional.l1_loss(scores, y),
-    "bce": lambda torch, scores, y: torch.nn.functional.binary_cross_entropy_with_logits(scores, y),
+    "hinge": lambda torch, loss, scores, y: torch.nn.functional.multi_margin_loss(scores, y) * scores.shape[1],
+    "squared_error": lambda torch, loss, scores, y: torch.nn.functional.mse_loss(scores, y),
+    "l1": lambda torch, loss, scores, y: torch.nn.functional.l1_loss(scores, y),
+    "huber": lambda torch, loss, scores, y: torch.nn.functional.huber_loss(scores, y, delta=loss.delta),
+    "bce": lambda torch, loss, scores, y: torch.nn.functional.binary_cross_entropy_with_logits(scores, y),
 }
+"""Mean losses by name; of the library, the loss with its arguments, scores and labels."""
 
 
 class Mirror:
@@ -136,7 +140,7 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
     """A function that does one training step on a batch drawn from x, y and returns its loss."""
     mirror = Mirror(graph, train.dtype)
     torch, net = mirror.torch, mirror.module.train()
-    rows, loss = torch.from_numpy(x.astype(train.dtype)), LOSSES[graph.loss.name]
+    rows, mean_loss = torch.from_numpy(x.astype(train.dtype)), LOSSES[graph.loss.name]
     whole = graph.loss.target == "class"
     labels = torch.from_numpy(y.astype(np.int64 if whole else train.dtype))
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -147,7 +151,7 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
     def step() -> float:
         drawn = torch.randint(0, len(rows), (batch,))
         rule.zero_grad(set_to_none=True)
-        value = loss(torch, net(rows[drawn].to(memory_format=layout)), labels[drawn])
+        value = mean_loss(torch, graph.loss, net(rows[drawn].to(memory_format=layout)), labels[drawn])
         value.backward()
         rule.step()
         return float(value.item())
@@ -156,17 +160,21 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
 
 
 def _optimizer(torch: Any, net: Any, rule: Optimizer, l2: float, fused: bool) -> Any:
-    """l2 for the weights alone, as netspec has it: arrays of more than one axis."""
+    """l2, or the decay of adamw, for the weights alone, as netspec has it: arrays of more than one axis."""
     arrays = list(net.parameters())
+    given: Any = rule
     groups = [
-        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": l2},
+        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": given.weight_decay if rule.name == "adamw" else l2},
         {"params": [array for array in arrays if array.ndim <= 1], "weight_decay": 0.0},
     ]
-    given: Any = rule
     kept = [group for group in groups if group["params"]]
     more = {"fused": True} if fused else {}
     if rule.name == "adam":
         return torch.optim.Adam(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adamw":
+        return torch.optim.AdamW(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adagrad":
+        return torch.optim.Adagrad(kept, lr=given.lr, eps=given.eps)
     if rule.name == "sgd":
         return torch.optim.SGD(kept, lr=given.lr, momentum=given.momentum, nesterov=given.nesterov, **more)
     return torch.optim.RMSprop(kept, lr=given.lr, alpha=given.decay, eps=given.eps)  # there is no fused one
