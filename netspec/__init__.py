@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netspec.base.kinds import Normalization as Normalization
     from netspec.base.kinds import Pointwise as Pointwise
     from netspec.base.kinds import Rearrangement as Rearrangement
+    from netspec.base.kinds import RowNormalization as RowNormalization
     from netspec.base.kinds import Window as Window
     from netspec.base.layer import BadSample as BadSample
     from netspec.base.layer import Layer as Layer
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "netspec.base.diagnostic": "Diagnostic",
     "netspec.base.errors": "DataError DivergedError Interrupted LimitError NetspecError SpecError UsageError",
-    "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement Window",
+    "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement RowNormalization Window",
     "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
     "netspec.frontend.text": "format load parse",
     "netspec.graph.check": "check",

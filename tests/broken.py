@@ -16,6 +16,7 @@ from netspec.catalog.registry import entries
 layers, losses, optimizers = entries(Layer), entries(Loss), entries(Optimizer)
 Relu, LeakyRelu, Sigmoid, Tanh, Dropout = (layers[name] for name in ("relu", "leaky_relu", "sigmoid", "tanh", "dropout"))
 Norm, Conv, Pool, Average, Softmax = (layers[name] for name in ("bn", "conv", "pool", "avgpool", "softmax"))
+LayerNorm, GroupNorm = layers["layernorm"], layers["groupnorm"]
 Square, Hinge, CrossEntropy = (losses[name] for name in ("squared_error", "hinge", "cross_entropy"))
 Sgd, Adam = optimizers["sgd"], optimizers["adam"]
 
@@ -75,6 +76,32 @@ class MeanlessNorm(Norm):
     @staticmethod
     def backward(dy: Any, x: Any, mean: Any, inverse: Any, gamma: Any, mean_dy_xhat: Any) -> Any:
         return inverse * gamma * (dy - (x - mean) * inverse * mean_dy_xhat)
+
+
+class ShiftlessLayerNorm(LayerNorm):
+    @staticmethod
+    def forward(xhat: Any, gamma: Any) -> Any:
+        return xhat * gamma
+
+
+class UnscaledGroupNorm(GroupNorm):
+    """Its gradient forgets that gamma stands before the means."""
+
+    @staticmethod
+    def backward(dy: Any, xhat: Any, gamma: Any, inverse: Any, mean_g: Any, mean_g_xhat: Any) -> Any:
+        return inverse * (dy - mean_g - xhat * mean_g_xhat)
+
+
+class WholeGroupNorm(GroupNorm):
+    """One group, whatever is asked for; its reference is the right layer's."""
+
+    def groups_of(self, shape: tuple[int, ...]) -> int:
+        return 1
+
+
+class CheapLayerNorm(LayerNorm):
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return super().flops(shape) - 1
 
 
 class ShiftedConv(Conv):

@@ -14,7 +14,7 @@ from runners import Arrays, Runner
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem, SpecError, UsageError
-from netspec.base.kinds import Contraction, Head, Normalization, Pointwise, Product, Window
+from netspec.base.kinds import Contraction, Head, Normalization, Pointwise, Product, RowNormalization, Window
 from netspec.base.layer import Array, BadSample, Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -259,6 +259,8 @@ def flops_are_counted(layer: Layer, shape: Shape) -> None:
         counted = outputs * (2 * depth + ("b" in layer.parameters(shape)))
     elif layer.kind == "normalization":
         counted = 7 * size(shape)  # mean 1, variance 3, and (x - mean) * scale + shift
+    elif isinstance(layer, RowNormalization):
+        counted = (6 + most_operations(layer.forward, xhat=0.7, gamma=0.5, beta=0.3)) * size(shape)  # mean 1, variance 3, xhat 2
     else:
         counted = 0
     assert layer.flops(shape) == counted, f"{layer.flops(shape)} declared, {counted} counted"

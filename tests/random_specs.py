@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "sigmoid", "")
+NORMALIZATIONS = ("", "bn", "bn", "layernorm", "groupnorm(1)")
 HEADS = ("softmax", "svm", "sigmoid", "linear")
 
 
 def _unit(draw: np.random.Generator, first: str) -> str:
-    """A run: `first`, perhaps bn, perhaps an activation, perhaps dropout."""
-    parts = [first, str(draw.choice(["", "bn"])), str(draw.choice(ACTIVATIONS)), str(draw.choice(["", "", "dropout(30%)"]))]
+    """A run: `first`, perhaps a normalization, perhaps an activation, perhaps dropout."""
+    parts = [first, str(draw.choice(NORMALIZATIONS)), str(draw.choice(ACTIVATIONS)), str(draw.choice(["", "", "dropout(30%)"]))]
     return "-".join(part for part in parts if part)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, Window, Window2D
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, RowNormalization, Window, Window2D
 from netspec.base.layer import Array, Layer, ReferenceContext
 from netspec.base.loss import Loss
 
@@ -52,6 +52,9 @@ class Templates:
             mean, inverse = _statistics(layer, x, state, context)
             gamma, beta = (_by_column(parameters[name], x) for name in ("gamma", "beta"))
             return each(layer.forward, x=x, mean=mean, inverse=inverse, gamma=gamma, beta=beta)
+        if isinstance(layer, RowNormalization):
+            gamma, beta = (_by_column(parameters[name], x) for name in ("gamma", "beta"))
+            return each(layer.forward, xhat=_standard(layer, x)[0], gamma=gamma, beta=beta)
         if isinstance(layer, Contraction):
             columns, output = _columns(layer, x)
             y = columns @ _matrix(parameters["W"], layer.geometry(x.shape[1:])) + parameters.get("b", 0.0)
@@ -68,6 +71,8 @@ class Templates:
             return each(layer.backward, dy=dy, x=x, y=y, bits=_words(x, context), **layer.constants()), {}
         if isinstance(layer, Normalization):
             return _normalization_backward(layer, dy, x, parameters, state, context)
+        if isinstance(layer, RowNormalization):
+            return _row_normalization_backward(layer, dy, x, parameters)
         if isinstance(layer, Contraction):
             return _contraction_backward(layer, dy, x, parameters)
         if isinstance(layer, Window):
@@ -106,6 +111,27 @@ def _normalization_backward(
         means = dict.fromkeys(means, np.zeros(1))
     gamma = _by_column(parameters["gamma"], x)
     dx = each(layer.backward, dy=dy, x=x, mean=mean, inverse=inverse, gamma=gamma, **means)
+    return dx, {"gamma": (dy * xhat).sum(over), "beta": dy.sum(over)}
+
+
+def _means_of_groups(layer: RowNormalization, x: Array) -> Array:
+    """The mean of each element's group, at each element."""
+    grouped = x.reshape(len(x), layer.groups_of(x.shape[1:]), -1)
+    return np.broadcast_to(grouped.mean(2, keepdims=True), grouped.shape).reshape(x.shape)
+
+
+def _standard(layer: RowNormalization, x: Array) -> tuple[Array, Array]:
+    """(xhat, inverse deviation of each element's group)."""
+    centred = x - _means_of_groups(layer, x)
+    inverse = 1 / np.sqrt(_means_of_groups(layer, centred**2) + layer.eps)
+    return centred * inverse, inverse
+
+
+def _row_normalization_backward(layer: RowNormalization, dy: Array, x: Array, parameters: Arrays) -> tuple[Array, dict[str, Array]]:
+    xhat, inverse = _standard(layer, x)
+    gamma, over = _by_column(parameters["gamma"], x), (0, *range(2, x.ndim))
+    means = {"mean_g": _means_of_groups(layer, dy * gamma), "mean_g_xhat": _means_of_groups(layer, dy * gamma * xhat)}
+    dx = each(layer.backward, dy=dy, xhat=xhat, gamma=gamma, inverse=inverse, **means)
     return dx, {"gamma": (dy * xhat).sum(over), "beta": dy.sum(over)}
 
 

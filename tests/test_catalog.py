@@ -21,7 +21,7 @@ from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
-    Layer: "affine avgpool bn conv dropout flatten globalpool id leaky_relu linear pool relu sigmoid softmax svm tanh",
+    Layer: "affine avgpool bn conv dropout flatten globalpool groupnorm id layernorm leaky_relu linear pool relu sigmoid softmax svm tanh",
     Loss: "bce cross_entropy hinge l1 squared_error",
     Optimizer: "adam rmsprop sgd",
     Initializer: "he normal xavier zeros",
@@ -76,6 +76,7 @@ def test_no_argument_takes_what_is_out_of_range(entry: type[Entry], value: Any) 
         ("affine", {"width": 0}), ("affine", {"width": 1.5}), ("affine", {"width": True}), ("affine", {"bias": 1}),
         ("conv", {"filters": 0}), ("conv", {"kernel": 0}), ("conv", {"stride": (1, 0)}), ("conv", {"pad": "valid"}),
         ("pool", {"window": (2,)}), ("pool", {"stride": 0}), ("pool", {"window": True}), ("bn", {"eps": 0}), ("bn", {"momentum": 1}),
+        ("layernorm", {"eps": 0}), ("groupnorm", {"groups": 0}), ("groupnorm", {"groups": 2.5}), ("groupnorm", {"eps": 0}),
         ("dropout", {"p": 1}), ("dropout", {"p": -0.1}), ("leaky_relu", {"slope": -1}),
     ],
 )  # fmt: skip
@@ -94,7 +95,8 @@ def test_ranges_of_the_learning_rate(name: str, lr: Any) -> None:
 def test_positional_arguments() -> None:
     first = {name: layer.positional() for name, layer in entries(Layer).items() if layer.positional()}
     assert first == {
-        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "leaky_relu": "slope", "pool": "window",
+        "affine": "width", "avgpool": "window", "bn": "eps", "conv": "filters", "dropout": "p", "groupnorm": "groups",
+        "layernorm": "eps", "leaky_relu": "slope", "pool": "window",
     }  # fmt: skip
     assert {optimizer.positional() for optimizer in entries(Optimizer).values()} == {"lr"}
 

@@ -213,11 +213,16 @@ PAD_TOO_WIDE = next(bad for bad in broken.WidePool.bad_samples if bad.code == "N
 CONTROLS: dict[str, tuple[Callable[[Runner], None], str]] = {
     "forward: other function": (on_sample(laws.forward_equals_reference, broken.AbsoluteRelu), r"off by"),
     "forward: shift forgotten": (on_sample(laws.forward_equals_reference, broken.ShiftlessNorm), r"off by"),
+    "forward: a row's shift forgotten": (on_sample(laws.forward_equals_reference, broken.ShiftlessLayerNorm), r"off by"),
+    "forward: one group": (on_sample(laws.forward_equals_reference, broken.WholeGroupNorm), r"off by"),
     "forward: margins count": (on_sample(laws.forward_equals_reference, broken.ShiftedConv), r"off by"),
     "forward: smallest": (on_sample(laws.forward_equals_reference, broken.MinimumPool), r"off by"),
     "backward: wrong derivative": (on_sample(laws.backward_equals_numeric, broken.LinearTanh), r"numerically"),
     "backward: scale forgotten": (on_sample(laws.backward_equals_numeric, broken.UnscaledDropout), r"numerically"),
     "backward: mean forgotten": (on_sample(laws.backward_equals_numeric, broken.MeanlessNorm), r"numerically"),
+    "backward: a row's scale forgotten": (on_sample(laws.backward_equals_numeric, broken.UnscaledGroupNorm), r"numerically"),
+    "onnx: one group": (on_sample(laws.onnx_equals_reference, broken.WholeGroupNorm, onnx_runs.evaluate), r"off by"),
+    "flops: of a row": (on_sample(laws.flops_are_counted, broken.CheapLayerNorm), r"counted"),
     "backward: whole share": (on_sample(laws.backward_equals_numeric, broken.GreedyAverage), r"numerically"),
     "single: other function": (
         lambda run: laws.single_equals_double(Replacing(broken.AbsoluteRelu(), "float32"), Compiled(), layer_of("relu"), (7,)),

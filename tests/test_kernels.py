@@ -321,6 +321,8 @@ POOLS = [
     ("pool(3, stride=1, pad=1)", (4, 9, 7)), ("pool(2x5, stride=3x2, pad=1x2)", (17, 6, 11)), ("pool(4, stride=3)", (33, 13, 10)),
     ("avgpool(3, stride=1, pad=2)", (5, 4, 6)), ("avgpool(5, stride=2, pad=1)", (40, 9, 9)), ("globalpool", (31, 13, 6)),
     ("bn", (5, 33, 37)), ("bn", (3, 40, 40)), ("bn", (70,)),
+    ("groupnorm(4)", (20, 33, 37)), ("groupnorm(3)", (3, 40, 40)), ("layernorm", (5, 17, 20)), ("layernorm", (70,)),
+    ("groupnorm(35)", (140,)),
 ]  # fmt: skip
 
 

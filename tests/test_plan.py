@@ -181,6 +181,7 @@ def run_script(text: str, threads: int = 4) -> subprocess.CompletedProcess[str]:
 PARALLEL = [
     ("[affine(256)-bn-relu-dropout]x2 -> affine -> softmax", (100,)),
     ("[conv(c)-bn-relu-pool]x(c: 16, 8) -> affine -> softmax", (3, 14, 12)),
+    ("conv(16)-groupnorm(4)-relu-pool -> affine(256)-layernorm-relu-dropout -> affine -> softmax", (3, 14, 12)),
 ]
 
 
@@ -271,7 +272,21 @@ def test_fused_equals_unfused(seed: int) -> None:
 
 def test_the_random_specs_are_of_all_kinds() -> None:
     texts = [random_spec(seed)[0] for seed in range(50)]
-    for word in ("conv", "bn-relu", "dropout", "pool", "avgpool", "globalpool", "flatten", "softmax", "svm", "sigmoid", "linear"):
+    for word in (
+        "conv",
+        "bn-relu",
+        "layernorm",
+        "groupnorm",
+        "dropout",
+        "pool",
+        "avgpool",
+        "globalpool",
+        "flatten",
+        "softmax",
+        "svm",
+        "sigmoid",
+        "linear",
+    ):
         assert sum(word in text for text in texts) >= 3, word
     assert len(set(texts)) >= 45
 

@@ -18,7 +18,7 @@ from calls import layer_of
 from compiled import graph_of, neighbours
 
 import netspec.kernels
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Window
+from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization, Window
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -83,6 +83,12 @@ def test_pointwise_chains(layer: Layer, shape: Shape, normalized: bool) -> None:
 @pytest.mark.parametrize(("layer", "shape"), every(Normalization))
 def test_normalizations(layer: Layer, shape: Shape, rows: int) -> None:
     check(sources([layer_of("id"), layer], shape, rows=rows))
+
+
+@pytest.mark.parametrize("chain", ["", "relu", "dropout"])
+@pytest.mark.parametrize(("layer", "shape"), every(RowNormalization))
+def test_row_normalizations(layer: Layer, shape: Shape, chain: str) -> None:
+    check(sources([layer_of("id"), layer, *([layer_of(chain)] if chain else [])], shape))
 
 
 @pytest.mark.parametrize(("layer", "shape"), every(Window))

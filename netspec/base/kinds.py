@@ -10,11 +10,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from math import isqrt
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, ReferenceContext, problem
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, Parameter, ReferenceContext, problem
 from netspec.base.shape import Shape, show, size
 
 
@@ -64,6 +66,45 @@ class Normalization(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
+
+
+class RowNormalization(Layer):
+    """Each row's groups of neighbouring features, or of channels with all their pixels, shifted and scaled by their own statistics.
+
+    Parameters `gamma` and `beta`, one each a feature or channel; no state, so that train and test forms are the same. A layer says with
+    `groups_of` how many groups its rows have, and has the argument `eps`. Templates on one element, with xhat = (x - mean) / sqrt(variance
+    + eps) by the group's mean and biased variance: `forward(xhat, gamma, beta)`; `backward(dy, xhat, gamma, inverse, mean_g, mean_g_xhat)`
+    giving dx, where `inverse = 1 / sqrt(variance + eps)`, and the two last are the group's means of g = dy * gamma and of g * xhat.
+    """
+
+    kind: ClassVar[str] = "row normalization"
+    keeps_shape: ClassVar[bool] = True
+    if TYPE_CHECKING:
+        eps: float  # a field here would be the first argument of every layer
+    parts: ClassVar[tuple[str, ...]] = ("forward", "backward")
+
+    @abstractmethod
+    def groups_of(self, shape: Shape) -> int:
+        """How many groups of equal size a row of `shape` has; raises Problem where it cannot have so many."""
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return {"gamma": Parameter(shape[:1], "scale"), "beta": Parameter(shape[:1], "shift")}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self.groups_of(shape)
+        return shape
+
+    @staticmethod
+    def forward(xhat: float, gamma: float, beta: float) -> float:
+        return xhat * gamma + beta
+
+    @staticmethod
+    def backward(dy: float, xhat: float, gamma: float, inverse: float, mean_g: float, mean_g_xhat: float) -> float:
+        return inverse * (dy * gamma - mean_g - xhat * mean_g_xhat)
+
+    def flops(self, shape: Shape) -> int:
+        """1 an element for the mean, 3 for the variance, 2 for xhat, 2 for the result."""
+        return 8 * size(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +223,37 @@ def require_vector(name: str, shape: Shape) -> None:
     if len(shape) != 1:
         help = "put affine or globalpool before it"  # noqa: A001
         raise problem("NS404", f"{name} needs a vector, and here it gets {describe(shape)}", help=help)
+
+
+def require_groups(name: str, groups: int, shape: Shape) -> None:
+    """Raises NS411 unless `groups` divides the channels of an image, or the features of a vector."""
+    count = shape[0]
+    if count % groups == 0:
+        return
+    what = ("channel" if len(shape) == 3 else "feature") + ("" if count == 1 else "s")
+    divisors = sorted({part for low in range(1, isqrt(count) + 1) if count % low == 0 for part in (low, count // low)})
+    words = " or ".join(filter(None, (", ".join(map(str, divisors[:-1])), str(divisors[-1]))))
+    message = f"{name}: {count} {what} do{'es' if count == 1 else ''} not fall into {groups} equal groups"
+    raise problem("NS411", message, argument="groups", help=f"groups can be {words}")
+
+
+def onnx_of_groups(groups: int, eps: float, shape: Shape) -> OnnxForm:
+    """A RowNormalization of several groups: they are the channels of an instance normalisation, and gamma and beta come after it."""
+    nodes = (
+        OnnxNode("Reshape", ("x", "grouped_shape"), ("grouped",)),
+        OnnxNode("InstanceNormalization", ("grouped", "ones", "zeros"), ("normal",), {"epsilon": eps}),
+        OnnxNode("Reshape", ("normal", "row_shape"), ("xhat",)),
+        OnnxNode("Reshape", ("gamma", "by_channel"), ("scale",)),
+        OnnxNode("Reshape", ("beta", "by_channel"), ("shift",)),
+        OnnxNode("Mul", ("xhat", "scale"), ("scaled",)),
+        OnnxNode("Add", ("scaled", "shift"), ("y",)),
+    )
+    constants = {
+        "grouped_shape": np.array([0, groups, -1]), "row_shape": np.array([0, *shape]),
+        "by_channel": np.array([-1, *(1 for _ in shape[1:])]),
+        "ones": np.ones(groups, np.float32), "zeros": np.zeros(groups, np.float32),
+    }  # fmt: skip
+    return OnnxForm(nodes, constants)
 
 
 def describe(shape: Shape) -> str:

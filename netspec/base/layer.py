@@ -96,7 +96,8 @@ class ReferenceContext:
 
 
 class Layer(Entry):
-    """One layer of the language. Subclass a kind of base/kinds.py (Pointwise, Normalization, Contraction, Window, Rearrangement, Head)."""
+    """One layer of the language. Subclass a kind of base/kinds.py: Pointwise, Normalization, RowNormalization, Contraction, Window,
+    Rearrangement or Head."""
 
     kind: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]
@@ -122,7 +123,7 @@ class Layer(Entry):
         if not (cls.__doc__ or "").strip():
             missing.append("docstring")
         if not cls.kind:
-            missing.append("a kind to derive from: Pointwise, Normalization, Contraction, Window, Rearrangement or Head")
+            missing.append("a kind to derive from: Pointwise, Normalization, RowNormalization, Contraction, Window, Rearrangement or Head")
         refuse_unfinished(cls, missing)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:

@@ -10,7 +10,7 @@ from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
-        "layernorm", "groupnorm", "dropout2d", "prelu", "elu", "gelu", "silu", "softplus", "reshape", "upsample",
+        "dropout2d", "prelu", "elu", "gelu", "silu", "softplus", "reshape", "upsample",
         "add", "concat", "mul", "res",
     }),
     Loss: frozenset({"huber"}),
@@ -39,6 +39,7 @@ OTHER_WORDS = {
     "linear_layer": "affine", "dense": "affine", "fc": "affine", "fully_connected": "affine", "conv2d": "conv", "convolution": "conv",
     "maxpool": "pool", "max_pool": "pool", "maxpool2d": "pool", "max_pool2d": "pool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
     "averagepool": "avgpool", "batchnorm": "bn", "batch_norm": "bn", "batchnorm1d": "bn", "batchnorm2d": "bn", "batchnormalization": "bn",
+    "layer_norm": "layernorm", "layernormalization": "layernorm", "group_norm": "groupnorm", "groupnormalization": "groupnorm",
     "leakyrelu": "leaky_relu", "lrelu": "leaky_relu", "identity": "id", "logistic": "sigmoid", "hinge": "svm",
     "gap": "globalpool", "global_pool": "globalpool", "globalavgpool": "globalpool", "drop": "dropout", "reshape_flat": "flatten",
     "momentum": "sgd", "mse": "squared_error", "l2": "squared_error", "mae": "l1", "crossentropy": "cross_entropy", "xent": "cross_entropy",

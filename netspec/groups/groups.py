@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise
+from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization
 from netspec.graph.graph import Graph, Node
 
 
@@ -40,7 +40,11 @@ class Grouping:
         return "\n".join(f"{number:>3}  {group.rule:<38} {group.name}" for number, group in enumerate(self.groups))
 
 
-def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[type, ...]) -> int:
+Kind = type | tuple[type, ...]
+NORMALIZATIONS: tuple[type, ...] = (Normalization, RowNormalization)
+
+
+def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[Kind, ...]) -> int:
     """How many layers from the start are of these kinds, in this order, the last kind any number of times."""
     count = 0
     for place, kind in enumerate(kinds):
@@ -57,11 +61,11 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[type, ...]) -> i
     return count
 
 
-Rule = tuple[str, tuple[type, ...]]
+Rule = tuple[str, tuple[Kind, ...]]
 RULES: tuple[Rule, ...] = (
-    ("contraction, normalization, pointwise", (Contraction, Normalization, Pointwise)),
+    ("contraction, normalization, pointwise", (Contraction, NORMALIZATIONS, Pointwise)),
     ("contraction, pointwise", (Contraction, Pointwise)),
-    ("normalization, pointwise", (Normalization, Pointwise)),
+    ("normalization, pointwise", (NORMALIZATIONS, Pointwise)),
     ("pointwise", (Pointwise,)),
 )
 

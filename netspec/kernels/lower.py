@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from netspec.base.errors import UsageError
 from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
 from netspec.base.shape import Shape, size
 from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node
-from netspec.groups.groups import Group, Grouping
-from netspec.kernels import contraction, normalization, pointwise, rearrangement, window
+from netspec.groups.groups import NORMALIZATIONS, Group, Grouping
+from netspec.kernels import contraction, normalization, pointwise, rearrangement, row_normalization, window
 from netspec.kernels.augmentation import gather_augmented
 from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
@@ -20,8 +22,13 @@ def _split(context: Context, group: Group) -> tuple[Node | None, Node | None, tu
     """(contraction, normalization, pointwise chain) of a group, without what this form leaves out."""
     nodes = [node for node in group.nodes if not context.leaves_out(node)]
     first = nodes.pop(0) if nodes and isinstance(nodes[0].layer, Contraction) else None
-    second = nodes.pop(0) if nodes and isinstance(nodes[0].layer, Normalization) else None
+    second = nodes.pop(0) if nodes and isinstance(nodes[0].layer, NORMALIZATIONS) else None
     return first, second, tuple(nodes)
+
+
+def _normalization(node: Node) -> ModuleType:
+    """The kernels of a normalization: by columns over the batch, or by rows."""
+    return normalization if isinstance(node.layer, Normalization) else row_normalization
 
 
 def _forward(context: Context, group: Group) -> None:
@@ -36,7 +43,7 @@ def _forward(context: Context, group: Group) -> None:
         if first is not None:
             contraction.forward(context, first, () if second is not None else chain)
         if second is not None:
-            normalization.forward(context, second, chain)
+            _normalization(second).forward(context, second, chain)
         if chain and first is None and second is None:
             pointwise.forward(context, chain)
 
@@ -51,7 +58,7 @@ def _backward(context: Context, group: Group) -> None:
     else:
         first, second, chain = _split(context, group)
         if second is not None:
-            normalization.backward(context, second, chain)
+            _normalization(second).backward(context, second, chain)
         if first is not None:
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:
@@ -130,7 +137,7 @@ def lower(
     With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
     """
     for node in grouping.graph.nodes:
-        if not isinstance(node.layer, (Contraction, Normalization, Pointwise, Rearrangement, Window)):
+        if not isinstance(node.layer, (Contraction, *NORMALIZATIONS, Pointwise, Rearrangement, Window)):
             raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
     whole_graph = whole or grouping.graph
     context = Context(

@@ -68,12 +68,26 @@ def _bn(torch: Any, node: Node) -> list[Any]:
     return [kind(node.input.shape[0], eps=layer.eps, momentum=1 - layer.momentum)]
 
 
+def _layernorm(torch: Any, node: Node) -> list[Any]:
+    layer: Any = node.layer
+    if is_image(node.input.shape):
+        return [torch.nn.GroupNorm(1, node.input.shape[0], eps=layer.eps)]
+    return [torch.nn.LayerNorm(node.input.shape[0], eps=layer.eps)]
+
+
+def _groupnorm(torch: Any, node: Node) -> list[Any]:
+    layer: Any = node.layer
+    return [torch.nn.GroupNorm(layer.groups, node.input.shape[0], eps=layer.eps)]
+
+
 MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "affine": _affine,
     "conv": _conv,
     "pool": _pool,
     "avgpool": _avgpool,
     "bn": _bn,
+    "layernorm": _layernorm,
+    "groupnorm": _groupnorm,
     "globalpool": lambda torch, node: [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()],
     "flatten": lambda torch, node: [torch.nn.Flatten()],
     "relu": lambda torch, node: [torch.nn.ReLU()],
