@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netspec.base.kinds import Pointwise as Pointwise
     from netspec.base.kinds import Rearrangement as Rearrangement
     from netspec.base.kinds import RowNormalization as RowNormalization
+    from netspec.base.kinds import Upsampling as Upsampling
     from netspec.base.kinds import Window as Window
     from netspec.base.layer import BadSample as BadSample
     from netspec.base.layer import Layer as Layer
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "netspec.base.diagnostic": "Diagnostic",
     "netspec.base.errors": "DataError DivergedError Interrupted LimitError NetspecError SpecError UsageError",
-    "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement RowNormalization Window",
+    "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement RowNormalization Upsampling Window",
     "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
     "netspec.frontend.text": "format load parse",
     "netspec.graph.check": "check",

@@ -25,18 +25,22 @@ from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
+from netspec.train.class_weights import balanced, of_rows
 from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
-from netspec.train.evaluate import evaluate
+from netspec.train.evaluate import Scored, score
 from netspec.train.feed import Material, network_rows
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import as_labels, count_classes, decode, encode_labels, learn_labels
-from netspec.train.loop import Best, Monitor, Schedule, Training
+from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
+from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, read_data
+from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.weights import description, take_over, tensors_of
+from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
 
@@ -47,10 +51,17 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
     """The train section as the network takes it."""
     train = program.train
     return Settings(
-        optimizer=train.optimizer, batch=train.batch, l2=train.l2, dtype=train.dtype, seed=program.seed,
+        optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
+        weighted=train.class_weights is not None,
         augmentations=program.data.augmentations if program.data is not None else (),
     )  # fmt: skip
+
+
+def _given_weights(program: Program) -> NDArray[np.float64] | None:
+    """The weights of classes that the text writes out."""
+    weights = program.train.class_weights
+    return np.asarray(weights, np.float64) if isinstance(weights, tuple) else None
 
 
 class Model:
@@ -66,11 +77,14 @@ class Model:
         self.labels: tuple[Any, ...] | None = None
         self.columns: Columns | None = None
         """Of a table with categories, the columns that the net was trained with."""
+        self.class_weights = _given_weights(program)
+        """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
         self.epochs_done = 0
         self.history = History()
         self._network: Network | None = None
         self.unloaded: list[str] = []
         """Names that `compile(weights=..., strict=False)` found no array for."""
+        self._steps_per_epoch = ENDLESS
         self._forward_rows = 0  # of the train form that `backward` belongs to; an update or a loss ends it
         counts = counts or counts_of(program)
         if counts is not None:
@@ -147,8 +161,9 @@ class Model:
 
         Continues from the current parameters, optimiser state, step and epoch. `validation` is (Xv, yv) or a fraction of the rows;
         `epochs` counts the epochs of this call; each callback is called as `callback(model, row)` at an epoch's end. `sample_weight`
-        (N,) multiplies the rows' losses (the mean is still over rows). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a
-        run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
+        (N,) multiplies the rows' losses, and so does the weight of a row's class where the train section has `class_weights`; the mean
+        is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of the weights). Silent at verbose 0; at 1 a line
+        an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises DataError, DivergedError, Interrupted.
         """
         if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
@@ -231,13 +246,42 @@ class Model:
         assert counts is not None, "facts give the input shape"
         return counts
 
+    def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
+        """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
+        `.lr` of what it returns is the suggestion, `.rates`, `.losses`, `.smoothed` are the curve, and it prints. Starts from the current
+        parameters, and leaves them, the optimiser's state, the running averages, labels and normalisation as they were. Schedules are left
+        out. Raises DataError, DivergedError, UsageError."""
+        if (X is None) != (y is None):
+            raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
+        if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
+            raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
+        learned = self.labels, self.normalization
+        try:
+            splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
+            return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
+        finally:
+            self.labels, self.normalization = learned
+
+    def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
+        """`lr_find` on the training part of splits that this model made."""
+        self._forward_rows = 0
+        drop_last = self.program.train.drop_last
+        return find_lr(self.network, self._material(splits.train), drop_last=drop_last, lowest=lowest, highest=highest, steps=steps)
+
     def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
-        schedule = Schedule(train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows)
-        material = self._material(splits.train, self._weights(sample_weight, len(splits.train.rows)))
+        schedule = Schedule(
+            train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
+        )  # fmt: skip
+        if train.class_weights == "balanced":
+            self.class_weights = balanced(splits.train.y, self.graph.classes)
+        weights = self._weights(sample_weight, len(splits.train.rows))
+        material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
-        return Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        training = Training(self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, history=self.history)
+        self._steps_per_epoch = training.steps_per_epoch
+        return training
 
     def run_training(self, training: Training, record: Record | None = None, callbacks: Sequence[Callback] = ()) -> History:
         """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
@@ -278,6 +322,19 @@ class Model:
             raise DataError(f"sample_weight: {rows} finite numbers of at least 0 are needed, one a row")
         return weights
 
+    def _with_class_weights(self, y: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[Any] | None:
+        """The weights of rows with encoded labels y, times those of their classes; None where all count alike."""
+        if self.class_weights is None:
+            return weights
+        by_class = of_rows(self.class_weights, y)
+        return np.asarray(by_class if weights is None else by_class * weights, self.network.dtype)
+
+    def _known_weights(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """The weights of rows by their classes. Raises UsageError where no fit has counted the classes yet."""
+        if self.class_weights is None and self.network.settings.weighted:
+            raise UsageError("class_weights = balanced are counted by fit: call it first, or write the weights out")
+        return self._with_class_weights(y)
+
     def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
         x = network_rows(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
@@ -295,22 +352,28 @@ class Model:
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
-        self.epochs_done, self.history = 0, History()
+        self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
         self.normalization, self.labels, self.columns = None, None, None
+        self.class_weights = _given_weights(self.program)
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
-        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it."""
+        """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.
+
+        A schedule counts it like an update of `fit`, with epochs as long as those of the last `fit`; before any `fit` an epoch never ends.
+        """
         network = self.network
-        x, labels = self._rows(X), self._labels(y, len(X))
+        x, encoded = self._rows(X), self._encoded(y, len(X))
+        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
         self._forward_rows = 0
         train = self.program.train
-        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay)
+        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
         losses = np.empty((1, 2))
         ones = np.array([len(x)], np.int64)
-        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1)
+        scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
         with network.lock:
             plan = network.plan(len(x))
             plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
+            plan.bind_weights(weights)
             network.store.update_state(True)
             network.store.augment(False)
             # a negative epoch: the rows stay in their order
@@ -357,27 +420,75 @@ class Model:
         Changes no state: no running averages, no update.
         """
         network = self.network
-        x, labels = self._rows(X), self._labels(y, len(X))
+        x, encoded = self._rows(X), self._encoded(y, len(X))
+        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
         with network.lock:
             network.store.update_state(False)
-            value, _ = network.loss(x, labels)
+            value, _ = network.loss(x, labels, weights=weights)
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:  # noqa: N803
-        """`{"loss", "accuracy"}`, or for values `{"loss", "r2", "mae", "rmse"}`, on raw rows: test form, without l2."""
-        x = self._inputs(X)
-        return self.evaluate_rows(Part(Rows(x, self._encoded(y, len(x)))))
+    def evaluate(self, X: Any, y: Any, threshold: Any = None) -> dict[str, float]:  # noqa: N803
+        """Figures on raw rows: test form, without l2 and without weights of classes.
 
-    def evaluate_rows(self, part: Part) -> dict[str, float]:
+        For classes `loss`, `accuracy`, `f1` (of class 1 where there are two classes, else the plain mean over classes), `top5` (of more
+        than five classes), `roc_auc` (one against the rest, the mean over classes; left out where only one class occurs) and `log_loss`
+        (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold` is as for `predict`.
+        """
+        return self.evaluate_rows(self.part(X, y), threshold)
+
+    def evaluate_rows(self, part: Part, threshold: Any = None) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
-        material = self._material(part)
-        return evaluate(self.network, material.x, material.y, material.index)
+        return self._scored(part).figures(self._threshold(threshold))
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory."""
+    def report(self, X: Any, y: Any, threshold: Any = None) -> ClassReport:  # noqa: N803
+        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` as in `predict`.
+
+        Raises UsageError for values, which have no classes.
+        """
+        return self.report_rows(self.part(X, y), threshold)
+
+    def report_rows(self, part: Part, threshold: Any = None) -> ClassReport:
+        """`report` for rows with encoded labels, as splits hold them."""
+        if self.graph.head.target == "value":
+            raise UsageError("a report is by class, and this net gives values: call evaluate")
+        labels = self.classes_
+        assert labels is not None, "a head for classes"
+        return report_of(self._scored(part), labels, self._threshold(threshold))
+
+    def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
+        """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of
+        the shares that are right of either label. Exact over all thresholds; one for each of several answers of a row, (K,).
+
+        Choose it on rows that were held out, and measure it on others. Raises UsageError where the head has no threshold.
+        """
+        checked(self.graph.head, DEFAULT, self.graph.classes)
+        scored = self._scored(self.part(X, y))
+        p = self.graph.head.predict_proba(scored.scores)
+        if scored.y.shape[1:] == (1,):
+            return best_threshold(p[:, 1], scored.y[:, 0], metric)
+        return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
+
+    def part(self, x: Any, y: Any) -> Part:
+        """Raw rows with their labels, checked and encoded."""
+        rows = self._inputs(x)
+        return Part(Rows(rows, self._encoded(y, len(rows))))
+
+    def _scored(self, part: Part) -> Scored:
+        material = self._material(part)
+        return score(self.network, material.x, material.y, material.index)
+
+    def _threshold(self, threshold: Any) -> float | NDArray[np.float64]:
+        return checked(self.graph.head, threshold, self.graph.head.scores(self.graph.classes))
+
+    def predict(self, X: Any, threshold: Any = None) -> NDArray[Any]:  # noqa: N803
+        """Labels (N,), 0/1, or values for raw rows, as the head defines; in batches of bounded memory.
+
+        The head sigmoid takes a row for 1 where its probability exceeds `threshold`, 1/2 when left out; with several answers a row it
+        may be (K,). Raises UsageError for a threshold outside (0, 1), or where the head has none.
+        """
         head = self.graph.head
-        predicted = head.predict(self._scores(X))
+        predicted = head.predict(self._scores(X), self._threshold(threshold))
         if head.target == "value":
             return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
         return decode(predicted, self.labels)
@@ -400,7 +511,7 @@ class Model:
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
         x = self._rows(X, np.float64)
         labels, double = self._encoded(y, len(x)), self.network.in_dtype("float64")
-        return Gradcheck(double, x, double.labels_to_layout(labels)).run()
+        return Gradcheck(double, x, double.labels_to_layout(labels), self._with_class_weights(labels)).run()
 
     # rows and labels
 
@@ -434,9 +545,6 @@ class Model:
             raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
         return encoded
 
-    def _labels(self, y: Any, rows: int) -> NDArray[Any]:
-        return self.network.labels_to_layout(self._encoded(y, rows))
-
     # files
 
     def save(self, path: str | Path) -> None:
@@ -452,7 +560,8 @@ class Model:
     def metadata(self, epoch: int | None = None) -> dict[str, Any]:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
         done = self.epochs_done if epoch is None else epoch
-        return description(self.network, self.program, self.normalization, self.labels, done, self.columns)
+        more = {} if self.class_weights is None else {"class_weights": self.class_weights.tolist()}
+        return {**description(self.network, self.program, self.normalization, self.labels, done, self.columns), **more}
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
@@ -466,6 +575,8 @@ class Model:
             self.labels = tuple(metadata["labels"])
         if metadata.get("columns") is not None:
             self.columns = from_metadata(metadata["columns"])
+        if metadata.get("class_weights") is not None and self.program.train.class_weights == "balanced":
+            self.class_weights = np.asarray(metadata["class_weights"], np.float64)
         return left_out
 
 

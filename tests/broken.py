@@ -15,6 +15,7 @@ from netspec.catalog.registry import entries
 
 layers, losses, optimizers = entries(Layer), entries(Loss), entries(Optimizer)
 Relu, LeakyRelu, Sigmoid, Tanh, Dropout = (layers[name] for name in ("relu", "leaky_relu", "sigmoid", "tanh", "dropout"))
+Dropout2d, Prelu = layers["dropout2d"], layers["prelu"]
 Norm, Conv, Pool, Average, Softmax = (layers[name] for name in ("bn", "conv", "pool", "avgpool", "softmax"))
 LayerNorm, GroupNorm = layers["layernorm"], layers["groupnorm"]
 Square, Hinge, CrossEntropy = (losses[name] for name in ("squared_error", "hinge", "cross_entropy"))
@@ -59,6 +60,16 @@ class UnscaledDropout(Dropout):
     @staticmethod
     def backward(dy: Any, bits: Any, limit: Any) -> Any:
         return dy if bits >= limit else 0.0
+
+
+class SpeckledDropout2d(Dropout2d):
+    by_channel: ClassVar[bool] = False
+
+
+class OneSlope(Prelu):
+    @staticmethod
+    def slope_gradient(dy: Any, x: Any) -> Any:
+        return dy * x
 
 
 class SlopelessOnnx(LeakyRelu):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, RowNormalization, Window, Window2D
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Product, RowNormalization, Upsampling, Window, Window2D
 from netspec.base.layer import Array, Layer, ReferenceContext
 from netspec.base.loss import Loss
 
@@ -47,7 +47,7 @@ class Templates:
 
     def forward(self, layer: Layer, x: Array, parameters: Arrays, state: Arrays, context: ReferenceContext) -> Array:
         if isinstance(layer, Pointwise) and (context.train or not layer.identity_in_test):
-            return each(layer.forward, x=x, bits=_words(x, context), **layer.constants())
+            return each(layer.forward, x=x, bits=_words(x, context), **layer.constants(), **_all_by_column(parameters, x))
         if isinstance(layer, Normalization):
             mean, inverse = _statistics(layer, x, state, context)
             gamma, beta = (_by_column(parameters[name], x) for name in ("gamma", "beta"))
@@ -61,6 +61,9 @@ class Templates:
             return np.moveaxis(y, -1, 1).reshape(len(x), *output)
         if isinstance(layer, Window):
             return _pool(layer, x).reshape(len(x), *layer.output_shape(x.shape[1:]))
+        if isinstance(layer, Upsampling):
+            down, across = (np.arange(side * times) // times for side, times in zip(x.shape[2:], layer.factor, strict=True))
+            return x[:, :, down[:, None], across]
         return x.reshape(len(x), *layer.output_shape(x.shape[1:]))
 
     def backward(
@@ -68,7 +71,9 @@ class Templates:
     ) -> tuple[Array, dict[str, Array]]:
         y = self.forward(layer, x, parameters, state, context)
         if isinstance(layer, Pointwise) and (context.train or not layer.identity_in_test):
-            return each(layer.backward, dy=dy, x=x, y=y, bits=_words(x, context), **layer.constants()), {}
+            given = {"dy": dy, "x": x, "y": y, "bits": _words(x, context), **layer.constants(), **_all_by_column(parameters, x)}
+            shares = {name: each(getattr(layer, f"{name}_gradient"), **given) for name in parameters}
+            return each(layer.backward, **given), {name: share.sum((0, *range(2, x.ndim))) for name, share in shares.items()}
         if isinstance(layer, Normalization):
             return _normalization_backward(layer, dy, x, parameters, state, context)
         if isinstance(layer, RowNormalization):
@@ -77,6 +82,9 @@ class Templates:
             return _contraction_backward(layer, dy, x, parameters)
         if isinstance(layer, Window):
             return _pool_backward(layer, dy, x, y), {}
+        if isinstance(layer, Upsampling):
+            (_, _, height, width), (down, across) = x.shape, layer.factor
+            return dy.reshape(*x.shape[:2], height, down, width, across).sum((3, 5)), {}
         return dy.reshape(x.shape), {}
 
     def loss(self, loss: Loss, scores: Array, labels: NDArray[Any]) -> tuple[float, Array]:
@@ -92,6 +100,10 @@ def _words(x: Array, context: ReferenceContext) -> NDArray[np.uint32]:
 
 def _by_column(values: Array, x: Array) -> Array:
     return values.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _all_by_column(parameters: Arrays, x: Array) -> dict[str, Array]:
+    return {name: _by_column(values, x) for name, values in parameters.items()}
 
 
 def _statistics(layer: Normalization, x: Array, state: Arrays, context: ReferenceContext) -> tuple[Array, Array]:

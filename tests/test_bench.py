@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 import netspec
+from netspec.base.clip import Clip
 from netspec.base.kinds import Head
 from netspec.base.layer import Layer, ReferenceContext, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.text import Source
 from netspec.catalog.registry import entries
+from netspec.frontend.bind import entry_from_text
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
+from netspec.frontend.words import written
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
@@ -42,6 +45,7 @@ from netspec.ui.peers import compare, jax_net, torch_net
 ROOT = Path(__file__).parents[1]
 NET = "netspec 1\ninput 20\nclasses 3\nnet [affine(16)-bn-relu-dropout(25%)]x2 -> affine -> softmax\ntrain { batch = 50 }\n"
 SAMPLES = [sample for kind in entries(Layer).values() if not issubclass(kind, Head) for sample in kind.samples]
+SAMPLES = [sample for sample in SAMPLES if "frozen" not in sample.call]  # no peer has these: see require_counterparts
 HAS_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 HAS_JAX = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 HAS_OPTAX = pytest.mark.skipif(importlib.util.find_spec("optax") is None, reason="optax is not installed")
@@ -131,6 +135,17 @@ def test_a_layer_without_counterpart_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_net.MODULES if name != "bn"}, {}))
     with pytest.raises(compare.UsageError, match="the layer bn, the loss cross_entropy"):
         compare.require_counterparts(graph, adam, ("torch",))
+
+
+def test_layers_that_are_trained_apart_and_bounds_have_no_counterpart() -> None:
+    graph = to_graph(load(Source("netspec 1 input 4 classes 3 net affine(5, frozen=true)-bn(lr_scale=0.5)-relu -> affine -> softmax")))
+    with pytest.raises(compare.UsageError, match="of frozen or lr_scale of affine1, frozen or lr_scale of bn1, clip, so"):
+        compare.require_counterparts(graph, entries(Optimizer)["adam"](), ("torch",), entries(Clip)["norm"]())
+    plain = to_graph(load(Source(NET)))
+    with pytest.raises(compare.UsageError, match="of l2 beside the decay of adamw"):
+        compare.require_counterparts(plain, entries(Optimizer)["adamw"](), ("torch",), l2=1e-3)
+    with pytest.raises(compare.UsageError, match="--compare jax: there is no counterpart of the optimizer adagrad"):
+        compare.require_counterparts(plain, entries(Optimizer)["adagrad"](), ("torch", "jax"))
 
 
 # what it measures
@@ -226,25 +241,30 @@ def test_every_layer_and_loss_of_the_catalogue_has_counterparts() -> None:
     losses = set(entries(Loss))
     for own_layers, own_losses in compare.TABLES.values():
         assert (layers - set(own_layers), losses - set(own_losses)) == (set(), set())
-    assert set(entries(Optimizer)) == set(compare.OPTIMIZERS)
+    assert set(entries(Optimizer)) == set(compare.OPTIMIZERS["torch"]) == {*compare.OPTIMIZERS["jax"], "adagrad"}
+
+
+ALL_LOSSES = [loss() for loss in entries(Loss).values()]
+ALL_LOSSES += [loss.smoothed(label_smoothing=0.2) for loss in ALL_LOSSES if loss.smoothed]
+ALL_LOSSES += [entry_from_text(Loss, "huber(delta=0.5)")]
 
 
 @pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("name", entries(Loss))
-def test_losses_are_mirrored(name: str, peer: str) -> None:
-    loss, draw = entries(Loss)[name](), np.random.default_rng(0)
+@pytest.mark.parametrize("loss", ALL_LOSSES, ids=written)
+def test_losses_are_mirrored(loss: Loss, peer: str) -> None:
+    draw = np.random.default_rng(0)
     scores = draw.normal(0, 2, (9, 4))
     y = {"class": draw.integers(0, 4, 9), "binary": draw.integers(0, 2, (9, 4)) * 1.0, "value": draw.normal(size=(9, 4))}[loss.target]
     library = importlib.import_module(peer)
     turn: Callable[[Any], Any] = library.from_numpy if peer == "torch" else library.numpy.asarray
     table = torch_net.LOSSES if peer == "torch" else jax_net.LOSSES
-    found = float(table[name](library, turn(scores), turn(y)))
+    found = float(table[loss.name](library, loss, turn(scores), turn(y)))
     assert found == pytest.approx(loss.reference(scores, y), rel=1e-5)
     assert found != pytest.approx(loss.reference(scores + 0.1 * scores**2, y), rel=1e-5)
 
 
 @pytest.mark.parametrize("peer", [pytest.param("torch, fused", marks=HAS_TORCH), pytest.param("jax", marks=HAS_OPTAX)])
-@pytest.mark.parametrize("rule", ["sgd(lr=0.05, momentum=0.9)", "rmsprop(lr=0.005)", "adam(lr=0.01)"])
+@pytest.mark.parametrize("rule", ["sgd(lr=0.05, momentum=0.9)", "rmsprop(lr=0.005)", "adam(lr=0.01)", "adamw(lr=0.01)"])
 def test_steps_of_a_peer_learn(rule: str, peer: str, one_thread: None) -> None:
     text = f"netspec 1 input 8 net affine(16)-bn-tanh -> affine(1) train {{ optimizer = {rule}; batch = 64; l2 = 1e-4 }}"
     program = load(Source(text))

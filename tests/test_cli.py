@@ -632,6 +632,9 @@ def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
     assert sorted(os.listdir()) == before
 
 
+METRICS = {"loss", "accuracy", "f1", "roc_auc", "log_loss"}
+
+
 def test_json_lines_while_training(folder: Path) -> None:
     result = call("train", "tiny.net", "--json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
@@ -640,7 +643,7 @@ def test_json_lines_while_training(folder: Path) -> None:
     assert set(lines[0]) == {"event", *columns}
     end = lines[-1]
     assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics"}
-    assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", {"loss", "accuracy"})
+    assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", METRICS)
     best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]
 
@@ -676,7 +679,17 @@ def test_overfit_learns_a_few_rows_by_heart(folder: Path) -> None:
 def test_eval_repeats_the_figures_of_the_run(folder: Path) -> None:
     end = json.loads(call("train", "tiny.net", "--json").stdout.splitlines()[-1])
     facts = answer("eval", "runs/tiny")
+    by_class, confusion = facts.pop("by_class"), facts.pop("confusion")
+    means = facts.pop("macro")
     assert facts == {"split": "test", "rows": 20, **end["metrics"]}
+    assert set(facts) == {"split", "rows", *METRICS}
+    assert [one["label"] for one in by_class] == [0, 1]
+    assert [sum(row) for row in confusion] == [one["support"] for one in by_class]
+    assert sum(map(sum, confusion)) == 20
+    assert facts["accuracy"] == sum(confusion[k][k] for k in range(2)) / 20
+    assert facts["f1"] == by_class[1]["f1"]
+    assert means["precision"] == pytest.approx(sum(one["precision"] for one in by_class) / 2)
+    facts = answer("eval", "runs/tiny")
     assert answer("eval", "runs/tiny/weights/best.safetensors") == facts
     assert answer("eval", "runs/tiny", "--split", "validation")["rows"] == 20
     assert answer("eval", "runs/tiny", "--data", "rows.npz")["rows"] == 100
@@ -684,6 +697,54 @@ def test_eval_repeats_the_figures_of_the_run(folder: Path) -> None:
     last = restore_file(Path("runs/tiny/weights/last.safetensors"))
     with np.load("rows.npz") as rows:
         assert answer("eval", "runs/tiny", "--last", "--data", "rows.npz")["loss"] == last.evaluate(rows["x"], rows["y"])["loss"]
+
+
+def test_eval_prints_a_table_by_class_and_the_confusion_matrix(folder: Path) -> None:
+    call("train", "tiny.net")
+    lines = call("eval", "runs/tiny").stdout.splitlines()
+    facts = answer("eval", "runs/tiny")
+    assert lines[0] == "test: 20 rows"
+    assert lines[1].startswith(f"loss {facts['loss']:.4f}  accuracy {facts['accuracy']:.4f}  f1 ")
+    assert max(map(len, lines)) <= 80
+    head = next(at for at, line in enumerate(lines) if line.startswith("class"))
+    assert lines[head].split() == ["class", "precision", "recall", "f1", "roc_auc", "rows"]
+    one = facts["by_class"][0]
+    assert lines[head + 1].split() == ["0", *(f"{one[name]:.4f}" for name in ("precision", "recall", "f1", "roc_auc")), str(one["support"])]
+    assert [list(map(int, line.split()))[1:] for line in lines[-2:]] == facts["confusion"]
+
+
+YES_NO = """netspec 1
+data { source = npz; path = "rows.npz"; split = 60% / 20% / 20% }
+net affine -> sigmoid
+train { epochs = 3; batch = 10; class_weights = balanced }
+"""
+
+
+def test_a_threshold_from_the_command_line(folder: Path) -> None:
+    Path("yes.net").write_text(YES_NO)
+    assert call("train", "yes.net").exit_code == 0
+    assert call("train", "tiny.net").exit_code == 0
+    model = restore_file(Path("runs/yes/weights/best.safetensors"))
+    with np.load("rows.npz") as rows:
+        x, y = rows["x"], rows["y"]
+    found = answer("eval", "runs/yes", "--data", "rows.npz", "--threshold", "0.3")
+    assert found["threshold"] == 0.3
+    assert {name: found[name] for name in ("accuracy", "f1")} == {
+        name: model.evaluate(x, y, threshold=0.3)[name] for name in ("accuracy", "f1")
+    }
+    assert "threshold" not in answer("eval", "runs/yes")
+    labels = [one["label"] for one in answer("predict", "runs/yes", "rows.npz", "--threshold", "0.3")]
+    assert labels == model.predict(x, threshold=0.3).tolist()
+    assert labels != model.predict(x).tolist()
+    for words, part in (
+        (("eval", "runs/yes", "--threshold", "1.5"), "threshold=1.5: give a number between 0 and 1"),
+        (("predict", "runs/yes", "rows.npz", "--threshold", "0"), "give a number between 0 and 1"),
+        (("eval", "runs/tiny", "--threshold", "0.3"), "softmax takes the class with the largest score and has none"),
+        (("predict", "runs/tiny", "rows.npz", "--threshold", "0.3"), "goes with the head sigmoid"),
+    ):
+        result = call(*words)
+        assert result.exit_code == 2
+        assert part in result.stderr
 
 
 def test_eval_without_a_test_part_takes_validation(folder: Path) -> None:

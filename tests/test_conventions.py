@@ -75,6 +75,8 @@ def test_l2_is_on_weights_only() -> None:
         ("affine(200)-tanh -> affine(200)-relu -> affine -> softmax", [False, True, False]),
         ("affine(200)-bn -> affine(200)-sigmoid -> affine -> softmax", [False, False, False]),
         ("affine(200)-dropout-tanh-relu -> affine -> softmax", [False, False]),
+        ("affine(200)-gelu -> affine(200)-bn-silu -> affine(200)-dropout-elu -> affine -> softmax", [True, True, True, False]),
+        ("affine(200)-prelu -> affine(200)-softplus -> affine -> softmax", [True, False, False]),
     ],
 )
 def test_default_initial_weights(text: str, relu_like: list[bool]) -> None:
@@ -123,6 +125,35 @@ def test_masks_are_inverted_and_belong_to_the_step() -> None:
     second = model.forward(x, train=True, at="dropout1")
     assert (second != first).mean() == pytest.approx(2 * 0.3 * 0.7, abs=0.01)
     assert (model.forward(x, at="dropout1") == x).all()
+
+
+def test_masks_of_channels_belong_to_row_and_channel() -> None:
+    model = compiled("dropout2d(30%) -> globalpool -> affine -> linear", (40, 3, 2), classes=None, outputs=1, seed=5)
+    x = np.ones((500, 40, 3, 2))
+    seen = model.forward(x, train=True, at="dropout2d1")
+    words = random.bits(random.stream_key(5, 0, 0), np.arange(500 * 40, dtype=np.uint32)).reshape(500, 40)
+    np.testing.assert_array_equal(seen, np.where(words < 0.3 * 2**32, 0.0, 1 / 0.7)[:, :, None, None] * x)
+    assert (model.forward(x[:7], train=True, at="dropout2d1") == seen[:7]).all()
+    model.step(x, np.zeros(500))
+    assert (model.forward(x, train=True, at="dropout2d1") != seen).mean() == pytest.approx(2 * 0.3 * 0.7, abs=0.02)
+    assert (model.forward(x, at="dropout2d1") == x).all()
+
+
+def test_slopes_start_at_a_quarter_and_have_no_l2() -> None:
+    model = compiled("affine(6)-prelu -> affine -> softmax", (4,), train="l2 = 0.5")
+    assert (model.params["prelu1.slope"] == 0.25).all()
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(9, 4)), draw.integers(0, 3, 9)
+    before = (x @ model.params["affine1.W"] + model.params["affine1.b"]).clip(max=0)
+    behind = compiled("affine -> softmax", (6,))  # what follows, for the gradient that reaches the slopes
+    for key in ("W", "b"):
+        behind.params[f"affine1.{key}"] = model.params[f"affine2.{key}"]
+    behind.forward(model.forward(x, at="prelu1"), train=True)
+    scores = model.forward(x)
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    dscores = (shares / shares.sum(axis=1, keepdims=True) - np.eye(3)[y]) / len(x)
+    dx, _ = behind.backward(dscores)
+    np.testing.assert_allclose(model.loss(x, y)[1]["prelu1.slope"], (dx * before).sum(axis=0), rtol=1e-10, atol=1e-14)
 
 
 def test_masks_of_two_layers_differ() -> None:

@@ -21,6 +21,8 @@ from netspec.base.layer import BadSample, Layer, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
+from netspec.frontend.bind import entry_from_text
+from netspec.frontend.words import written
 from netspec.plan.network import Network
 
 RUNNERS: dict[str, Runner] = {"templates": Templates(), "compiled": Compiled()}
@@ -49,7 +51,8 @@ def run(request: pytest.FixtureRequest) -> Runner:
 
 
 over_samples = pytest.mark.parametrize(("layer", "shape"), samples())
-over_losses = pytest.mark.parametrize("loss", [loss() for loss in LOSSES], ids=lambda loss: loss.name)
+FURTHER_LOSSES = [entry_from_text(Loss, "huber(delta=0.4)"), entries(Loss)["cross_entropy"].smoothed(label_smoothing=0.3)]
+over_losses = pytest.mark.parametrize("loss", [*(loss() for loss in LOSSES), *FURTHER_LOSSES], ids=written)
 over_sizes = pytest.mark.parametrize(("rows", "columns"), ROWS_AND_COLUMNS)
 over_optimizers = pytest.mark.parametrize("optimizer", [optimizer() for optimizer in OPTIMIZERS], ids=lambda optimizer: optimizer.name)
 
@@ -132,7 +135,7 @@ def test_first_of_equals_gets_the_gradient(run: Runner, layer: Layer, shape: tup
 @pytest.mark.parametrize(("layer", "shape"), samples(Pointwise))
 def test_nan_goes_through_and_extremes_are_finite(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
     laws.nan_goes_through(run, layer, shape)
-    laws.extremes_are_finite(run, layer)
+    laws.extremes_are_finite(run, layer, shape)
 
 
 @pytest.mark.parametrize(("layer", "shape"), samples(Head))
@@ -224,6 +227,8 @@ CONTROLS: dict[str, tuple[Callable[[Runner], None], str]] = {
     "onnx: one group": (on_sample(laws.onnx_equals_reference, broken.WholeGroupNorm, onnx_runs.evaluate), r"off by"),
     "flops: of a row": (on_sample(laws.flops_are_counted, broken.CheapLayerNorm), r"counted"),
     "backward: whole share": (on_sample(laws.backward_equals_numeric, broken.GreedyAverage), r"numerically"),
+    "backward: a parameter's own wrong": (on_sample(laws.backward_equals_numeric, broken.OneSlope), r"numerically"),
+    "forward: a word an element": (on_sample(laws.forward_equals_reference, broken.SpeckledDropout2d), r"off by"),
     "single: other function": (
         lambda run: laws.single_equals_double(Replacing(broken.AbsoluteRelu(), "float32"), Compiled(), layer_of("relu"), (7,)),
         r"off by",
@@ -240,7 +245,7 @@ CONTROLS: dict[str, tuple[Callable[[Runner], None], str]] = {
     "flops: an operation too few": (on_sample(laws.flops_are_counted, broken.CheapSigmoid), r"counted"),
     "first: all of them": (on_sample(laws.first_of_equals_gets_the_gradient, broken.SharingPool), r"off by"),
     "nan: lost": (on_sample(laws.nan_goes_through, broken.HidingRelu), r"a NaN got lost"),
-    "extremes: overflow": (lambda run: laws.extremes_are_finite(run, broken.NaiveSigmoid()), r"overflow"),
+    "extremes: overflow": (lambda run: laws.extremes_are_finite(run, broken.NaiveSigmoid(), (7,)), r"overflow"),
     "bad sample: taken": (
         lambda run: laws.bad_sample_gives_its_message(lambda call: as_kind(call, broken.WidePool), PAD_TOO_WIDE),
         r"took \(2, 5, 5\)",
@@ -273,13 +278,15 @@ NAMED: dict[str, Any] = {"name": ClassVar[str]}
 
 
 def parts_of(layer: type[Layer]) -> list[str]:
-    abstract = {name for base in layer.__mro__[1:] for name in getattr(base, "__abstractmethods__", ())}
+    abstract = getattr(layer.__mro__[1], "__abstractmethods__", frozenset())
     return [part for part in (*layer.parts, "samples", "bad_samples", *sorted(abstract), "__doc__") if part in layer.__dict__]
 
 
 def rebuilt(layer: type[Layer], without: str) -> type[Entry]:
     """The class made anew from its own members but one, under a name of its own."""
-    kept = {key: member for key, member in layer.__dict__.items() if key in (*parts_of(layer), "__module__", "__doc__", "geometry")}
+    kept = {
+        key: member for key, member in layer.__dict__.items() if key in (*parts_of(layer), "__module__", "__doc__", "geometry", "parts")
+    }
     fields = {name: layer.model_fields[name] for name in layer.model_fields}
     kept |= fields | {"name": "unfinished", "__annotations__": NAMED | dict.fromkeys(fields, Any)}
     kept.pop(without, None)

@@ -14,14 +14,15 @@ import laws
 import numpy as np
 import pytest
 from calls import layer_of
-from compiled import Compiled, graph_of, network_of
+from compiled import Compiled, everything, graph_of, neighbours, network_of
 from numba import njit
 from numpy.typing import NDArray
 from runners import Templates
 
 import netspec.kernels
 from netspec.base import random
-from netspec.base.layer import Layer, ReferenceContext
+from netspec.base.errors import UsageError
+from netspec.base.layer import Layer, Parameter, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.catalog.registry import entries
 from netspec.kernels import native, simd, store, winograd
@@ -196,7 +197,7 @@ def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: t
 def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) -> None:
     """Forward and backward of a layer against the independent NumPy forms."""
     parameters, state = laws.arrays(layer, shape)
-    x, words = laws.batch(shape, rows)
+    x, words = laws.batch(layer, shape, rows)
     context, tolerance = ReferenceContext(True, words), {"float32": 2e-4, "float64": 1e-11}[dtype]
     run = Compiled(dtype)
     if dtype == "float32":
@@ -274,7 +275,7 @@ def test_tiles_lose_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, shape = layer_of("conv(64)"), (64, 15, 16)
     parameters, _ = laws.arrays(layer, shape)
     parameters = laws.single_precision(parameters)
-    x = laws.batch(shape, 3)[0].astype(np.float32).astype(float)
+    x = laws.batch(layer, shape, 3)[0].astype(np.float32).astype(float)
     dy = np.random.default_rng(3).normal(size=(3, 64, 15, 16)).astype(np.float32).astype(float)
     context = ReferenceContext(True)
     exact = [layer.reference(x, parameters, {}, context), *_gradients(Templates(), layer, dy, x, parameters, context)]
@@ -302,7 +303,7 @@ def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: 
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     layer = layer_of(call)
     parameters, _ = laws.arrays(layer, shape)
-    x, _ = laws.batch(shape, rows)
+    x, _ = laws.batch(layer, shape, rows)
     window = layer.geometry(shape)
     top, bottom, left, right = window.margins
     tensors = {name: torch.tensor(array, requires_grad=True) for name, array in {"x": x, **parameters}.items()}
@@ -447,3 +448,61 @@ def test_other_units(unit: str) -> None:
     command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-k", "not other_units and not torch", __file__]
     done = subprocess.run(command, env={**os.environ, "NETSPEC_SIMD": unit}, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+MANY = pytest.mark.parametrize(("shape", "rows"), [((70,), 2000), ((5, 24, 23), 60), ((3, 300, 200), 1)], ids=["vectors", "images", "one"])
+
+
+@MANY
+def test_parts_of_a_slope_gradient_add_up(shape: tuple[int, ...], rows: int) -> None:
+    """Many rows are shared by several tasks, each with its own part of the sums; alone, and behind a contraction and a normalization."""
+    prelu = layer_of("prelu")
+    network = network_of(graph_of([layer_of("id"), prelu], shape), batch=rows)
+    draw = np.random.default_rng(4)
+    x, dy = draw.normal(size=(rows, *shape)), draw.normal(size=(rows, *shape))
+    network.values(x, None, True)
+    dx = network.backward(dy)
+    tasks = {launch.label: launch.tasks for launch in network.plan(rows, input_gradient=True).layout.lowered.launches}
+    assert tasks["prelu gradient"] > 1
+    assert tasks["prelu slope gradient parts"] == 1
+    over = (0, *range(2, x.ndim))
+    laws.close(network.store.gradients["n1.slope"], (dy * x.clip(max=0)).sum(over), 1e-12)
+    slope = network.store.parameters["n1.slope"].reshape(-1, *(1 for _ in shape[1:]))
+    laws.close(dx, np.where(x > 0, dy, slope * dy), 1e-14)
+    for normalized in (False, True):
+        fused, unfused = (everything(neighbours(prelu, shape, normalized), shape, rows, fuse) for fuse in (True, False))
+        for name, array in fused.items():
+            laws.close(array, unfused[name], 1e-9)
+
+
+def test_a_pointwise_layer_whose_parameter_no_kernel_takes_is_refused() -> None:
+    class Shared(type(layer_of("prelu"))):  # type: ignore[misc]
+        """One slope for all."""
+
+        def parameters(self, shape: tuple[int, ...]) -> dict[str, Parameter]:
+            return {"slope": Parameter((1,), "slope")}
+
+    class Nameless(type(layer_of("prelu"))):  # type: ignore[misc]
+        """A parameter without a gradient."""
+
+        def parameters(self, shape: tuple[int, ...]) -> dict[str, Parameter]:
+            return {"bend": Parameter(shape[:1], "slope")}
+
+    for layer, words in ((Shared(), "slope of a pointwise layer has 1 numbers, and here each of the 7"), (Nameless(), "bend_gradient")):
+        with pytest.raises(UsageError, match=words):
+            network_of(graph_of([layer], (7,))).plan(7)
+
+
+IMAGE_KERNELS = [("upsample(3x2)", (9, 20, 21)), ("reshape(6x35x54)", (5, 42, 54)), ("reshape(11340)", (5, 42, 54))]
+
+
+@both
+@pytest.mark.parametrize(("call", "shape"), IMAGE_KERNELS)
+def test_image_kernels_over_many_rows(call: str, shape: tuple[int, ...], itemsize: int) -> None:
+    layer, rows, draw = layer_of(call), 40, np.random.default_rng(4)
+    run = Compiled("float32" if itemsize == 4 else "float64")
+    x = draw.normal(size=(rows, *shape)).astype(TYPES[itemsize])
+    dy = draw.normal(size=(rows, *layer.output_shape(shape))).astype(TYPES[itemsize])
+    context = ReferenceContext(True)
+    assert (run.forward(layer, x, {}, {}, context) == layer.reference(x, {}, {}, context)).all()
+    laws.close(run.backward(layer, dy, x, {}, {}, context)[0], Templates().backward(layer, dy, x, {}, {}, context)[0], TOLERANCE[itemsize])

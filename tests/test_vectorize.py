@@ -18,12 +18,13 @@ from calls import layer_of
 from compiled import graph_of, neighbours
 
 import netspec.kernels
-from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization, Window
-from netspec.base.layer import Layer
+from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization, Upsampling, Window
+from netspec.base.layer import Layer, Trained
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape
 from netspec.catalog.registry import entries
+from netspec.frontend.words import written
 from netspec.groups.groups import group
 from netspec.kernels.source import module_text
 from netspec.plan.network import Settings, plan_layout
@@ -57,12 +58,13 @@ def slow_loops(source: str) -> list[str]:
 
 
 def every(kind: type[Layer]) -> list[Any]:
-    """One sample of a layer for vectors, and one for images."""
+    """One sample of a layer for vectors, and one for images; the same of a frozen one."""
     found = {}
     for layer in entries(Layer).values():
         for sample in layer.samples if issubclass(layer, kind) else ():
-            found[layer.name, len(sample.shape)] = pytest.param(
-                layer_of(sample.call, layer), sample.shape, id=f"{sample.call}-{sample.shape}"
+            made = layer_of(sample.call, layer)
+            found[layer.name, len(sample.shape), isinstance(made, Trained) and made.frozen] = pytest.param(
+                made, sample.shape, id=f"{sample.call}-{sample.shape}"
             )
     return list(found.values())
 
@@ -96,9 +98,14 @@ def test_windows(layer: Layer, shape: Shape) -> None:
     check(sources([layer_of("id"), layer], shape))
 
 
-@pytest.mark.parametrize("name", list(entries(Loss)))
-def test_losses(name: str) -> None:
-    check(sources([layer_of("id")], (40,), loss=entries(Loss)[name]()))
+@pytest.mark.parametrize(("layer", "shape"), every(Upsampling))
+def test_upsampling(layer: Layer, shape: Shape) -> None:
+    check(sources([layer_of("id"), layer], shape))
+
+
+@pytest.mark.parametrize("loss", [form() for loss in entries(Loss).values() for form in (loss, loss.smoothed) if form], ids=written)
+def test_losses(loss: Loss) -> None:
+    check(sources([layer_of("id")], (40,), loss=loss))
 
 
 @pytest.mark.parametrize("name", list(entries(Optimizer)))
@@ -162,3 +169,14 @@ def test_one_slow_loop_beside_a_fast_one_is_reported() -> None:
 def test_scalar_assembly_is_reported() -> None:
     code = "\tvmulps\t(%rax), %zmm1, %zmm2\n", "\tvmulss\t(%rax), %xmm1, %xmm2\n", "\tvmovups\t(%rax), %zmm1\n"
     assert [bool(loops.ARITHMETIC.search(line)) for line in code] == [True, False, False]
+
+
+@pytest.mark.parametrize("shape", [(40,), (5, 6, 7)], ids=["vectors", "images"])
+def test_a_frozen_normalization_in_a_training_step(shape: Shape) -> None:
+    layers = [layer_of("bn"), layer_of("bn(frozen=true)"), layer_of("relu")]
+    layout = plan_layout(group(graph_of(layers, shape), True), Settings(entries(Optimizer)["sgd"](), 7), 7)
+    found = [launch for launch in layout.lowered.launches if "n1" in launch.layers]
+    assert [(launch.section, launch.label) for launch in found] == [
+        ("forward", "bn-relu running"), ("forward", "bn-relu"), ("backward", "bn-relu gradient"),
+    ]  # fmt: skip
+    check(launch.kernel.source for launch in found)

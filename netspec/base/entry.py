@@ -11,7 +11,8 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 
 class Entry(BaseModel):
-    """Something with a name in the language. The first field is the positional argument; every field has a default and a description.
+    """Something with a name in the language. The first field is the positional argument; every field has a description, and a default
+    where there is one that serves.
 
     `name` is the word in the language. A class without one is an abstract kind and is not registered.
     """
@@ -22,7 +23,12 @@ class Entry(BaseModel):
     @classmethod
     def positional(cls) -> str | None:
         """Name of the argument that may be written without its key, if there is one."""
-        return next(iter(cls.model_fields), None)
+        return next(iter(cls.positionals()), None)
+
+    @classmethod
+    def positionals(cls) -> tuple[str, ...]:
+        """Names of the arguments that may be written without their keys, in this order; the first argument alone, unless said otherwise."""
+        return tuple(cls.model_fields)[:1]
 
 
 def refuse_unfinished(entry: type[Entry], missing: list[str]) -> None:
@@ -50,6 +56,14 @@ def _pad(value: Any) -> Any:
         raise PydanticCustomError("pad", "same, a whole number, or two as 1x2") from None
 
 
+def _row(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, (tuple, list)) and len(value) in (1, 3) and all(isinstance(side, int) for side in value):
+        return tuple(value)
+    raise PydanticCustomError("row", "a whole number of at least 1 for a vector, or three as 3x4x5 for an image")
+
+
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=1, le=65535)]
 Pair = Annotated[tuple[Side, Side], BeforeValidator(_pair)]
@@ -59,3 +73,5 @@ Padding = Annotated[tuple[Margin, Margin], BeforeValidator(_pair)]
 """Two margins, height x width, each at least 0; one number stands for both."""
 SamePadding = Annotated[str | tuple[Margin, Margin], BeforeValidator(_pad)]
 """`same`, or a Padding."""
+Row = Annotated[tuple[Count] | tuple[Count, Count, Count], BeforeValidator(_row)]
+"""The shape of a row: (D,) for a vector, (C, H, W) for an image; one number stands for a vector."""

@@ -2,7 +2,8 @@
 
 Templates are static methods in plain Python on scalars, with `np.exp`, `np.sqrt` and so on for functions. The emitter copies their
 source into a kernel, types every literal and lets LLVM inline them; tests call them as they are. Besides the names given below, a
-template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`.
+template may take any key of `constants()` as a parameter. No template may refer to other globals than `np`, and `math.erf`, which NumPy
+lacks.
 """
 
 from __future__ import annotations
@@ -16,20 +17,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, Parameter, ReferenceContext, problem
+from netspec.base.layer import Array, Layer, OnnxForm, OnnxNode, Parameter, ReferenceContext, Trained, problem
 from netspec.base.shape import Shape, show, size
 
 
 class Pointwise(Layer):
     """y[i] = f(x[i]). Templates: `forward(x, ...)`, `backward(dy, x, y, ...)` giving dx, each taking the names it needs.
 
-    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both.
-    With `identity_in_test = True` the layer is left out of the test form.
+    With `random = True` both may take `bits`, a uniform 32-bit word (np.uint32) that is the same in both: one an element, or with
+    `by_channel = True` one a feature or channel of each row. With `identity_in_test = True` the layer is left out of the test form.
+
+    Parameters have one number a feature or channel, and templates take that of the element by its name. Each, say `slope`, has a template
+    of its own, `slope_gradient(dy, x, ...)`: what the element adds to its gradient. The layer names it in `parts`.
     """
 
     kind: ClassVar[str] = "pointwise"
     keeps_shape: ClassVar[bool] = True
     random: ClassVar[bool] = False
+    by_channel: ClassVar[bool] = False
     identity_in_test: ClassVar[bool] = False
     operations: ClassVar[int] = 1
     """FLOPs an element."""
@@ -39,7 +44,7 @@ class Pointwise(Layer):
 
     def constants(self) -> dict[str, float | int]:
         """Values of the template parameters that come from the arguments: float, or int for a np.uint32."""
-        return {name: float(getattr(self, name)) for name in type(self).model_fields}
+        return {name: float(getattr(self, name)) for name in type(self).model_fields if name not in Trained.model_fields}
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -48,7 +53,7 @@ class Pointwise(Layer):
         return self.operations * size(shape)
 
 
-class Normalization(Layer):
+class Normalization(Trained):
     """Each column (feature, or channel of an image) shifted and scaled by statistics over the batch (and pixels).
 
     Templates on one element: `forward(x, mean, inverse, gamma, beta)`; `backward(dy, x, mean, inverse, gamma, mean_dy, mean_dy_xhat)`,
@@ -68,7 +73,7 @@ class Normalization(Layer):
         return shape
 
 
-class RowNormalization(Layer):
+class RowNormalization(Trained):
     """Each row's groups of neighbouring features, or of channels with all their pixels, shifted and scaled by their own statistics.
 
     Parameters `gamma` and `beta`, one each a feature or channel; no state, so that train and test forms are the same. A layer says with
@@ -128,7 +133,7 @@ class Window2D:
     groups: int = 1
 
 
-class Contraction(Layer):
+class Contraction(Trained):
     """Sums of products with trained weights `W` and an optional bias `b`: affine (a Product) and conv (a Window2D over all channels)."""
 
     kind: ClassVar[str] = "contraction"
@@ -168,6 +173,20 @@ class Rearrangement(Layer):
         return 0
 
 
+class Upsampling(Layer):
+    """Each pixel of an image repeated `factor` times, down and across; its gradient is the sum over its copies."""
+
+    kind: ClassVar[str] = "upsampling"
+    factor: tuple[int, int]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        require_image(self.name, shape)
+        return (shape[0], shape[1] * self.factor[0], shape[2] * self.factor[1])
+
+    def flops(self, shape: Shape) -> int:
+        return 0
+
+
 Target = Literal["class", "binary", "value"]
 
 
@@ -175,13 +194,14 @@ class Head(Layer):
     """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
 
     `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1 of the shape of the scores; `value`, numbers of that shape.
-    `losses` names the losses allowed, the default first.
+    `losses` names the losses allowed, the default first. Labels 0/1 are decided by a threshold on their probability, by default 1/2.
     """
 
     kind: ClassVar[str] = "head"
     keeps_shape: ClassVar[bool] = True
     target: ClassVar[Target]
     losses: ClassVar[tuple[str, ...]]
+    has_probabilities: ClassVar[bool] = True
 
     parts: ClassVar[tuple[str, ...]] = ("target", "losses")
 
@@ -204,12 +224,18 @@ class Head(Layer):
         """How many scores stand for `classes` classes (or outputs)."""
 
     @abstractmethod
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
-        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values."""
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
+        """Scores (N, C) to predictions: class numbers (N,), 0/1, or values. `threshold` is for 0/1, one for all or one for each column."""
 
     @abstractmethod
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Scores (N, C) to probabilities (N, classes); raises UsageError where the head has none."""
+
+    def confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Scores (N, C) to numbers (N, classes) by which rows are ranked for a class: the logarithms of its probabilities, where the head
+        has them, exact also where a probability is 0 or 1 in floating point. Raises UsageError for values."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(scores)))
 
 
 def require_image(name: str, shape: Shape) -> None:

@@ -11,10 +11,11 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from netspec.base.entry import Entry, refuse_unfinished
 from netspec.base.errors import Problem
@@ -22,14 +23,14 @@ from netspec.base.initializer import Initializer
 from netspec.base.shape import Shape
 
 Array = NDArray[np.float64]
-Role = Literal["weight", "bias", "scale", "shift"]
+Role = Literal["weight", "bias", "scale", "shift", "slope"]
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A trained array. Only the role `weight` gets l2; `fan_in`, `fan_out` are what the initializers scale by.
 
-    `constant` is the initial value of the roles that are not drawn (0 for bias and shift, 1 for scale).
+    `constant` is the initial value of the roles that are not drawn (0 for bias and shift, 1 for scale, 0.25 for slope).
     """
 
     shape: Shape
@@ -40,7 +41,7 @@ class Parameter:
 
     @property
     def constant(self) -> float:
-        return 1.0 if self.role == "scale" else 0.0
+        return {"scale": 1.0, "slope": 0.25}.get(self.role, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ class ReferenceContext:
 
 
 class Layer(Entry):
-    """One layer of the language. Subclass a kind of base/kinds.py: Pointwise, Normalization, RowNormalization, Contraction, Window,
-    Rearrangement or Head."""
+    """One layer of the language. Subclass a kind of base/kinds.py (Pointwise, Normalization, RowNormalization, Contraction, Window,
+    Upsampling, Rearrangement, Head)."""
 
     kind: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]
@@ -123,7 +124,9 @@ class Layer(Entry):
         if not (cls.__doc__ or "").strip():
             missing.append("docstring")
         if not cls.kind:
-            missing.append("a kind to derive from: Pointwise, Normalization, RowNormalization, Contraction, Window, Rearrangement or Head")
+            missing.append(
+                "a kind to derive from: Pointwise, Normalization, RowNormalization, Contraction, Window, Upsampling, Rearrangement or Head"
+            )
         refuse_unfinished(cls, missing)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
@@ -149,6 +152,24 @@ class Layer(Entry):
     @abstractmethod
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         """The forward pass in float64 NumPy on (N, ...) arrays in interface layout, written independently of the kernels."""
+
+
+class Trained(Layer):
+    """A layer with parameters: they may be frozen, or move by a rate of their own. Both arguments come after the layer's own ones."""
+
+    frozen: Annotated[bool, Field(description="whether training leaves the layer as it is; a frozen bn uses its running values")] = False
+    lr_scale: Annotated[float, Field(gt=0, description="factor on the learning rate of the layer's parameters")] = 1.0
+
+    @classmethod
+    def positional(cls) -> str | None:
+        return next((name for name in cls.model_fields if name not in Trained.__annotations__), None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = cls.__pydantic_fields__
+        for name in Trained.__annotations__:  # pydantic lists those of a base class first, and the first is the positional argument
+            fields[name] = fields.pop(name)
 
 
 def problem(code: str, message: str, **more: Any) -> Problem:

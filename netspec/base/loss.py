@@ -24,6 +24,8 @@ class Loss(Entry):
 
     target: ClassVar[Target]
     per_element: ClassVar[bool] = False
+    smoothed: ClassVar[type[Loss] | None] = None
+    """The form for smoothed labels, which takes `label_smoothing`; found through the loss whose word it shares."""
     row: ClassVar[Callable[..., Any]]
 
     @classmethod

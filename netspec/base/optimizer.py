@@ -15,11 +15,13 @@ class Optimizer(Entry):
 
     `update(w, g, <slots>, lr, <constants>, <scalars>)` returns `(w, <slots>)`, all new, for one element. It must also work on NumPy
     arrays (so: arithmetic and np functions, no `if`). `constants()` are floats fixed for the run; `scalars(t)` floats that depend on
-    the number of the update, t from 1. `lr` is always the first field. Slots start at 0.
+    the number of the update, t from 1. `lr` is always the first field. Slots start at 0. The constants named in `of_weights` are 0 for
+    parameters that are no weights (b, gamma, beta).
     """
 
     lr: Annotated[float, Field(gt=0, description="learning rate")]
     slots: ClassVar[tuple[str, ...]] = ()
+    of_weights: ClassVar[tuple[str, ...]] = ()
     update: ClassVar[Callable[..., Any]]
 
     @classmethod

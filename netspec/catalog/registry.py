@@ -11,17 +11,20 @@ from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.transform import Transform
 
 EntryT = TypeVar("EntryT", bound=Entry)
 FOLDERS: dict[type[Entry], str] = {
     Layer: "layers", Loss: "losses", Optimizer: "optimizers", Initializer: "inits", DataSource: "sources",
+    RateSchedule: "schedules", Clip: "clips",
     Transform: "transforms",
 }  # fmt: skip
 
@@ -44,6 +47,7 @@ def entries(contract: type[EntryT]) -> MappingProxyType[str, type[EntryT]]:
     """All entries of one contract by name, in alphabetical order; a later definition of the same name wins."""
     _import_folder(FOLDERS[contract])
     named = _named(contract)
-    heads = {getattr(entry, "head_form", None) for entry in named}  # found through the layer whose word they share
-    found = {entry.name: entry for entry in named if entry not in heads}
+    # found through the layer or loss whose word they share
+    forms = {getattr(entry, form, None) for entry in named for form in ("head_form", "smoothed")}
+    found = {entry.name: entry for entry in named if entry not in forms}
     return MappingProxyType(dict(sorted(found.items())))

@@ -120,14 +120,14 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
     """Arguments by name; errors for those that cannot have one."""
     keys: Keys = {}
     errors: list[Diagnostic] = []
-    first = model.positional()
+    places = model.positionals()
     given_arguments = named.arguments or ()
     for index, given in enumerate(given_arguments):
         span, source = given.value.span, given.value.source
-        if given.key is None and (index > 0 or first is None):
+        if given.key is None and index >= len(places):
             errors.append(_extra_positional(model, given_arguments, index))
             continue
-        key = given.key.text if given.key else first or ""
+        key = given.key.text if given.key else places[index]
         if key in keys:
             errors.append(
                 Diagnostic("NS305", f"`{key}` of {named.word.text} is given twice", source, given.key.span if given.key else span)
@@ -139,6 +139,10 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
 
 def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
     value, first = given[index].value, model.positional()
+    if first is None and model.model_fields:
+        notes = (f"{model.name} takes: {signature(model)}",)
+        message = f"{model.name} takes its arguments by their keys"
+        return Diagnostic("NS304", message, value.source, value.span, notes=notes, help="write key = value")
     if first is None:
         return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
     before = given[index - 1].value
@@ -150,7 +154,9 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         more = "" if len(model.model_fields) == 1 else "; a second argument is written with its key"
         return Diagnostic("NS110", message, value.source, Span(before.span.start, value.span.end), help=f"write {number}{more}")
     notes = (f"{model.name} takes: {signature(model)}",)
-    message = f"{model.name} takes one argument without its key, first; the others are key = value"
+    several = len(model.positionals())
+    unnamed = "one argument without its key" if several == 1 else f"{several} arguments without their keys"
+    message = f"{model.name} takes {unnamed}, first; the others are key = value"
     sides = whole and index == 1 and get_origin(annotation) is tuple
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else None
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
@@ -172,20 +178,27 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
     try:
         made = model.model_validate(plain)
     except ValidationError as error:
-        seen: set[str] = set(wrong)
-        for detail in error.errors(include_url=False):
-            key = str(detail["loc"][0]) if detail["loc"] else ""
-            if key not in seen:
-                seen.add(key)
-                errors.append(_wrong(model, key, keys, owner, whole, detail))
+        errors += [_wrong(model, key, keys, owner, whole, detail) for key, detail in _by_field(error).items() if key not in wrong]
     if errors:
         raise SpecError(errors)
     return made
 
 
+def _by_field(error: ValidationError) -> dict[str, ErrorDetails]:
+    """One fault for each field: of several members of a union, that of the one that was followed deepest."""
+    found: dict[str, ErrorDetails] = {}
+    for detail in error.errors(include_url=False):
+        key = str(detail["loc"][0]) if detail["loc"] else ""
+        if key not in found or len(detail["loc"]) > len(found[key]["loc"]):
+            found[key] = detail
+    return found
+
+
 def plain_value(value: Value, annotation: Any) -> Any:
     """What pydantic is given: entries bound, names to text where the field takes words, shapes and splits to tuples."""
     content = value.content
+    if isinstance(content, Named) and content.arguments is None and accepts_words(annotation):
+        return content.word.text
     if is_list(annotation) and not isinstance(content, (Parts, Items, Sides)):
         return (_inner(value, annotation),)
     contract = contract_of(annotation)
@@ -198,8 +211,6 @@ def plain_value(value: Value, annotation: Any) -> Any:
             return tuple(_inner(part, annotation) for part in content.parts)
         case Items():
             return tuple(_inner(item, annotation) for item in content.items)
-        case Named() if content.arguments is None and accepts_words(annotation):
-            return content.word.text
         case _:
             return content
 
@@ -236,9 +247,9 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     content = given.value.content
     place = given.value
     in_range = detail["type"] in _RANGE
-    if isinstance(content, (Parts, Items)) and len(detail["loc"]) > 1 and isinstance(detail["loc"][1], int):
-        inner = content.parts if isinstance(content, Parts) else content.items
-        place = inner[detail["loc"][1]]
+    at = next((part for part in detail["loc"][1:] if isinstance(part, int)), None)  # behind the name of a member of a union
+    if isinstance(content, (Parts, Items)) and at is not None:
+        place = (content.parts if isinstance(content, Parts) else content.items)[at]
     decimal = _decimal_comma(content)
     if decimal is not None and takes_decimals(model.model_fields[key].annotation):
         message = "a decimal is written with a point, not with a comma"

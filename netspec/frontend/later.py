@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from netspec.base.entry import Entry
-from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
-from netspec.base.loss import Loss
-from netspec.base.optimizer import Optimizer
 
 LATER: dict[type[Entry], frozenset[str]] = {
     Layer: frozenset({
-        "dropout2d", "prelu", "elu", "gelu", "silu", "softplus", "reshape", "upsample",
         "add", "concat", "mul", "res",
     }),
-    Loss: frozenset({"huber"}),
-    Optimizer: frozenset({"adamw", "adagrad"}),
-    Initializer: frozenset({"lecun", "uniform", "orthogonal"}),
 }  # fmt: skip
 """In the language, not in this version of netspec yet."""
 
 LATER_KEYS: dict[str, frozenset[str]] = {
-    "train": frozenset({"schedule", "clip", "label_smoothing", "class_weights", "early_stop", "checkpoint"}),
+    "train": frozenset({"early_stop", "checkpoint"}),
     "affine": frozenset({"tie"}),
 }
 
@@ -43,6 +36,7 @@ OTHER_WORDS = {
     "leakyrelu": "leaky_relu", "lrelu": "leaky_relu", "identity": "id", "logistic": "sigmoid", "hinge": "svm",
     "gap": "globalpool", "global_pool": "globalpool", "globalavgpool": "globalpool", "drop": "dropout", "reshape_flat": "flatten",
     "momentum": "sgd", "mse": "squared_error", "l2": "squared_error", "mae": "l1", "crossentropy": "cross_entropy", "xent": "cross_entropy",
-    "binary_cross_entropy": "bce", "glorot": "xavier", "kaiming": "he", "gaussian": "normal",
+    "binary_cross_entropy": "bce", "glorot": "xavier", "kaiming": "he", "gaussian": "normal", "swish": "silu",
+    "spatial_dropout": "dropout2d", "spatialdropout2d": "dropout2d",
 }  # fmt: skip
 """What other libraries call an entry of ours."""

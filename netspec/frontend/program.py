@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import CONFIG, Count, Pair
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, size
 from netspec.base.text import Source, Span
 from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
@@ -97,6 +100,14 @@ def _adam() -> Optimizer:
     return entries(Optimizer)["adam"].model_validate({})
 
 
+def _clip(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return entries(Clip)["norm"].model_validate({"bound": float(value)})
+    if value is None or isinstance(value, Clip):
+        return value
+    raise PydanticCustomError("clip", "a number above 0 (the norm's bound), norm(1.0) or value(0.5)")
+
+
 class TrainSection(BaseModel):
     """The `train` section, as language.md lists it."""
 
@@ -105,8 +116,12 @@ class TrainSection(BaseModel):
     batch: Count = 100
     epochs: Count = 10
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    schedule: RateSchedule | None = None
     l2: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[Clip | None, BeforeValidator(_clip)] = None
     loss: Loss | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     drop_last: bool = False
     monitor_rows: Annotated[int, Field(ge=0)] = 1000
     dtype: Literal["float32", "float64"] = "float32"

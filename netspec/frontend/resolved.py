@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from netspec.frontend import syntax
 from netspec.frontend.format import format_file
-from netspec.frontend.program import Chain, Program
+from netspec.frontend.program import Chain, Program, TrainSection
 from netspec.frontend.syntax import Literal, Word
 from netspec.frontend.values import Value, show
 from netspec.frontend.words import written
@@ -38,7 +38,7 @@ def resolve(file: syntax.File, program: Program, lets: Mapping[str, Value], adde
     if defaults:
         entries.append(_section("defaults", defaults))
     entries += [replace(entry, bare=False) for entry in file.entries if isinstance(entry, syntax.Net)]
-    entries.append(_section("train", _keys(program.train)))
+    entries.append(_section("train", _train(program.train)))
     return format_file(syntax.File(tuple(entries)))
 
 
@@ -55,6 +55,11 @@ def _keys(section: BaseModel) -> dict[str, str]:
     # threads change no result, and are the machine's matter: a file of weights has the same bytes on any number of them
     values = {name: getattr(section, name) for name in type(section).model_fields if name != "threads"}
     return {name: written(value) for name, value in values.items() if value is not None}
+
+
+def _train(section: TrainSection) -> dict[str, str]:
+    keys, weights = _keys(section), section.class_weights
+    return {**keys, "class_weights": ", ".join(map(repr, weights))} if isinstance(weights, tuple) else keys
 
 
 def _data(section: BaseModel) -> dict[str, str]:

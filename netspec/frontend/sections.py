@@ -19,8 +19,8 @@ from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.syntax import Word
-from netspec.frontend.values import Content, Given, Named, Scope, Sides, Value, evaluate, fail, show, without_value
-from netspec.frontend.words import accepts_words
+from netspec.frontend.values import Content, Given, Items, Named, Scope, Sides, Value, evaluate, fail, show, without_value
+from netspec.frontend.words import accepts_words, is_list
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
 MORE_KEYS = {"train": ("lr",), "data": ()}
@@ -67,6 +67,13 @@ def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
     return Value(content, shown, Span(0, len(shown.text)))
 
 
+def _items(values: Sequence[Any], label: str, scope: Scope) -> Value:
+    """Python values as a list."""
+    content = Items(tuple(outside_value(value, label, scope, words=True) for value in values))
+    shown = Source(show(content), label)
+    return Value(content, shown, Span(0, len(shown.text)))
+
+
 def _in_words(value: Any) -> str:
     """`the type float64`, `a dict`."""
     if value is None:
@@ -100,11 +107,12 @@ def override_keys(section: str, given: Mapping[str, Any], scope: Scope, report: 
     for dotted, value in given.items():
         name = dotted.removeprefix(f"{section}.")
         info = model.model_fields.get(name)
-        words = info is not None and accepts_words(info.annotation)
+        words = info is not None and accepts_words(info.annotation) and not is_list(info.annotation)
         with report.collecting():
             if info is not None and info.annotation is bool and isinstance(value, str) and _is_other_word(value, scope):
                 raise fail("NS301", f"`{name}` of {section} must be true or false", Source(value, f"<{dotted}>"), Span(0, len(value)))
-            found = outside_value(value, f"<{dotted}>", scope, words)
+            several = info is not None and is_list(info.annotation) and isinstance(value, (tuple, list))
+            found = _items(value, f"<{dotted}>", scope) if several else outside_value(value, f"<{dotted}>", scope, words)
             source = Source(dotted, f"<{dotted}>")
             keys[name] = Key(found, source, Span(0, len(dotted)))
     return keys

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.layer import Layer
+from netspec.base.loss import Loss
 from netspec.base.text import Source, Span
+from netspec.catalog.registry import entries
 from netspec.frontend.bind import layers
 from netspec.frontend.program import Call, Chain, TrainSection
 
@@ -61,13 +64,28 @@ def check_counts(head: Head, classes: tuple[Source, Span] | None, outputs: tuple
     return found
 
 
-def check_loss(head: Head, train: TrainSection, place: tuple[Source, Span] | None) -> list[Diagnostic]:
-    """The loss is one that the head allows."""
-    if train.loss is None or train.loss.name in head.losses:
-        return []
-    message = f"{head.name} cannot be trained with the loss {train.loss.name}"
+def check_loss(head: Head, train: TrainSection, places: Mapping[str, tuple[Source, Span]]) -> list[Diagnostic]:
+    """The loss is one that the head allows, and so is what changes its labels and the weights of rows. `places` are the values of keys."""
+    if train.loss is not None and train.loss.name not in head.losses:
+        message = f"{head.name} cannot be trained with the loss {train.loss.name}"
+        return [_about("NS508", message, places.get("loss"), f"{head.name} takes {' or '.join(head.losses)}")]
+    found = []
+    if train.label_smoothing > 0:
+        loss = type(train.loss) if train.loss is not None else entries(Loss)[head.losses[0]]  # type: ignore[type-abstract]
+        if loss.smoothed is None:
+            message = f"`label_smoothing` spreads a label over exclusive classes, and {head.name} is trained with the loss {loss.name}"
+            help_text = "end the net in softmax, or leave label_smoothing out"
+            found.append(_about("NS515", message, places.get("label_smoothing"), help_text))
+    if train.class_weights is not None and head.target == "value":
+        message = f"`class_weights` go with classes, and this net ends in values ({head.name})"
+        help_text = "leave class_weights out; rows are weighed by sample_weight of fit"
+        found.append(_about("NS515", message, places.get("class_weights"), help_text))
+    return found
+
+
+def _about(code: str, message: str, place: tuple[Source, Span] | None, help_text: str) -> Diagnostic:
     source, span = place or (None, None)
-    return [Diagnostic("NS508", message, source, span, help=f"{head.name} takes {' or '.join(head.losses)}")]
+    return Diagnostic(code, message, source, span, help=help_text)
 
 
 HIGH_DROPOUT = 0.6
@@ -78,11 +96,16 @@ def lint(net: Chain, source: Source) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for at, call in enumerate(net):
         following = [other.layer for other in net[at + 1 : at + 2]]
-        if isinstance(call.layer, Contraction) and following and isinstance(following[0], Normalization):
+        if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
             found += _cancelled_bias(call, following[0].name, source)
         if call.layer.name.startswith("dropout"):
             found += _dropout(call, net[at + 1 :], source)
     return _once(found)
+
+
+def _uses_batch(layer: Layer) -> bool:
+    """Whether a layer takes the statistics of the batch: a normalization that is not frozen."""
+    return isinstance(layer, Normalization) and not layer.frozen
 
 
 def _cancelled_bias(call: Call, name: str, source: Source) -> list[Diagnostic]:
@@ -102,7 +125,7 @@ def _dropout(call: Call, rest: Sequence[Call], source: Source) -> list[Diagnosti
             Diagnostic("W103", message, source, call.arguments.get("p", call.span), notes=call.notes, help="p is what is dropped, not kept")
         )
     after = next((other.layer for other in rest if not other.layer.keeps_shape or isinstance(other.layer, Normalization)), None)
-    if isinstance(after, Normalization):
+    if after is not None and _uses_batch(after):
         message = f"{call.layer.name} stands before {after.name}, whose statistics then differ between training and test"
         found.append(
             Diagnostic("W102", message, source, call.name_span, notes=call.notes, help=f"write {after.name} before {call.layer.name}")

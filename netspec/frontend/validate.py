@@ -69,7 +69,7 @@ class _Validation:
     spans: dict[str, Span] = field(default_factory=dict)
     first: dict[str, syntax.Entry] = field(default_factory=dict)
     indices: dict[str, int] = field(default_factory=dict)
-    loss_place: Place | None = None
+    train_places: dict[str, Place] = field(default_factory=dict)
 
     def run(self) -> Program:
         self._entries_once()
@@ -268,7 +268,7 @@ class _Validation:
         return Value(word, self.source, entry.word.span) if isinstance(entry, syntax.Section) else None
 
     def _train(self, keys: dict[str, Any]) -> TrainSection | None:
-        self.loss_place = (keys["loss"].value.source, keys["loss"].value.span) if "loss" in keys else None
+        self.train_places = {key: (given.value.source, given.value.span) for key, given in keys.items()}
         with self.report.collecting():
             return train_section(keys, self._place("train"))
         return None
@@ -324,7 +324,7 @@ class _Validation:
             head = head_of(net)
             self.report.add(check_counts(head, self._given("classes", settings), self._given("outputs", settings)))
             if train is not None:
-                self.report.add(check_loss(head, train, self.loss_place))
+                self.report.add(check_loss(head, train, self.train_places))
         self.report.add(lint(net, self.source))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import isfinite
 
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.duration import Duration
 from netspec.base.errors import LimitError, SpecError
 from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
@@ -17,14 +18,6 @@ from netspec.frontend.words import nearest
 
 MOST_NAMES = 40
 """Names that a message lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """`20ep` or `500it`."""
-
-    amount: int
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +114,7 @@ def show(content: Content) -> str:
         case str():
             return '"' + content.replace("\\", "\\\\").replace('"', '\\"') + '"'
         case Duration():
-            return f"{content.amount}{content.unit}"
+            return str(content)
         case Sides():
             return "x".join(map(str, content.sides))
         case Parts():

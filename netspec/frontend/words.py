@@ -11,17 +11,19 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.transform import Transform
 
 NOUNS: dict[type[Entry], str] = {
     Layer: "layer", Loss: "loss", Optimizer: "optimizer", Initializer: "initial-weight rule", DataSource: "data source",
-    Transform: "transform",
+    RateSchedule: "schedule", Clip: "gradient bound", Transform: "transform",
 }  # fmt: skip
 
 
@@ -151,6 +153,8 @@ def written(value: Any) -> str:
             return f"{value.name}({inner})" if inner else value.name
         case tuple() if len(value) == 2 and all(isinstance(side, int) for side in value):
             return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+        case tuple() if value and all(isinstance(side, int) for side in value):
+            return "x".join(map(str, value))
         case tuple() if all(isinstance(part, (int, float)) for part in value):
             return " / ".join(map(written, value))
         case tuple():

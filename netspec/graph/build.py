@@ -28,6 +28,7 @@ def build(program: Program, counts: Counts, most_parameters: int = MOST_PARAMETE
     nodes = _nodes(program, calls, head, head_call, counts, target)
     values = (Value(0, counts.input), *(node.output for node in nodes))
     classes = _classes(program, head, head_call, nodes, values[-1].shape, target)
+    _check_class_weights(program, head, classes)
     loss = _loss(program, head)
     graph = Graph(tuple(nodes), values, head, loss, classes)
     _check_size(program, graph, most_parameters)
@@ -141,8 +142,28 @@ def _classes_of_scores(head: Head, scores: int) -> int:
 
 
 def _loss(program: Program, head: Head) -> Loss:
-    """The loss that the train section names; else the head's own."""
-    return program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
+    """The loss that the train section names, else the head's own, in its form for smoothed labels where they are."""
+    loss = program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
+    smoothing = program.train.label_smoothing
+    return loss.smoothed.model_validate({"label_smoothing": smoothing}) if smoothing > 0 and loss.smoothed is not None else loss
+
+
+def _check_class_weights(program: Program, head: Head, classes: int) -> None:
+    """Raises SpecError where the train section weighs classes, and its weights are not one for each of exclusive classes."""
+    weights = program.train.class_weights
+    if weights is None:
+        return
+    if head.target == "binary" and classes > 2:
+        code, message = "NS515", f"`class_weights` go with classes of which a row has one; here it has {classes} answers, each yes or no"
+        help_text = "end the net in softmax, or leave class_weights out"
+    elif weights != "balanced" and len(weights) != classes:
+        count = f"{len(weights)} number{'' if len(weights) == 1 else 's'}"
+        code, message = "NS611", f"`class_weights` has {count}, and there are {classes} classes"
+        help_text = f"write {classes} numbers in the order of the classes, or class_weights = balanced"
+    else:
+        return
+    found = Problem(code, message, help=help_text)
+    raise SpecError([_diagnostic(program, found, None, program.spans.get("train.class_weights"))])
 
 
 def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:

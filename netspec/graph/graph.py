@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netspec.base.kinds import Contraction, Head, Normalization, Rearrangement
-from netspec.base.layer import Layer, Parameter, State
+from netspec.base.layer import Layer, Parameter, State, Trained
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, show, size
 from netspec.frontend.program import Call
@@ -41,6 +41,16 @@ class Node:
     @property
     def input(self) -> Value:
         return self.inputs[0]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves its parameters and averages as they are."""
+        return isinstance(self.layer, Trained) and self.layer.frozen
+
+    @property
+    def lr_scale(self) -> float:
+        """The factor on the learning rate of its parameters."""
+        return self.layer.lr_scale if isinstance(self.layer, Trained) else 1.0
 
     @property
     def flops(self) -> int:
@@ -80,6 +90,11 @@ class Graph:
     def parameter_count(self) -> int:
         return sum(size(parameter.shape) for parameter in self.parameters.values())
 
+    @property
+    def trained_count(self) -> int:
+        """Numbers that training changes: those of layers that are not frozen."""
+        return sum(size(parameter.shape) for node in self.nodes if not node.frozen for parameter in node.parameters.values())
+
     def consumers(self, value: Value) -> list[Node]:
         return [node for node in self.nodes if value in node.inputs]
 
@@ -89,13 +104,14 @@ class Graph:
         return any(isinstance(node.layer, Normalization) and len(node.input.shape) == 1 for node in self.nodes)
 
     def bias_is_cancelled(self, node: Node) -> bool:
-        """Whether a bn right behind the layer subtracts its bias again, so that the bias's gradient is exactly 0."""
+        """Whether a bn right behind the layer subtracts its bias again, so that the bias's gradient is exactly 0. A frozen one
+        subtracts its running mean, which knows nothing of it."""
         if not isinstance(node.layer, Contraction):
             return False
         readers = self.consumers(node.output)
         while len(readers) == 1 and isinstance(readers[0].layer, Rearrangement) and readers[0].input.shape == readers[0].output.shape:
             readers = self.consumers(readers[0].output)
-        return len(readers) == 1 and isinstance(readers[0].layer, Normalization)
+        return len(readers) == 1 and isinstance(readers[0].layer, Normalization) and not readers[0].frozen
 
     def verify(self) -> None:
         """Checks what every later stage takes for granted; raises AssertionError."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from pathlib import Path
 
+from netspec.base.clip import Clip
 from netspec.base.kinds import Contraction, Pointwise, Product, Rearrangement
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
@@ -28,13 +29,26 @@ ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 byt
 
 @dataclass(frozen=True)
 class Update:
-    """How the train form updates: the optimiser, the l2 rate, whether products update their weights themselves, and what images go
-    through on their way into a batch."""
+    """How the train form updates: the optimiser, the l2 rate, whether products update their weights themselves, the bound on gradients,
+    and what images go through on their way into a batch."""
 
     optimizer: Optimizer
     l2: float
     straight: bool
+    clip: Clip | None = None
     augmentations: tuple[Augmentation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Trained parameters `start` to `end` of the flat buffer, which are updated alike: arrays `names`, all weights or none, with the same
+    factor on the learning rate."""
+
+    start: int
+    end: int
+    weights: bool
+    scale: float
+    names: tuple[str, ...]
 
 
 def is_product(node: Node) -> bool:
@@ -79,6 +93,7 @@ class Context:
         self.panel = simd.vectors * self.lanes
         self.strip = -(-simd.rows // self.lanes) * self.lanes
         self._first = self._aliases()
+        self._trained_values = self._behind_trained()
         readers = [node for node in self.graph.nodes if self._first[node.input.index] == 0 and self._first[node.output.index] != 0]
         self._for_products = bool(readers) and all(is_product(node) for node in readers)
         self._values: dict[int, Buffer] = {}
@@ -102,6 +117,8 @@ class Context:
     def _place_parameters(self, whole: Graph) -> None:
         """Weights of products first, then other weights, then the rest, so that l2 and the update of what no product updates are runs of
         the flat buffer; by name they are listed in reading order."""
+        self.trained = {f"{node.name}.{key}": node.lr_scale for node in whole.nodes if not node.frozen for key in node.parameters}
+        """The factor on the learning rate of each array that is not frozen."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
         every = whole.parameters
@@ -136,10 +153,23 @@ class Context:
             self._parts[key] = Buffer(own, size(place.shape), self.itemsize, flat.kind, flat, place.offset - base)
         return self._parts[key]
 
-    def parts(self, flat: Buffer, first: int = 0, last: int | None = None, base: int = 0) -> list[Buffer]:
+    def parts(self, flat: Buffer, first: int, last: int) -> list[Buffer]:
         """The parts of a flat buffer over the parameters `first` to `last`."""
-        end = self.parameter_elements if last is None else last
-        return [self.part(flat, name, place, base) for name, place in self.parameters.items() if first <= place.offset < end]
+        return [self.part(flat, name, place) for name, place in self.parameters.items() if first <= place.offset < last]
+
+    def runs(self) -> list[Run]:
+        """The trained parameters that no product updates."""
+        found: list[Run] = []
+        for name, place in sorted(self.parameters.items(), key=lambda item: item[1].offset):
+            if name not in self.trained or place.offset < self.straight_elements:
+                continue
+            end = place.offset + -(-size(place.shape) // ALIGNMENT) * ALIGNMENT
+            run = Run(place.offset, end, place.offset < self.weight_elements, self.trained[name], (name,))
+            last = found[-1] if found else None
+            if last and (last.end, last.weights, last.scale) == (run.start, run.weights, run.scale):
+                run = replace(run, start=found.pop().start, names=(*last.names, name))
+            found.append(run)
+        return found
 
     def parameter(self, node: Node, key: str) -> At:
         name = f"{node.name}.{key}"
@@ -179,11 +209,9 @@ class Context:
 
     def moves(self, node: Node) -> bool:
         """Whether a rearrangement changes the order in memory: images are channels last, vectors are in C order of the interface."""
-        before, after = node.input.shape, node.output.shape
-        if before == after or (node.input.index == 0 and self.input_is_flat):
+        if node.input.shape == node.output.shape or (node.input.index == 0 and self.input_is_flat):
             return False
-        image = before if len(before) == 3 else after
-        return len(image) == 3 and image[0] > 1 and image[1] * image[2] > 1
+        return is_turned(node.input.shape) or is_turned(node.output.shape)
 
     def _end(self, index: int, ends: dict[int, str], otherwise: str, count: int) -> Buffer:
         """A buffer for a value, named and kept when it is an end of the net."""
@@ -218,8 +246,23 @@ class Context:
         return self._gradients[index]
 
     def wants_gradient(self, value: Value) -> bool:
-        """The input's gradient is computed only where it is asked for."""
+        """The input's gradient is computed only where it is asked for; where an update follows, that of any value only where a layer
+        before it is trained."""
+        if self.update:
+            return value.index in self._trained_values
         return self._first[value.index] != 0 or self.input_gradient
+
+    def _behind_trained(self) -> set[int]:
+        """The values that depend on a trained array."""
+        found: set[int] = set()
+        for node in self.graph.nodes:
+            if self.is_trained(node) or any(value.index in found for value in node.inputs):
+                found.add(node.output.index)
+        return found
+
+    def is_trained(self, node: Node) -> bool:
+        """Whether gradients of a layer's parameters are needed: it has some, and no update leaves them out."""
+        return bool(node.parameters) and not (self.update and node.frozen)
 
     def shared(self, name: str, count: int) -> Buffer:
         """A value buffer that several launches name."""
@@ -275,3 +318,8 @@ class Context:
 def columns_of(shape: tuple[int, ...]) -> tuple[int, int]:
     """(columns, rows a batch row) of a value seen as a matrix: features, or channels by pixels."""
     return shape[0], prod(shape[1:])
+
+
+def is_turned(shape: Shape) -> bool:
+    """Whether channels last is another order than that of the interface."""
+    return len(shape) == 3 and shape[0] > 1 and shape[1] * shape[2] > 1

@@ -50,7 +50,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     assert isinstance(layer, Contraction)
     dz = context.value_gradient(node.output)
     if chain_nodes:
-        chain = Chain(chain_nodes)
+        chain = Chain(context, chain_nodes)
         dy = context.value_gradient(chain_nodes[-1].output)
         seen = pre_activation(context, node) if chain.needs_input else context.value(chain_nodes[-1].output)
         backward_chain(context, chain_nodes, seen, dy, dz)
@@ -61,6 +61,8 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         images = convolution.Images(context, node, geometry)
         convolution.grad_input(context, node, images, dz)
     context.catch_up()
+    if not context.is_trained(node):
+        return
     if "b" in node.parameters and not context.graph.bias_is_cancelled(node):
         column_sums(context, node, dz, context.gradient(node, "b"))
     if isinstance(geometry, Product):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from types import ModuleType
 
 from netspec.base.errors import UsageError
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Window
-from netspec.base.shape import Shape, size
+from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Upsampling, Window
+from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import NORMALIZATIONS, Group, Grouping
-from netspec.kernels import contraction, normalization, pointwise, rearrangement, row_normalization, window
+from netspec.kernels import contraction, normalization, pointwise, rearrangement, row_normalization, upsampling, window
 from netspec.kernels.augmentation import gather_augmented
+from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
 from netspec.kernels.loss import lower_l2, lower_loss, lower_total
@@ -26,15 +27,20 @@ def _split(context: Context, group: Group) -> tuple[Node | None, Node | None, tu
     return first, second, tuple(nodes)
 
 
-def _normalization(node: Node) -> ModuleType:
-    """The kernels of a normalization: by columns over the batch, or by rows."""
-    return normalization if isinstance(node.layer, Normalization) else row_normalization
+def _normalization(context: Context, node: Node, chain: tuple[Node, ...]) -> tuple[ModuleType, bool]:
+    """The kernels of a normalization, by columns over the batch or by rows, and whether the chain goes apart: rows are taken in runs of
+    several pixels, and a chain with numbers by column is not."""
+    if isinstance(node.layer, Normalization):
+        return normalization, False
+    return row_normalization, Chain(context, chain).by_columns
 
 
 def _forward(context: Context, group: Group) -> None:
     node = group.nodes[0]
     if isinstance(node.layer, Window):
         window.forward(context, node)
+    elif isinstance(node.layer, Upsampling):
+        upsampling.forward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.forward(context, node)
@@ -43,7 +49,10 @@ def _forward(context: Context, group: Group) -> None:
         if first is not None:
             contraction.forward(context, first, () if second is not None else chain)
         if second is not None:
-            _normalization(second).forward(context, second, chain)
+            kernels, apart = _normalization(context, second, chain)
+            kernels.forward(context, second, () if apart else chain)
+            if apart:
+                pointwise.forward(context, chain)
         if chain and first is None and second is None:
             pointwise.forward(context, chain)
 
@@ -52,14 +61,19 @@ def _backward(context: Context, group: Group) -> None:
     node = group.nodes[0]
     if isinstance(node.layer, Window):
         window.backward(context, node)
+    elif isinstance(node.layer, Upsampling):
+        upsampling.backward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.backward(context, node)
     else:
         first, second, chain = _split(context, group)
         if second is not None:
-            _normalization(second).backward(context, second, chain)
-        if first is not None:
+            kernels, apart = _normalization(context, second, chain)
+            if apart:
+                pointwise.backward(context, chain)
+            kernels.backward(context, second, () if apart else chain)
+        if first is not None and context.wants_gradient(first.output):
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:
             pointwise.backward(context, chain)
@@ -120,6 +134,19 @@ class _Gather:
             self.rows("loss", "weights", 1, context.named["row_weights"])
 
 
+def _require_kernels(node: Node) -> None:
+    """Raises UsageError for a layer, of a user's, that no kernel can be made for."""
+    layer = node.layer
+    if not isinstance(layer, (Contraction, *NORMALIZATIONS, Pointwise, Rearrangement, Upsampling, Window)):
+        raise UsageError(f"layer {layer.name}: no kernels are known for the kind {layer.kind!r}")
+    for name, parameter in node.parameters.items() if isinstance(layer, Pointwise) else ():
+        if parameter.shape != node.input.shape[:1]:
+            message = f"{show(parameter.shape)} numbers, and here each of the {node.input.shape[0]} features or channels needs one"
+            raise UsageError(f"layer {layer.name}: the parameter {name} of a pointwise layer has {message}")
+        if not hasattr(layer, f"{name}_gradient"):
+            raise UsageError(f"layer {layer.name}: the parameter {name} needs a template {name}_gradient")
+
+
 def _in_order(context: Context, gathers: int) -> tuple[Launch, ...]:
     """The launches by section: those of the batch (the last `gathers`) go to its start, and before them those of parameters alone."""
     border = len(context.launches) - gathers
@@ -137,8 +164,7 @@ def lower(
     With `whole` the grouping is the beginning of that graph, and only its forward pass is lowered, over the whole graph's parameters.
     """
     for node in grouping.graph.nodes:
-        if not isinstance(node.layer, (Contraction, *NORMALIZATIONS, Pointwise, Rearrangement, Window)):
-            raise UsageError(f"layer {node.layer.name}: no kernels are known for the kind {node.layer.kind!r}")
+        _require_kernels(node)
     whole_graph = whole or grouping.graph
     context = Context(
         grouping, batch, itemsize, train=train, input_gradient=input_gradient, whole=whole_graph, update=update, workers=workers
@@ -151,7 +177,8 @@ def lower(
         lower_total(context, l2)
         if train:
             for group in reversed(grouping.groups):
-                _backward(context, group)
+                if context.wants_gradient(group.nodes[-1].output):
+                    _backward(context, group)
             context.catch_up()
             if update is None:
                 lower_l2(context, l2)

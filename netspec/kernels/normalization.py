@@ -4,7 +4,8 @@ The value is a matrix of rows x columns: features, or pixels x channels. Where o
 strip of columns and does everything for it: two-pass mean and variance, running averages, apply. Else the rows are cut: each task takes
 mean and sum of squared deviations of its rows by blocks, which are merged (Chan, Golub and LeVeque, Updating formulae and a pairwise
 algorithm for computing sample variances, 1979): those of images by one task before a third launch applies, those of vectors, which are
-few, by every task for itself. Backward has the same forms.
+few, by every task for itself. Backward has the same forms. A frozen layer takes its running values in the train form too, which one
+small launch makes ready; its backward form in a training step is one pass without sums.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def apply(p, control, r0, r1, j0, width, mean, inverse):
 {setup}    for r in range(r0, r1):
         place = r * columns + j0
         x, y = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width)
-        for j in range(width):
+{row}        for j in range(width):
             v0 = {normalize}
 {chain}            y[j] = v{last}
 """
@@ -126,8 +127,9 @@ FORWARD_IMAGES = """\
 def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     merge_parts(p, control, floats(p[5], p[2]), floats(p[6], p[2]), control[UPDATE_STATE] != 0)
+"""
 
-
+SPREAD_OUT = """\
 @cfunc(KERNEL, **OPTIONS)
 def spread_out(p, task, tasks, worker):
     control = words(p[0], 8)
@@ -153,7 +155,7 @@ TEST = """\
 @cfunc(KERNEL, **OPTIONS)
 def test(p, task, tasks, worker):
     control = words(p[0], 8)
-    rows, columns = control[ROWS] * p[1], p[2]
+    columns, j0, width = p[2], 0, p[2]
     # the running variance becomes the inverse deviation in scratch, each worker in its own
     inverse = floats(p[6] + worker * columns * ITEMSIZE, columns)
     variance = floats(p[10], columns)
@@ -163,24 +165,34 @@ def test(p, task, tasks, worker):
     mean, gamma, beta = floats(p[9], columns), floats(p[7], columns), floats(p[8], columns)
 {setup}    for r in range(first, last):
         x, y = floats(p[3] + r * columns * ITEMSIZE, columns), floats(p[4] + r * columns * ITEMSIZE, columns)
-        for j in range(columns):
+{row}        for j in range(columns):
             v0 = {normalize}
 {chain}            y[j] = v{last}
 """
 
+RUNNING = """\
+@cfunc(KERNEL, **OPTIONS)
+def running(p, task, tasks, worker):
+    # the running values in the place of a batch's
+    mean, inverse, running_mean, running_var = floats(p[5], p[2]), floats(p[6], p[2]), floats(p[9], p[2]), floats(p[10], p[2])
+    for j in range(p[2]):
+        mean[j] = running_mean[j]
+        inverse[j] = F(1) / np.sqrt(running_var[j] + F(as_double(p[11])))
+"""
+
 BACKWARD = """\
 @njit(**INLINE)
-def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
+def reduce(p, control, part, r0, r1, j0, width, sum_dy, sum_dy_xhat):
     # dx holds the gradient behind the chain afterwards
     columns = p[2]
     mean, inverse = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width)
     gamma, beta = floats(p[8] + j0 * ITEMSIZE, width), floats(p[9] + j0 * ITEMSIZE, width)
     clear(sum_dy)
     clear(sum_dy_xhat)
-{setup}    for r in range(r0, r1):
+{setup}{sums}    for r in range(r0, r1):
         place = r * columns + j0
         x, dy, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
-        for j in range(width):
+{row}        for j in range(width):
             v0 = {normalize}
 {values}            d{last} = dy[j]
 {chain}            dx[j] = d0
@@ -192,7 +204,7 @@ def reduce(p, control, r0, r1, j0, width, sum_dy, sum_dy_xhat):
 def finish(p, rows, r0, r1, j0, width, sum_dy, sum_dy_xhat):
     columns = p[2]
     mean, inverse, gamma = floats(p[6] + j0 * ITEMSIZE, width), floats(p[7] + j0 * ITEMSIZE, width), floats(p[8] + j0 * ITEMSIZE, width)
-    share = F(1) / F(max(rows, 1))
+    share = F(as_double(p[16])) / F(max(rows, 1))  # 0 where the statistics are no function of x
     for r in range(r0, r1):
         place = r * columns + j0
         x, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
@@ -210,7 +222,7 @@ def strip(p, task, tasks, worker):
     if width <= 0:
         return
     sum_dy, sum_dy_xhat = floats(p[11] + j0 * ITEMSIZE, width), floats(p[10] + j0 * ITEMSIZE, width)
-    reduce(p, control, 0, rows, j0, width, sum_dy, sum_dy_xhat)
+    reduce(p, control, 0, 0, rows, j0, width, sum_dy, sum_dy_xhat)
     if p[12] != 0:
         finish(p, rows, 0, rows, j0, width, sum_dy, sum_dy_xhat)
 """
@@ -222,7 +234,7 @@ def reduce_rows(p, task, tasks, worker):
     rows, columns = control[ROWS] * p[1], p[2]
     part = p[13] + task * 2 * columns * ITEMSIZE
     first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
-    reduce(p, control, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
+    reduce(p, control, task, first, last, 0, columns, floats(part, columns), floats(part + columns * ITEMSIZE, columns))
 
 
 @njit(**INLINE)
@@ -265,6 +277,22 @@ def finish_merged(p, task, tasks, worker):
         finish(p, rows, share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1), 0, columns, sum_dy, sum_dy_xhat)
 """
 
+BACKWARD_FROZEN = """\
+@cfunc(KERNEL, **OPTIONS)
+def frozen(p, task, tasks, worker):
+    control, columns = words(p[0], 8), p[2]
+    mean, inverse, gamma, beta = floats(p[6], columns), floats(p[7], columns), floats(p[8], columns), floats(p[9], columns)
+    j0, width, part = 0, columns, task
+{setup}{sums}    for r in range(share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]):
+        place = r * columns
+        x, dy = floats(p[3] + place * ITEMSIZE, columns), floats(p[4] + place * ITEMSIZE, columns)
+        dx = floats(p[5] + place * ITEMSIZE, columns)
+{row}        for j in range(columns):
+            v0 = {normalize}
+{values}            d{last} = dy[j]
+{chain}            dx[j] = {gradient}
+"""
+
 IN_COLUMN = {name: f"{name}[j]" for name in ("x", "mean", "inverse", "gamma", "beta")}
 
 
@@ -295,7 +323,7 @@ def _templates(node: Node) -> tuple[Template, Template]:
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     x, y = context.value(node.input), context.value((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, x)
+    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, x)
     layer = node.layer
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
@@ -311,13 +339,14 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     setup = indent(chain.declare(words), 1)
     fill = {
         "setup": setup,
+        "row": indent(chain.row(), 2),
         "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3),
         "last": chain.last,
     }
     fill["normalize"] = normalize.call(IN_COLUMN)
     templates = [normalize, *chain.templates]
     values = words.values[1:]
-    trained = [context.parameter(node, key).buffer for key in ("gamma", "beta")]
+    trained = [*(context.parameter(node, key).buffer for key in ("gamma", "beta")), *chain.reads]
     running = [context.state(node, key).buffer for key in ("mean", "var")]
 
     def launch(
@@ -333,7 +362,12 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
         source = context.emitted(templates, TEST.format(**fill))
         launch("test", source, min(context.batch, shape.tasks), [x, *trained, *running], [y, parts], flops)
         return
-    rest = [FORWARD_STRIP] if shape.by_strips else [FORWARD_ROWS, FORWARD_VECTORS if shape.merged else FORWARD_IMAGES]
+    if node.frozen:
+        source = context.emitted(templates, "\n\n".join([APPLY.format(**fill), RUNNING, SPREAD_OUT]))
+        launch("running", source, 1, running, [mean, inverse], cut=None)
+        launch("spread_out", source, min(context.batch, shape.tasks), [x, mean, inverse, *trained], [y], flops)
+        return
+    rest = [FORWARD_STRIP] if shape.by_strips else [FORWARD_ROWS, *([FORWARD_VECTORS] if shape.merged else [FORWARD_IMAGES, SPREAD_OUT])]
     source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), *rest]))
     if shape.by_strips:
         launch("strip", source, shape.tasks, [x, *trained, *running], [y, mean, inverse, *running], flops, shape.columns_cut)
@@ -353,7 +387,7 @@ def _statistic(context: Context, node: Node, which: str) -> Buffer:
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     x, dy = context.value(node.input), context.value_gradient((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(chain_nodes), Words(), _Shape(context, node, dy)
+    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, dy)
     wanted = context.wants_gradient(node.input)
     dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
@@ -361,22 +395,36 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
     own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
+    gamma, beta = (context.parameter(node, key).buffer for key in ("gamma", "beta"))
+    trained, frozen = [gamma, beta, *chain.reads], context.update is not None and node.frozen
     words.extend(
         At(context.control), shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
         context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted),
-        At(parts), shape.tasks, At(own),
+        At(parts), shape.tasks, At(own), 0.0 if node.frozen else 1.0,
     )  # fmt: skip
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
+    by_task = min(context.batch, shape.tasks) if frozen else 1 if shape.by_strips else shape.tasks
+    fill["sums"], fill["row"] = indent(chain.declare_sums(words, by_task), 1), indent(chain.row(), 2)
     fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
     fill["chain"] = indent(chain.backward(), 3)
     inputs = {**IN_COLUMN, "dy": "dx[j]", "mean_dy": "sum_dy[j] * share", "mean_dy_xhat": "sum_dy_xhat[j] * share"}
     fill["gradient"] = backward_template.call(inputs)
+    templates = [forward_template, backward_template, *chain.templates]
+    if frozen:
+        fill |= {"values": indent(chain.forward("r * columns + j"), 3)}
+        fill["gradient"] = backward_template.call({**IN_COLUMN, "dy": "d0", "mean_dy": "F(0)", "mean_dy_xhat": "F(0)"})
+        context.launch(
+            f"{label} gradient", "backward", Entry(context.emitted(templates, BACKWARD_FROZEN.format(**fill)), "frozen"), words.values[1:],
+            by_task, reads=[x, dy, mean, inverse, *trained], writes=[dx, *chain.writes], flops=shape.flops, layers=names,
+            cut=ROWS_CUT, own=[x, dy, dx],
+        )  # fmt: skip
+        chain.add_parts(by_task)
+        return
     rest = [BACKWARD_STRIP] if shape.by_strips else [BACKWARD_ROWS, BACKWARD_VECTORS if shape.merged else BACKWARD_IMAGES]
     body = "\n\n".join([BACKWARD.format(**fill), *rest])
-    source = context.emitted([forward_template, backward_template, *chain.templates], body)
+    source = context.emitted(templates, body)
     values, flops = words.values[1:], 2 * shape.flops
-    gamma, gradients = context.parameter(node, "gamma").buffer, [context.gradient(node, key).buffer for key in ("gamma", "beta")]
-    trained = [gamma, context.parameter(node, "beta").buffer]
+    gradients = [context.gradient(node, key).buffer for key in ("gamma", "beta")]
 
     def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT) -> None:
         what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows", "finish_merged") else f" {entry}")
@@ -386,10 +434,11 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         )  # fmt: skip
 
     if shape.by_strips:
-        launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients], flops, shape.columns_cut)
+        launch("strip", shape.tasks, [x, dy, mean, inverse, *trained], [dx, *gradients, *chain.writes], flops, shape.columns_cut)
         return
-    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts], flops)
+    launch("reduce_rows", shape.tasks, [x, dy, mean, inverse, *trained], [dx, parts, *chain.writes], flops)
     context.catch_up()
+    chain.add_parts(shape.tasks)
     if shape.merged:
         launch("finish_merged", shape.tasks, [x, dx, parts, mean, inverse, gamma], [dx, own, *gradients])
         return

@@ -93,7 +93,7 @@ def product(
     section: str = "backward", parts: Buffer | None = None, cuts: tuple[int, int, int] | None = None, change: Change | None = None,
 ) -> None:  # fmt: skip
     """C = A B as a launch of library/product.py. A: (row, depth) strides; B: (depth, column) strides; a size of -1 is the batch's rows.
-    With `change` C is the gradient of the parameters that lie from `c` on, which are updated."""
+    With `change` C is the gradient of the weight at `c`, which is updated."""
     m, n, k = (context.batch if count < 0 else count for count in sizes)
     cuts = cuts or split_product(context, m, n, k, weights=sizes[0] >= 0)
     assert cuts[2] == 1 or parts is not None, "parts of the depth that nobody adds"
@@ -111,10 +111,10 @@ def product(
     if change is None:
         words += [0, 0, 0]  # no finish, C kept, no streams
     else:
-        place = c.buffer.start
-        finish, streams, more = change.finish([*words, 0, 0, 0], place, ldc)
+        name = f"{node.name}.W"
+        finish, streams, more = change.finish([*words, 0, 0, 0], name, ldc)
         words += [finish, block, streams, *more]
-        changed = change.buffers(place, place + 1)
+        changed = change.buffers([name])
         reads, writes = [*reads, *changed], [*writes, *changed]
     context.launch(
         label, section, context.library("product", "product"), words, tasks,  # type: ignore[arg-type]

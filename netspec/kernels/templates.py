@@ -76,4 +76,4 @@ def template(function: Callable[..., Any], name: str, integers: bool = True) -> 
         raise TypeError(f"template {name} uses {', '.join(foreign)}: only its parameters, np and math may appear in it")
     parameters = tuple(argument.arg for argument in tree.args.args)
     typed = ast.fix_missing_locations(_Typed(integers).visit(tree))
-    return Template(name, parameters, f"@njit(**{'INLINE' if integers else 'ROW'})\n{ast.unparse(typed)}\n")
+    return Template(name, parameters, f"@njit(**{'ELEMENT' if integers else 'ROW'})\n{ast.unparse(typed)}\n")

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.clip import Clip
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.initializer import Initializer
@@ -47,11 +48,14 @@ class Settings:
     optimizer: Optimizer
     batch: int
     l2: float = 0.0
+    clip: Clip | None = None
     dtype: str = "float32"
     seed: int = 0
     threads: int | None = None
     fuse: bool = True
     drop_last: bool = False
+    weighted: bool = False
+    """Whether rows always have weights: those of their classes."""
     augmentations: tuple[Augmentation, ...] = ()
 
 
@@ -63,7 +67,8 @@ def plan_layout(
     `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
     updates = train and whole is None and not gradients and not input_gradient
-    update = Update(settings.optimizer, settings.l2, settings.fuse, settings.augmentations) if updates else None
+    straight = settings.fuse and settings.clip is None
+    update = Update(settings.optimizer, settings.l2, straight, settings.clip, settings.augmentations) if updates else None
     lowered = lower(
         grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
         workers=thread_count(settings.threads),
@@ -122,7 +127,7 @@ def _mega(count: int) -> str:
 def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
     """The layouts of training; allocates nothing."""
     graph = grouping.graph
-    train = plan_layout(grouping, settings, train_rows(graph, settings))
+    train = plan_layout(grouping, settings, train_rows(graph, settings), weighted=settings.weighted)
     test = plan_layout(grouping, settings, chunk_rows(graph, settings), train=False)
     lowered, itemsize = train.lowered, np.dtype(settings.dtype).itemsize
     best = (lowered.parameter_elements + lowered.state_elements) * itemsize
@@ -224,7 +229,9 @@ class Network:
         Raises LimitError where it needs more memory than is left.
         """
         planned = self.training.train if train else self.training.test
-        own = rows <= planned.batch and not gradients and not input_gradient and not weighted and until is None
+        weighted = weighted or (train and until is None and self.settings.weighted)
+        plain = weighted == (train and self.settings.weighted)
+        own = rows <= planned.batch and not gradients and not input_gradient and plain and until is None
         key = (own, train, gradients, input_gradient, weighted, until.name if until else None)
         found = self._plans.get(key)
         if found is None or found.batch < rows or (not own and found.batch != rows):
@@ -352,7 +359,8 @@ class Network:
     ) -> tuple[float, Plan]:
         """Data loss plus l2 of one batch in train form, mask of the current step; running averages stay. Gradients are in the store."""
         plan = self.plan(len(x), gradients=True, input_gradient=input_gradient, weighted=weights is not None)
-        plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64), **({} if weights is None else {"weights": weights}))
+        plan.bind(x=x, y=y, order=np.arange(len(x), dtype=np.int64))
+        plan.bind_weights(weights)
         plan.run(len(x), 0, "forward", "loss", *(("backward",) if gradients else ()), "regularize")
         plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan

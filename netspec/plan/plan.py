@@ -267,6 +267,11 @@ class Plan:
                 self._words[at] = array.ctypes.data
             self._bound[key] = array
 
+    def bind_weights(self, weights: NDArray[Any] | None) -> None:
+        """The weights of the bound rows, where the plan weighs them; None: all count alike."""
+        if self.weighted:
+            self.bind(weights=np.ones(len(self._bound["data.x"]), self._bound["data.x"].dtype) if weights is None else weights)
+
     def bind_first(self, x: NDArray[Any]) -> None:
         """`x`, whose first rows, at most the plan's, are then the rows of a run in their order."""
         if x.size > STAGED:

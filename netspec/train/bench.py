@@ -132,6 +132,7 @@ class Benchmark:
 
     def _bind(self) -> None:
         self.plan.bind(x=self._x, y=self._y, order=self._order)
+        self.plan.bind_weights(None)
         self.network.store.update_state(True)
 
     def launches(self, threads: int, seconds: float) -> list[LaunchTime]:

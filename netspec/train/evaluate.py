@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from netspec.base.kinds import Head
 from netspec.base.mapped import RowReader
 from netspec.base.shape import size
 from netspec.plan.network import Network
+from netspec.train.metrics import by_class, figures
 
 
-def accuracy(head: Head, scores: NDArray[Any], y: NDArray[Any]) -> float | None:
+def accuracy(head: Head, scores: NDArray[Any], y: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> float | None:
     """Share of right predictions (of single answers where a row has several); None for values. y encoded."""
     if head.target == "value":
         return None
-    predicted = head.predict(scores)
+    predicted = head.predict(scores, threshold)
     return float(np.mean(predicted == y.reshape(predicted.shape)))
 
 
@@ -35,15 +37,33 @@ def regression_figures(predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, fl
     }
 
 
-def evaluate(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> dict[str, float]:
-    """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values, over the rows that `index` lists (None: all).
+@dataclass(frozen=True)
+class Scored:
+    """Scores (N, ...) of rows in test form, their encoded labels, and the mean loss, without l2 and without weights of classes."""
 
-    x as the network takes it, y encoded (N, ...).
-    """
+    head: Head
+    scores: NDArray[Any]
+    y: NDArray[Any]
+    loss: float
+
+    def headline(self, threshold: float | NDArray[Any] = 0.5) -> dict[str, float]:
+        """`{"loss", "accuracy"}`, or `{"loss", "r2", "mae", "rmse"}` for values."""
+        share = accuracy(self.head, self.scores, self.y, threshold)
+        return {"loss": self.loss, **({"accuracy": share} if share is not None else regression_figures(self.scores, self.y))}
+
+    def figures(self, threshold: float | NDArray[Any] = 0.5) -> dict[str, float]:
+        """The headline and, for classes, the figures of `metrics.figures`."""
+        if self.head.target == "value":
+            return self.headline(threshold)
+        confidence = self.head.confidence(self.scores)
+        found = by_class(self.head, self.scores, confidence, self.y, threshold)
+        return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found)}
+
+
+def score(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:
+    """Scores and loss of the rows that `index` lists (None: all). x as the network takes it, y encoded (N, ...)."""
     graph = network.graph
     scores, total = network.test_scores(x, network.labels_to_layout(y), index)
     factor = size(graph.output.shape) if graph.loss.per_element else 1
     wanted = y if index is None else y[index]
-    figures = {"loss": total / max(len(wanted), 1) / factor}
-    share = accuracy(graph.head, scores, wanted)
-    return {**figures, "accuracy": share} if share is not None else {**figures, **regression_figures(scores, wanted)}
+    return Scored(graph.head, scores, wanted, total / max(len(wanted), 1) / factor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,22 +62,23 @@ def _estimate(loss: Callable[[float], float], largest: float) -> tuple[float, fl
 
 
 class Gradcheck:
-    """The check of one network on one batch; x as the network takes it, y as the loss reads it."""
+    """The check of one network on one batch; x as the network takes it, y as the loss reads it, weights of its rows or None."""
 
-    def __init__(self, network: Network, x: Vector, y: NDArray[np.float64], seed: int = 0) -> None:
+    def __init__(self, network: Network, x: Vector, y: NDArray[np.float64], weights: NDArray[Any] | None = None, seed: int = 0) -> None:
         self.network, self.x, self.y = network, x.copy(), y
+        self.weights = None if weights is None else np.asarray(weights, network.dtype)
         self.generator = np.random.default_rng([seed, 2])
         self.kinks = 0
 
     def _loss(self) -> float:
-        value, _ = self.network.loss(self.x, self.y, gradients=False, input_gradient=True)
+        value, _ = self.network.loss(self.x, self.y, gradients=False, input_gradient=True, weights=self.weights)
         return value
 
     def run(self) -> GradcheckReport:
         """Checks every parameter and the input."""
         network = self.network
         network.store.update_state(False)
-        _, plan = network.loss(self.x, self.y, input_gradient=True)
+        _, plan = network.loss(self.x, self.y, input_gradient=True, weights=self.weights)
         analytic = {name: array.reshape(-1).copy() for name, array in network.store.gradients.items()}
         analytic["x"] = network.input_gradient(plan, len(self.x)).reshape(-1)
         arrays = {name: network.store.parameters[name].reshape(-1) for name in analytic if name != "x"}

@@ -19,6 +19,11 @@ class History:
     loss: list[float] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def figures(self) -> list[float]:
+        """The validation loss of each epoch, or its training loss where there is none: what a schedule may watch."""
+        return [row["loss"] if row["val_loss"] is None else row["val_loss"] for row in self.epochs]
+
     def __repr__(self) -> str:
         if not self.epochs:
             return f"History({len(self.loss)} steps)"

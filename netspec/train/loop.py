@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError, Interrupted
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import Progress, RateSchedule
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
-from netspec.train.evaluate import evaluate
+from netspec.train.evaluate import score
 from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
+
+VECTOR = 64
+ENDLESS = 1 << 50
+"""Steps of an epoch whose length nobody knows: it never ends."""
 
 
 class Monitor(Protocol):
@@ -38,7 +43,8 @@ class Monitor(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how: epochs, batches, the factor on lr after each epoch, rows sampled for the training accuracy."""
+    """How long and how: epochs, batches, the factor on lr after each epoch, rows sampled for the training accuracy, how the rate changes
+    in a run of `run_epochs`."""
 
     optimizer: Optimizer
     epochs: int
@@ -46,17 +52,22 @@ class Schedule:
     lr_decay: float = 1.0
     drop_last: bool = False
     monitor_rows: int = 1000
+    rate: RateSchedule | None = None
+    run_epochs: int = 1
 
-    def lr(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 1."""
-        return float(self.optimizer.lr * self.lr_decay ** (epoch - 1))
-
-    def scalars(self, first: int, count: int, epoch: int) -> NDArray[np.float64]:
-        """The optimiser's scalars of the updates `first`, ..., (count, names), lr first."""
-        updates = np.arange(first, first + count, dtype=np.float64)
+    def scalars(
+        self, first: int, count: int, epoch: int, steps_per_epoch: int = ENDLESS, losses: Sequence[float] = ()
+    ) -> NDArray[np.float64]:
+        """The optimiser's scalars of the updates `first`, ..., (count, names), lr first. Updates and epochs count from 1; `losses` are the
+        figures of the epochs before."""
+        # by whole vectors: NumPy may round the last few numbers of an array differently, and a piece of steps may end anywhere
+        size = -(-count // VECTOR) * VECTOR
+        updates = np.arange(first, first + size, dtype=np.float64)
+        progress = Progress(updates - 1, steps_per_epoch, self.run_epochs * steps_per_epoch, tuple(losses))
+        lr = np.full(size, float(self.optimizer.lr)) if self.rate is None else self.rate.rates(self.optimizer.lr, progress)
         table = self.optimizer.scalars(updates)  # type: ignore[arg-type]  # arithmetic, so arrays pass too
-        columns = [np.full(count, self.lr(epoch)), *(np.broadcast_to(column, count) for column in table.values())]
-        return np.ascontiguousarray(np.stack(columns, axis=1))
+        columns = [lr * self.lr_decay ** (epoch - 1), *(np.broadcast_to(column, size) for column in table.values())]
+        return np.ascontiguousarray(np.stack(columns, axis=1)[:count])
 
 
 def batches(rows: int, batch: int, drop_last: bool, join_single: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -144,6 +155,7 @@ class Training:
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
         self._feed = feed_of(train, network.labels_to_layout(train.y), self._starts, self._counts, network.store.seed)
         self.steps_per_epoch = len(self._starts)
+        self._lr = 0.0
         self._began = time.perf_counter()
 
     def run(self) -> History:
@@ -173,19 +185,20 @@ class Training:
 
     def _bind(self, plan: Plan, window: Window) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
-        extra = {} if window.weights is None else {"weights": window.weights}
-        plan.bind(x=window.x, y=window.y, order=window.order, **extra)
+        plan.bind(x=window.x, y=window.y, order=window.order)
+        plan.bind_weights(window.weights)
         self.network.store.update_state(True)
         self.network.store.augment(True)
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """All steps of an epoch; returns the mean loss."""
-        store, done, total = self.network.store, 0, 0.0
+        store, done, total, before = self.network.store, 0, 0.0, self.history.figures
         while done < len(starts):
             window = self._feed.window(epoch, done)
             some = slice(done, min(done + plan.pace.steps(), window.last))
             losses = np.empty((some.stop - done, 2))
-            scalars = self.schedule.scalars(store.step + 1, len(losses), epoch)
+            scalars = self.schedule.scalars(store.step + 1, len(losses), epoch, self.steps_per_epoch, before)
+            self._lr = float(scalars[-1, 0])
             began = time.perf_counter()
             with self.network.lock:
                 self._bind(plan, window)
@@ -204,10 +217,10 @@ class Training:
 
     def _finish(self, epoch: int, mean_loss: float) -> None:
         """The epoch's figures, its row, the best parameters."""
-        row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self.schedule.lr(epoch), "loss": mean_loss}
+        row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self._lr, "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
-        figures = evaluate(self.network, held.x, held.y, held.index) if held is not None else {}
+        figures = score(self.network, held.x, held.y, held.index).headline() if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self._began
         self.history.epochs.append(row)
@@ -229,7 +242,7 @@ class Training:
         if count < len(material):
             generator = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1])
             rows = np.sort(generator.choice(rows, count, replace=False))
-        return evaluate(self.network, material.x, material.y, rows).get("accuracy")
+        return score(self.network, material.x, material.y, rows).headline().get("accuracy")
 
     def _diverged(self, epoch: int, step: int, loss: float) -> None:
         if self.monitor:

@@ -52,6 +52,9 @@ Outputs = Annotated[int | None, typer.Option("--outputs", min=1, metavar="N", he
 Seed = Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of everything random.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Threads to use.")]
 Dtype = Annotated[Literal["float32", "float64"] | None, typer.Option("--dtype", help="Element type.")]
+Threshold = Annotated[
+    float | None, typer.Option("--threshold", metavar="P", help="Probability above which a row has label 1, for sigmoid; 0.5 if not given.")
+]
 AllowPath = Annotated[
     list[Path] | None, typer.Option("--allow-path", metavar="PATH", help="Folder outside the usual ones where data may lie. Repeatable.")
 ]
@@ -144,6 +147,9 @@ def train(
     overfit: Annotated[
         int | None, typer.Option("--overfit", min=1, metavar="N", help="Train on the first N training rows alone, as a check.")
     ] = None,
+    lr_find: Annotated[
+        bool, typer.Option("--lr-find", help="Try growing learning rates and suggest one; lr_find.png in the working folder or --run-dir.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the data and make the plan; train and write nothing.")] = False,
     input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
@@ -152,6 +158,8 @@ def train(
     with last_line(json):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
+        if lr_find:
+            return int(verb.lr_find(file, overrides, folder=run_dir, allow=allow_path or [], overfit=overfit, json=json))
         if dry_run:
             return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
         return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))
@@ -167,10 +175,10 @@ def eval_(
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Other rows: an npz with x and y.")] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
-    allow_path: AllowPath = None, json: Json = False,
+    threshold: Threshold = None, allow_path: AllowPath = None, json: Json = False,
 ) -> int:  # fmt: skip
-    """Loss and metrics of a trained net."""
-    return int(_verb("evaluate").run(run, split=split, data=data, last=last, allow=allow_path or [], json=json))
+    """Loss and metrics of a trained net, by class too."""
+    return int(_verb("evaluate").run(run, split=split, data=data, last=last, allow=allow_path or [], json=json, threshold=threshold))
 
 
 @app.command()
@@ -182,10 +190,10 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .parquet, .npz or .jsonl; else CSV on stdout.")
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
-    json: Json = False,
+    threshold: Threshold = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Labels and probabilities of new rows."""
-    return int(_verb("predict").run(run, rows, output=output, last=last, json=json))
+    return int(_verb("predict").run(run, rows, output=output, last=last, json=json, threshold=threshold))
 
 
 @app.command()

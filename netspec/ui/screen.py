@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from netspec.base.diagnostic import Diagnostic
@@ -52,6 +53,16 @@ def coloured(text: str) -> str:
             lines[at] = re.sub(r"(\^+.*)$", rf"{tint}\1{PLAIN}", line)
         elif line.startswith("  -->"):
             lines[at] = f"{BLUE}{line}{PLAIN}"
+    return "\n".join(lines)
+
+
+def figures_in_words(figures: Mapping[str, float | None], width: int = 80) -> str:
+    """`loss 0.0712  accuracy 0.9833`, broken where a line would be longer."""
+    lines = [""]
+    for name, value in figures.items():
+        if value is not None:
+            longer = f"{lines[-1]}  {name} {value:.4f}".strip()
+            lines = [*lines[:-1], longer] if len(longer) <= width else [*lines, f"{name} {value:.4f}"]
     return "\n".join(lines)
 
 

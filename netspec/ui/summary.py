@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netspec.base.kinds import Rearrangement
+from netspec.base.layer import Trained
 from netspec.base.shape import Shape, show, size
 from netspec.frontend.program import Call, Program, UnitMark
 from netspec.frontend.words import written
@@ -48,12 +49,13 @@ class LayerRow:
     group: int
     implied: bool
     units: tuple[UnitMark, ...]
+    frozen: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The object that `summary --json` prints."""
         return {
             "name": self.name, "layer": self.kind, "output": list(self.output), "parameters": self.parameters, "flops": self.flops,
-            "memory_bytes": self.memory_bytes, "group": self.group, "implied": self.implied,
+            "memory_bytes": self.memory_bytes, "group": self.group, "implied": self.implied, "frozen": self.frozen,
             "arguments": {argument.name: argument.value for argument in self.arguments},
             "defaulted": [argument.name for argument in self.arguments if argument.mark in (DEFAULT, SECTION)],
             "units": [{"unit": unit.text, "copy": unit.copy, "copies": unit.copies} for unit in self.units],
@@ -78,6 +80,11 @@ class Summary:
         return sum(row.parameters for row in self.rows)
 
     @property
+    def trained_parameters(self) -> int:
+        """Those of layers that are not frozen."""
+        return sum(row.parameters for row in self.rows if not row.frozen)
+
+    @property
     def flops(self) -> int:
         return sum(row.flops for row in self.rows)
 
@@ -89,8 +96,9 @@ class Summary:
         """The object that `summary --json` prints."""
         return {
             "input": list(self.input), "head": self.head, "loss": self.loss, "classes": self.classes, "batch": self.batch,
-            "dtype": self.dtype, "layers": [row.as_json() for row in self.rows], "parameters": self.parameters, "flops": self.flops,
-            "memory_bytes": self.memory_bytes, "peak_bytes": self.peak_bytes,
+            "dtype": self.dtype, "layers": [row.as_json() for row in self.rows], "parameters": self.parameters,
+            "trained_parameters": self.trained_parameters, "flops": self.flops, "memory_bytes": self.memory_bytes,
+            "peak_bytes": self.peak_bytes,
         }  # fmt: skip
 
     def table(self, width: int = WIDTH) -> Table:
@@ -118,9 +126,10 @@ class Summary:
     def footer(self) -> str:
         """Totals, and what the marks mean."""
         noun = "classes" if self.head != "linear" else "outputs" if self.classes > 1 else "output"
+        trained = f" ({self.trained_parameters:,} of them trained)" if self.trained_parameters < self.parameters else ""
         lines = [
             f"head {self.head}, loss {self.loss}, {self.classes} {noun}",
-            f"{self.parameters:,} parameters, {bytes_in_words(self.parameters * _itemsize(self.dtype))} in {self.dtype}",
+            f"{self.parameters:,} parameters{trained}, {bytes_in_words(self.parameters * _itemsize(self.dtype))} in {self.dtype}",
             f"{flops_in_words(self.flops)} a row forward (a multiply-add is 2)",
             f"outputs of all layers {bytes_in_words(self.memory_bytes)} at batch {self.batch}",
         ]
@@ -130,12 +139,14 @@ class Summary:
         return "\n".join([*lines, *self._defaults()])
 
     def _defaults(self) -> list[str]:
-        """The marks in use, and the defaulted arguments that the table has no room for."""
+        """The marks in use, and the defaulted arguments that the table has no room for; that a layer is trained as usual goes without
+        saying."""
         used = {argument.mark for row in self.rows for argument in row.arguments[:1]}
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
         others: dict[str, list[str]] = {}
         for row in self.rows:
-            rest = [f"{one.name}={one.value}{one.mark.replace(DEFAULT, '')}" for one in row.arguments[1:] if one.mark]
+            shown = [one for one in row.arguments[1:] if one.mark and (one.mark != DEFAULT or one.name not in Trained.model_fields)]
+            rest = [f"{one.name}={one.value}{one.mark.replace(DEFAULT, '')}" for one in shown]
             if rest:
                 others.setdefault(f"{row.kind}: {', '.join(rest)}", []).append(row.name)
         if others:
@@ -155,7 +166,7 @@ def summarize(program: Program, graph: Graph, batch: int, itemsize: int, peak_by
         LayerRow(
             node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.parameters.values()),
             node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, numbers[node.name], node.call is None,
-            node.call.units if node.call else (),
+            node.call.units if node.call else (), node.frozen,
         )
         for node in graph.nodes
     ]  # fmt: skip
@@ -200,10 +211,11 @@ def _shown(row: LayerRow) -> str:
     """`affine1 (100*)`: the name with its first argument."""
     if row.implied:
         return f"{row.name} (implied)"
+    frozen = " frozen" if row.frozen else ""
     if not row.arguments:
-        return row.name
+        return f"{row.name}{frozen}"
     first = row.arguments[0]
-    return f"{row.name} ({first.value}{first.mark})"
+    return f"{row.name} ({first.value}{first.mark}){frozen}"
 
 
 def _depth(units: Sequence[UnitMark]) -> int:

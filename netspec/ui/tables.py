@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TextIO
 
 from rich.console import Console, RenderableType
@@ -45,6 +45,17 @@ def print_table(made: Table) -> None:
         console().print(made)
     else:
         print(as_text(made, width=shutil.get_terminal_size((WIDTH, 24)).columns))
+
+
+def print_parts(parts: Callable[[int], Sequence[RenderableType]]) -> None:
+    """What `parts` gives for the terminal's width, on stdout as `print_table` prints."""
+    if sys.stdout.isatty():
+        screen = console()
+        for part in parts(screen.width):
+            screen.print(part)
+    else:
+        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        print(as_text(*parts(width), width=width))
 
 
 def as_text(*parts: RenderableType, width: int = WIDTH) -> str:

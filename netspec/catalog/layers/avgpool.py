@@ -64,6 +64,8 @@ class AvgPool(Window):
         Sample("avgpool", (3, 6, 5)),
         Sample("avgpool(3, stride=2)", (2, 7, 9)),
         Sample("avgpool(3x2, stride=1x2, pad=1)", (1, 5, 4)),
+        Sample("avgpool(5x4, stride=1x2, pad=2x1)", (3, 6, 7)),
+        Sample("avgpool(2, stride=3)", (2, 7, 6)),
         Sample("avgpool(2, pad=1)", (2, 1, 1)),
     )
     bad_samples = (

@@ -17,7 +17,8 @@ class BatchNorm(Normalization):
     """y = gamma (x - mean) / sqrt(var + eps) + beta, by feature, or by channel of an image.
 
     In training mean and var (biased) are those of the batch (and pixels), and `running = momentum running + (1 - momentum) batch`; in the
-    test form they are the running values. Shapes: x, y (N, D) or (N, C, H, W); gamma, beta, mean, var (D,) or (C,).
+    test form they are the running values. A frozen layer is in the test form always. Shapes: x, y (N, D) or (N, C, H, W); gamma, beta,
+    mean, var (D,) or (C,).
     Source: Ioffe and Szegedy, Batch normalization, 2015, algorithms 1 and 2, with the biased variance in both forms.
     """
 
@@ -49,7 +50,9 @@ class BatchNorm(Normalization):
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         columns = np.moveaxis(x, 1, -1)
         over = tuple(range(columns.ndim - 1))
-        mean, var = (columns.mean(axis=over), columns.var(axis=over)) if context.train else (state["mean"], state["var"])
+        mean, var = (
+            (columns.mean(axis=over), columns.var(axis=over)) if context.train and not self.frozen else (state["mean"], state["var"])
+        )
         y = parameters["gamma"] * ((columns - mean) / np.sqrt(var + self.eps)) + parameters["beta"]
         return np.moveaxis(y, -1, 1)
 
@@ -58,6 +61,8 @@ class BatchNorm(Normalization):
         Sample("bn(eps=1e-3, momentum=0.5)", (33,)),
         Sample("bn", (3, 5, 7)),
         Sample("bn(momentum=0)", (17, 1, 3)),
+        Sample("bn(frozen=true)", (7,)),
+        Sample("bn(frozen=true)", (3, 5, 7)),
     )
     bad_samples = (
         BadSample("bn(0)", (5,), "NS302", "`eps` of bn must be a number above 0; this is 0"),

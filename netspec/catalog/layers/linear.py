@@ -22,12 +22,13 @@ class Linear(Head):
 
     name: ClassVar[str] = "linear"
     target: ClassVar[Target] = "value"
-    losses: ClassVar[tuple[str, ...]] = ("squared_error", "l1")
+    losses: ClassVar[tuple[str, ...]] = ("squared_error", "l1", "huber")
+    has_probabilities: ClassVar[bool] = False
 
     def scores(self, classes: int) -> int:
         return classes
 
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
         return scores.reshape(len(scores)) if scores.shape[1:] == (1,) else np.asarray(scores)
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:

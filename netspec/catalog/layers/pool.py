@@ -66,6 +66,8 @@ class Pool(Window):
         Sample("pool", (3, 6, 5)),
         Sample("pool(3, stride=2)", (2, 7, 9)),
         Sample("pool(3x2, stride=1x2, pad=1)", (1, 5, 4)),
+        Sample("pool(5x4, stride=1x2, pad=3x1)", (3, 6, 7)),
+        Sample("pool(2, stride=3)", (2, 7, 6)),
         Sample("pool(1)", (2, 1, 1)),
     )
     bad_samples = (

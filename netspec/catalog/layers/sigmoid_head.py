@@ -26,13 +26,17 @@ class SigmoidHead(Head):
     def scores(self, classes: int) -> int:
         return 1 if classes == 2 else classes
 
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
         chosen = (_logistic(scores) > threshold).astype(np.int64)
         return chosen[:, 0] if chosen.shape[1] == 1 else chosen
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
         """Probabilities in float64: (N, 2) of class 0 and 1 for one score, else (N, K)."""
         return _logistic(np.hstack([-scores, scores]) if scores.shape[1] == 1 else scores)
+
+    def confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
+        both = np.hstack([-scores, scores]) if scores.shape[1] == 1 else scores
+        return np.asarray(-np.logaddexp(0, -both.astype(np.float64)))
 
     samples = (Sample("sigmoid", (1,)), Sample("sigmoid", (5,)))
     bad_samples = (BadSample("sigmoid", (3, 4, 4), "NS404", "sigmoid needs a vector"),)

@@ -25,7 +25,7 @@ class Softmax(Head):
     def scores(self, classes: int) -> int:
         return classes
 
-    def predict(self, scores: NDArray[Any], threshold: float = 0.5) -> NDArray[Any]:
+    def predict(self, scores: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> NDArray[Any]:
         return np.asarray(scores.argmax(axis=1))
 
     def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
@@ -33,6 +33,10 @@ class Softmax(Head):
         powers = np.exp(np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=np.float64))
         powers /= powers.sum(axis=1, keepdims=True)
         return np.asarray(powers)
+
+    def confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
+        below = np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=np.float64)
+        return np.asarray(below - np.log(np.exp(below).sum(axis=1, keepdims=True)))
 
     samples = (Sample("softmax", (10,)), Sample("softmax", (2,)))
     bad_samples = (

@@ -1,1 +1,1 @@
-"""Schedules of the language, one file each."""
+"""Learning-rate schedules of the language, one file each."""

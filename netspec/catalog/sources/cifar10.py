@@ -2,7 +2,8 @@
 
 `path` is the folder of the binary version (data_batch_1.bin to data_batch_5.bin, test_batch.bin, batches.meta.txt) or of the one for Python
 (data_batch_1 to data_batch_5, test_batch, batches.meta), or the archive of either (.tar.gz) as it is published. The official test part is
-the test split; the labels are the words of batches.meta. A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+the test split, so that a split has two parts: split = 49000 / 1000. The labels are the words of batches.meta. A. Krizhevsky, Learning
+Multiple Layers of Features from Tiny Images, 2009.
 """
 
 from __future__ import annotations

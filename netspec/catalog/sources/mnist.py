@@ -2,7 +2,8 @@
 
 `path` is a folder with the four files of the original, compressed or not (train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,
 t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz), or the file mnist.npz with arrays x_train, y_train, x_test and y_test. The official
-test part is the test split. Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits.
+test part is the test split, so that a split has two parts: split = 55000 / 5000. Y. LeCun, C. Cortes, C. Burges, The MNIST database of
+handwritten digits.
 """
 
 from __future__ import annotations

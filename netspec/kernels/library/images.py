@@ -38,3 +38,14 @@ def rearrange(p, task, tasks, worker):
     size = p[3] * p[4] * ITEMSIZE
     for n in range(share_start(count, task, tasks, 1), share_end(count, task, tasks, 1)):
         transposed(p[1] + n * size, p[2] + n * size, p[3], p[4])
+
+
+@cfunc(KERNEL, **OPTIONS)
+def reshape(p, task, tasks, worker):
+    """Words: control, x, y, channels and pixels of x, those of y, scratch of a worker for an image in the interface's order."""
+    count = words(p[0], 8)[0]
+    size = p[3] * p[4] * ITEMSIZE
+    middle = p[7] + worker * size
+    for n in range(share_start(count, task, tasks, 1), share_end(count, task, tasks, 1)):
+        transposed(p[1] + n * size, middle, p[4], p[3])
+        transposed(middle, p[2] + n * size, p[5], p[6])

@@ -96,6 +96,32 @@ def squares(p, task, tasks, worker):
     doubles(p[3] + task * 8, 1)[0] = total
 
 
+@njit(**SUMS)
+def sum_of_regularized_squares(g, w, rate):
+    total = F(0)
+    for i in range(g.size):
+        total += (g[i] + rate * w[i]) * (g[i] + rate * w[i])
+    return total
+
+
+@cfunc(KERNEL, **OPTIONS)
+def gradient_squares(p, task, tasks, worker):
+    """Words: control, first parameter, count, g of these, runs (start, end, whether weights, factor on lr), their number, all parameters,
+    l2 rate (float), parts (tasks,) float64: each task's sum of (g + rate w)**2 over the runs, by blocks of 4,096 numbers."""
+    first = p[1] + share_start(p[2], task, tasks, LANES_OF_SUM)
+    last = p[1] + share_end(p[2], task, tasks, LANES_OF_SUM)
+    total = 0.0
+    for r in range(p[5]):
+        run = words(p[4] + r * 32, 4)
+        rate = F(run[2]) * F(as_double(p[7]))
+        end = min(last, run[1])
+        for start in range(max(first, run[0]), end, 4096):
+            count = min(4096, end - start)
+            g, w = floats(p[3] + (start - p[1]) * ITEMSIZE, count), floats(p[6] + start * ITEMSIZE, count)
+            total += sum_of_regularized_squares(g, w, rate)
+    doubles(p[8] + task * 8, 1)[0] = total
+
+
 @cfunc(KERNEL, **OPTIONS)
 def regularize(p, task, tasks, worker):
     """Words: control, w, g, count, rate (float): g += rate w."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from netspec.base.clip import Clip
 from netspec.base.errors import NetspecError, UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import is_image
@@ -41,7 +42,10 @@ TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "jax": (jax_net.LAYERS, jax_net.LOSSES),
 }
 """The layers and losses that each peer has counterparts of."""
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
+OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
+    "torch": ("adagrad", "adam", "adamw", "rmsprop", "sgd"),
+    "jax": ("adam", "adamw", "rmsprop", "sgd"),  # optax has the eps of adagrad inside the root
+}
 ROUNDS = 3
 WARM_STEPS = 3
 LEAST_STEPS = 5
@@ -94,13 +98,19 @@ def peers_of(words: str) -> tuple[str, ...]:
     return names
 
 
-def require_counterparts(graph: Graph, rule: Optimizer, peers: Sequence[str]) -> None:
-    """Raises UsageError where a peer has no counterpart of a layer, the loss or the optimizer. Loads no peer."""
+def require_counterparts(
+    graph: Graph, rule: Optimizer, peers: Sequence[str], clip: Clip | None = None, l2: float = 0.0
+) -> None:  # fmt: skip
+    """Raises UsageError where a peer has no counterpart of a layer, the loss, the optimizer, or how they are trained. Loads no peer."""
+    apart = [f"frozen or lr_scale of {node.name}" for node in graph.nodes if node.frozen or node.lr_scale != 1]
+    apart += ["clip"] if clip else []
+    apart += ["l2 beside the decay of adamw"] if l2 and rule.name == "adamw" else []
     for peer in peers:
         layers, losses = TABLES[peer]
         found = [f"the layer {name}" for name in dict.fromkeys(node.layer.name for node in graph.nodes) if name not in layers]
         found += [f"the loss {graph.loss.name}"] if graph.loss.name not in losses else []
-        found += [f"the optimizer {rule.name}"] if rule.name not in OPTIMIZERS else []
+        found += [f"the optimizer {rule.name}"] if rule.name not in OPTIMIZERS[peer] else []
+        found += apart
         if found:
             raise UsageError(f"--compare {peer}: there is no counterpart of {', '.join(found)}, so nothing could be compared")
 

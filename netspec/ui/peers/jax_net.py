@@ -92,11 +92,24 @@ def _row_normalization(call: Call) -> Any:
     return xhat * gamma + beta
 
 
+def _prelu(call: Call) -> Any:
+    slope = call.arrays["slope"].reshape(-1, *(1 for _ in call.x.shape[2:]))
+    return call.jnp.where(call.x > 0, call.x, slope * call.x)
+
+
 def _dropout(call: Call) -> Any:
+    return _dropped(call, call.x.shape)
+
+
+def _dropout2d(call: Call) -> Any:
+    return _dropped(call, (*call.x.shape[:2], 1, 1))
+
+
+def _dropped(call: Call, mask: tuple[int, ...]) -> Any:
     if not call.train:
         return call.x
     kept = 1 - call.layer.p
-    return call.jnp.where(call.jax.random.bernoulli(call.key, kept, call.x.shape), call.x / kept, 0)
+    return call.jnp.where(call.jax.random.bernoulli(call.key, kept, mask), call.x / kept, 0)
 
 
 LAYERS: Mapping[str, Callable[[Call], Any]] = {
@@ -107,11 +120,19 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "bn": _bn,
     "layernorm": _row_normalization,
     "groupnorm": _row_normalization,
+    "prelu": _prelu,
     "dropout": _dropout,
+    "dropout2d": _dropout2d,
     "globalpool": lambda call: call.x.mean((2, 3)),
     "flatten": lambda call: call.x.reshape(len(call.x), -1),
+    "reshape": lambda call: call.x.reshape(len(call.x), *call.layer.shape),
+    "upsample": lambda call: call.x.repeat(call.layer.factor[0], 2).repeat(call.layer.factor[1], 3),
     "relu": lambda call: call.jax.nn.relu(call.x),
     "leaky_relu": lambda call: call.jnp.where(call.x > 0, call.x, call.layer.slope * call.x),
+    "elu": lambda call: call.jax.nn.elu(call.x, call.layer.alpha),
+    "gelu": lambda call: call.jax.nn.gelu(call.x, approximate=False),
+    "silu": lambda call: call.jax.nn.silu(call.x),
+    "softplus": lambda call: call.jax.nn.softplus(call.x),
     "sigmoid": lambda call: call.jax.nn.sigmoid(call.x),
     "tanh": lambda call: call.jnp.tanh(call.x),
     "id": lambda call: call.x,
@@ -119,23 +140,32 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
 """A layer's function by its name."""
 
 
-def _hinge(jax: Any, scores: Any, y: Any) -> Any:
+def _hinge(jax: Any, loss: Any, scores: Any, y: Any) -> Any:
     wanted = jax.numpy.take_along_axis(scores, y[:, None], axis=1)
     return jax.nn.relu(scores - wanted + 1).sum(axis=1).mean() - 1
 
 
-def _cross_entropy(jax: Any, scores: Any, y: Any) -> Any:
+def _cross_entropy(jax: Any, loss: Any, scores: Any, y: Any) -> Any:
     wanted = jax.numpy.take_along_axis(scores, y[:, None], axis=1)[:, 0]
-    return (jax.nn.logsumexp(scores, axis=1) - wanted).mean()
+    share = getattr(loss, "label_smoothing", 0.0)
+    mixed = (1 - share) * wanted + share * scores.mean(axis=1)
+    return (jax.nn.logsumexp(scores, axis=1) - mixed).mean()
 
 
-LOSSES: Mapping[str, Callable[[Any, Any, Any], Any]] = {
+def _huber(jax: Any, loss: Any, scores: Any, y: Any) -> Any:
+    cut = jax.numpy.clip(scores - y, -loss.delta, loss.delta)
+    return (cut * (scores - y - cut / 2)).mean()
+
+
+LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
     "cross_entropy": _cross_entropy,
     "hinge": _hinge,
-    "squared_error": lambda jax, scores, y: ((scores - y) ** 2).mean(),
-    "l1": lambda jax, scores, y: abs(scores - y).mean(),
-    "bce": lambda jax, scores, y: (jax.nn.softplus(scores) - y * scores).mean(),
+    "squared_error": lambda jax, loss, scores, y: ((scores - y) ** 2).mean(),
+    "l1": lambda jax, loss, scores, y: abs(scores - y).mean(),
+    "huber": _huber,
+    "bce": lambda jax, loss, scores, y: (jax.nn.softplus(scores) - y * scores).mean(),
 }
+"""Mean losses by name; of the library, the loss with its arguments, scores and labels."""
 
 
 class Mirror:
@@ -178,13 +208,13 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any])
     mirror = Mirror(graph, train.dtype)
     jax, optax = mirror.jax, library("optax", "bench")
     rule = _optimizer(optax, train.optimizer, train.l2, graph)
-    loss, batch = LOSSES[graph.loss.name], train.batch
+    mean_loss, batch = LOSSES[graph.loss.name], train.batch
     rows = jax.numpy.asarray(x.astype(train.dtype))
     labels = jax.numpy.asarray(y.astype(np.int32 if graph.loss.target == "class" else train.dtype))
 
     def data_loss(parameters: Any, state: Any, x: Any, y: Any, key: Any) -> Any:
         scores, moved = mirror.apply({**parameters, **state}, x, True, key)
-        return loss(jax, scores, y), moved
+        return mean_loss(jax, graph.loss, scores, y), moved
 
     def update(held: Any, rows: Any, labels: Any) -> Any:
         parameters, state, slots, key = held
@@ -209,6 +239,9 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any])
 def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
     """l2 for the weights alone, before the optimizer, as netspec has it."""
     given: Any = rule
+    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
+    if rule.name == "adamw":
+        return optax.adamw(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps, weight_decay=given.weight_decay, mask=weights)
     if rule.name == "adam":
         made = optax.adam(given.lr, b1=given.beta1, b2=given.beta2, eps=given.eps)
     elif rule.name == "sgd":
@@ -217,5 +250,4 @@ def _optimizer(optax: Any, rule: Optimizer, l2: float, graph: Graph) -> Any:
         made = optax.rmsprop(given.lr, decay=given.decay, eps=given.eps, eps_in_sqrt=False)
     if l2 == 0:
         return made
-    weights = {name: parameter.role == "weight" for name, parameter in graph.parameters.items()}
     return optax.chain(optax.add_decayed_weights(l2, mask=weights), made)

@@ -90,23 +90,35 @@ MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
     "groupnorm": _groupnorm,
     "globalpool": lambda torch, node: [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()],
     "flatten": lambda torch, node: [torch.nn.Flatten()],
+    "reshape": lambda torch, node: [torch.nn.Flatten(), torch.nn.Unflatten(1, node.output.shape)],
+    "upsample": lambda torch, node: [torch.nn.Upsample(scale_factor=node.layer.factor)],  # type: ignore[attr-defined]
     "relu": lambda torch, node: [torch.nn.ReLU()],
     "leaky_relu": lambda torch, node: [torch.nn.LeakyReLU(node.layer.slope)],  # type: ignore[attr-defined]
+    "elu": lambda torch, node: [torch.nn.ELU(node.layer.alpha)],  # type: ignore[attr-defined]
+    "gelu": lambda torch, node: [torch.nn.GELU()],
+    "silu": lambda torch, node: [torch.nn.SiLU()],
+    "softplus": lambda torch, node: [torch.nn.Softplus()],
     "sigmoid": lambda torch, node: [torch.nn.Sigmoid()],
     "tanh": lambda torch, node: [torch.nn.Tanh()],
+    "prelu": lambda torch, node: [torch.nn.PReLU(node.input.shape[0])],
     "dropout": lambda torch, node: [torch.nn.Dropout(node.layer.p)],  # type: ignore[attr-defined]
+    "dropout2d": lambda torch, node: [torch.nn.Dropout2d(node.layer.p)],  # type: ignore[attr-defined]
     "id": lambda torch, node: [],
 }
 """The modules of a layer by its name."""
 
-LOSSES: Mapping[str, Callable[[Any, Any, Any], Any]] = {
-    "cross_entropy": lambda torch, scores, y: torch.nn.functional.cross_entropy(scores, y),
+LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
+    "cross_entropy": lambda torch, loss, scores, y: torch.nn.functional.cross_entropy(
+        scores, y, label_smoothing=getattr(loss, "label_smoothing", 0.0)
+    ),
     # PyTorch divides by the number of classes
-    "hinge": lambda torch, scores, y: torch.nn.functional.multi_margin_loss(scores, y) * scores.shape[1],
-    "squared_error": lambda torch, scores, y: torch.nn.functional.mse_loss(scores, y),
-    "l1": lambda torch, scores, y: torch.nn.functional.l1_loss(scores, y),
-    "bce": lambda torch, scores, y: torch.nn.functional.binary_cross_entropy_with_logits(scores, y),
+    "hinge": lambda torch, loss, scores, y: torch.nn.functional.multi_margin_loss(scores, y) * scores.shape[1],
+    "squared_error": lambda torch, loss, scores, y: torch.nn.functional.mse_loss(scores, y),
+    "l1": lambda torch, loss, scores, y: torch.nn.functional.l1_loss(scores, y),
+    "huber": lambda torch, loss, scores, y: torch.nn.functional.huber_loss(scores, y, delta=loss.delta),
+    "bce": lambda torch, loss, scores, y: torch.nn.functional.binary_cross_entropy_with_logits(scores, y),
 }
+"""Mean losses by name; of the library, the loss with its arguments, scores and labels."""
 
 
 class Mirror:
@@ -121,7 +133,9 @@ class Mirror:
 
     def load(self, parameters: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]]) -> None:
         """Takes over netspec's arrays, by their names there."""
-        names = {"gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "mean": "running_mean", "var": "running_var"}
+        names = {
+            "gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "slope": "weight", "mean": "running_mean", "var": "running_var",
+        }  # fmt: skip
         for name, array in {**parameters, **state}.items():
             layer, _, key = name.rpartition(".")
             holder = next(module for module in self._by_layer[layer] if getattr(module, names[key], None) is not None)
@@ -140,7 +154,7 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
     """A function that does one training step on a batch drawn from x, y and returns its loss."""
     mirror = Mirror(graph, train.dtype)
     torch, net = mirror.torch, mirror.module.train()
-    rows, loss = torch.from_numpy(x.astype(train.dtype)), LOSSES[graph.loss.name]
+    rows, mean_loss = torch.from_numpy(x.astype(train.dtype)), LOSSES[graph.loss.name]
     whole = graph.loss.target == "class"
     labels = torch.from_numpy(y.astype(np.int64 if whole else train.dtype))
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -151,7 +165,7 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
     def step() -> float:
         drawn = torch.randint(0, len(rows), (batch,))
         rule.zero_grad(set_to_none=True)
-        value = loss(torch, net(rows[drawn].to(memory_format=layout)), labels[drawn])
+        value = mean_loss(torch, graph.loss, net(rows[drawn].to(memory_format=layout)), labels[drawn])
         value.backward()
         rule.step()
         return float(value.item())
@@ -160,17 +174,21 @@ def step_of(graph: Graph, train: TrainSection, x: NDArray[Any], y: NDArray[Any],
 
 
 def _optimizer(torch: Any, net: Any, rule: Optimizer, l2: float, fused: bool) -> Any:
-    """l2 for the weights alone, as netspec has it: arrays of more than one axis."""
+    """l2, or the decay of adamw, for the weights alone, as netspec has it: arrays of more than one axis."""
     arrays = list(net.parameters())
+    given: Any = rule
     groups = [
-        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": l2},
+        {"params": [array for array in arrays if array.ndim > 1], "weight_decay": given.weight_decay if rule.name == "adamw" else l2},
         {"params": [array for array in arrays if array.ndim <= 1], "weight_decay": 0.0},
     ]
-    given: Any = rule
     kept = [group for group in groups if group["params"]]
     more = {"fused": True} if fused else {}
     if rule.name == "adam":
         return torch.optim.Adam(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adamw":
+        return torch.optim.AdamW(kept, lr=given.lr, betas=(given.beta1, given.beta2), eps=given.eps, **more)
+    if rule.name == "adagrad":
+        return torch.optim.Adagrad(kept, lr=given.lr, eps=given.eps)
     if rule.name == "sgd":
         return torch.optim.SGD(kept, lr=given.lr, momentum=given.momentum, nesterov=given.nesterov, **more)
     return torch.optim.RMSprop(kept, lr=given.lr, alpha=given.decay, eps=given.eps)  # there is no fused one

@@ -75,7 +75,7 @@ def measure(file: Path, overrides: Overrides, *, threads: int | None, seconds: f
     """Steps, launches, peaks, peers, in that order."""
     program = read(file, overrides)
     made = stages(program, known_counts(program))
-    require_counterparts(made.graph, program.train.optimizer, peers)
+    require_counterparts(made.graph, program.train.optimizer, peers, program.train.clip, program.train.l2)
     bench = Benchmark(Network(made.groups, settings_of(program)))
     steps = bench.steps(seconds * (1 - LAUNCH_SHARE))
     launches = bench.launches(steps.threads, seconds * LAUNCH_SHARE)

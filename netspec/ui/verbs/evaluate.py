@@ -14,27 +14,42 @@ from netspec.save.run_folder import RunFolder, find
 from netspec.train.data import Part
 from netspec.ui.given import array_names, run_path
 from netspec.ui.guard import tell
-from netspec.ui.screen import print_json
-from netspec.ui.verbs.train import figures
+from netspec.ui.screen import figures_in_words, print_json
+from netspec.ui.tables import print_parts
 
 
-def run(run: Path, *, split: str | None, data: Path | None, last: bool, allow: Sequence[Path], json: bool) -> int:
-    """Prints the figures. Raises UsageError for a split that the run has not, DataError."""
+def run(
+    run: Path, *, split: str | None, data: Path | None, last: bool, allow: Sequence[Path], json: bool, threshold: float | None = None
+) -> int:
+    """Prints the figures, for classes also by class. Raises UsageError for a split that the run has not, DataError."""
     if data is not None and split is not None:
         raise UsageError("--split and --data exclude each other: --data gives the rows")
     found = find(run_path(run), last)
     model = restore_file(found.weights)
     if data is not None:
-        name, given = "data", read_rows(model, data)
-        count, metrics = len(given), model.evaluate(given.x, given.y)
+        name, part = "data", _part(model, data)
     else:
         name, part = own_rows(model, found.folder, split, allow)
-        count, metrics = len(part), model.evaluate_rows(part)
+    facts = {"split": name, "rows": len(part), **({} if threshold is None else {"threshold": threshold})}
+    if model.graph.head.target == "value":
+        metrics = model.evaluate_rows(part, threshold)
+        if json:
+            print_json({**facts, **metrics})
+        else:
+            print(f"{name}: {len(part):,} rows\n{figures_in_words(metrics)}")
+        return 0
+    report = model.report_rows(part, threshold)
     if json:
-        print_json({"split": name, "rows": count, **metrics})
+        print_json({**facts, **report.figures, **report.as_json()})
     else:
-        print(f"{name}: {count:,} rows\n{figures(metrics)}")
+        print(f"{name}: {len(part):,} rows")
+        print_parts(report.parts)
     return 0
+
+
+def _part(model: Model, path: Path) -> Part:
+    given = read_rows(model, path)
+    return model.part(given.x, given.y)
 
 
 def read_rows(model: Model, path: Path) -> Rows:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from netspec.base.clip import Clip
 from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
@@ -17,6 +18,7 @@ from netspec.base.kinds import Head
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
+from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, show
 from netspec.base.text import Source
 from netspec.base.transform import Transform
@@ -27,8 +29,8 @@ from netspec.ui.screen import print_json
 
 WIDTH = 78
 CONTRACTS: dict[str, type[Entry]] = {
-    "layers": Layer, "losses": Loss, "optimizers": Optimizer, "initial weights": Initializer, "data sources": DataSource,
-    "transforms": Transform,
+    "layers": Layer, "losses": Loss, "optimizers": Optimizer, "schedules": RateSchedule, "gradient bounds": Clip,
+    "initial weights": Initializer, "data sources": DataSource, "transforms": Transform,
 }  # fmt: skip
 
 
@@ -95,7 +97,9 @@ def signature(entry: type[Entry]) -> str:
 
 def page(entry: type[Entry]) -> str:
     """All that the declaration says."""
-    parts = [signature(entry), _docstring(entry)]
+    parts = [textwrap.fill(signature(entry), WIDTH, subsequent_indent="  "), _docstring(entry)]
+    if issubclass(entry, DataSource) and entry.keys:
+        parts.append(f"keys of data, beside split, normalize and transforms\n  {', '.join(entry.keys)}")
     if entry.model_fields:
         parts.append("arguments\n" + "\n".join(_argument(name, info) for name, info in entry.model_fields.items()))
     form = getattr(entry, "head_form", None)
@@ -110,7 +114,9 @@ def page(entry: type[Entry]) -> str:
 
 
 def _docstring(entry: type[Entry]) -> str:
-    paragraphs = inspect.cleandoc(entry.__doc__ or "").split("\n\n")
+    """The entry's own words; of a source those of its file, which say how the data must lie."""
+    module = inspect.getmodule(entry) if issubclass(entry, DataSource) else None
+    paragraphs = inspect.cleandoc((module.__doc__ if module else None) or entry.__doc__ or "").split("\n\n")
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for part in paragraphs for line in _sentences(part))
 
 

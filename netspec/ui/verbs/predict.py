@@ -56,7 +56,7 @@ class Predictions:
         return [dict(zip(self.columns(), row, strict=True)) for row in self.table()]
 
 
-def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -> int:
+def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool, threshold: float | None = None) -> int:
     """Writes the predictions to `output`, or prints them. Raises UsageError for a format that is not known, DataError."""
     if output is not None and output.suffix not in WRITERS:
         raise UsageError(f"-o {output}: the name ends in {', '.join(WRITERS)}, which says what is written")
@@ -64,7 +64,8 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -
         raise UsageError(f"-o {output}: there is no folder {output.parent}")
     model = restore_file(find(run_path(run), last).weights)
     table = table_rows(rows, model.columns)
-    found = predict(model, read_rows(rows, model.graph.input.shape, model.program.data) if table is None else table)
+    x = read_rows(rows, model.graph.input.shape, model.program.data) if table is None else table
+    found = predict(model, x, threshold)
     if output is not None:
         write_atomic(output, WRITERS[output.suffix](found))
         if json:
@@ -78,10 +79,10 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool) -
     return 0
 
 
-def predict(model: Model, x: NDArray[Any]) -> Predictions:
+def predict(model: Model, x: NDArray[Any], threshold: float | None = None) -> Predictions:
     """What the head gives; probabilities where it has them."""
     values = model.graph.head.target == "value"
-    predicted = model.predict(x)
+    predicted = model.predict(x, threshold)
     try:
         probabilities = model.predict_proba(x)
     except UsageError:  # svm and values have none

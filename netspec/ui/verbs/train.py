@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netspec.base.errors import UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Overrides
 from netspec.model import Model
-from netspec.pipeline import Run, read, train
+from netspec.pipeline import Run, only, read, train
 from netspec.train.history import History
 from netspec.train.loop import Monitor, batches
+from netspec.train.lr_find import LrFind
 from netspec.ui.given import spec_file
+from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines
-from netspec.ui.screen import bytes_in_words, print_diagnostic, print_json
+from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
+
+HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
+"""Of the metrics those that are printed; `netspec eval` prints all."""
 
 
 def run(
@@ -64,6 +70,34 @@ def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit:
     return 0
 
 
+def lr_find(file: Path, overrides: Overrides, *, folder: Path | None, allow: Sequence[Path], overfit: int | None, json: bool) -> int:
+    """Tries learning rates on the training rows, prints the curve and the suggestion, and draws them where matplotlib is there."""
+    model = Model(read(spec_file(file), overrides))
+    splits = model.splits_of_data(allow)
+    found = model.lr_find_on(splits if overfit is None else only(splits, overfit))
+    picture = _picture(found, folder, f"{file.stem}: {model.program.train.optimizer.name}, batch {model.program.train.batch}")
+    if json:
+        curve = {"rates": found.rates.tolist(), "losses": found.losses.tolist(), "smoothed": found.smoothed.tolist()}
+        print_json({"lr": found.lr, "exploded": found.exploded, "picture": picture and str(picture), **curve}, one_line=True)
+    else:
+        print(found if picture is None else f"{found}\n{picture}")
+    return 0
+
+
+def _picture(found: LrFind, folder: Path | None, title: str) -> Path | None:
+    """Where the curve was drawn; None where matplotlib is missing, which stderr is told."""
+    path = (folder or Path()) / "lr_find.png"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(found, path, title)
+    except UsageError as missing:
+        print(f"no picture: {missing}", file=sys.stderr)
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path
+
+
 def best_row(history: History) -> Mapping[str, Any]:
     """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
     rows = history.epochs
@@ -89,15 +123,10 @@ def in_words(done: Run, overfit: int | None) -> str:
     lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
     kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
     if best["val_loss"] is not None and done.split != "validation":
-        lines.append(("validation", figures(kept)))
-    lines.append((measured, figures(done.metrics)))
+        lines.append(("validation", figures_in_words(kept)))
+    lines.append((measured, figures_in_words({name: done.metrics[name] for name in HEADLINE if name in done.metrics})))
     lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
     return _lines(*lines)
-
-
-def figures(metrics: Mapping[str, float | None]) -> str:
-    """`loss 0.0712  accuracy 0.9833`."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
 
 
 def _lines(*pairs: tuple[str, str]) -> str:

@@ -1,0 +1,25 @@
+"""What a row counts in the loss by its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def balanced(y: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Weights (classes,) by which each class that occurs in the encoded labels y counts as much as any other, and rows count 1 on average:
+    rows / (classes that occur x rows of the class), as scikit-learn's `balanced`. A class that does not occur has weight 1.
+
+    Source: King and Zeng, Logistic regression in rare events data, 2001.
+    """
+    counts = np.bincount(y.reshape(-1).astype(np.int64), minlength=classes)
+    occurs = counts > 0
+    return np.where(occurs, counts.sum() / (occurs.sum() * np.maximum(counts, 1)), 1.0)
+
+
+def of_rows(class_weights: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
+    """The weight (N,) of each row with encoded labels y."""
+    weights: NDArray[np.float64] = class_weights[y.reshape(-1).astype(np.int64)]
+    return weights
