@@ -181,6 +181,7 @@ def run_script(text: str, threads: int = 4) -> subprocess.CompletedProcess[str]:
 PARALLEL = [
     ("[affine(256)-bn-relu-dropout]x2 -> affine -> softmax", (100,)),
     ("[conv(c)-bn-relu-pool]x(c: 16, 8) -> affine -> softmax", (3, 14, 12)),
+    ("conv(16)-groupnorm(4)-relu-pool -> affine(256)-layernorm-relu-dropout -> affine -> softmax", (3, 14, 12)),
     ("prelu -> affine(256)-bn-prelu-dropout -> affine(200)-prelu-gelu -> affine -> softmax", (100,)),
     (
         "conv(16)-bn-prelu-dropout2d -> upsample(2x1) -> conv(8)-prelu -> pool(3, stride=2) -> reshape(13x8x5)-prelu -> affine -> softmax",

@@ -21,6 +21,7 @@ NETS = [
     ("[affine(100)-bn-relu-dropout(25%)]x2 -> affine -> softmax", (1200,)),
     ("conv(17)-relu-pool -> conv(40, stride=2)-bn-relu -> affine(50)-tanh -> affine -> softmax", (3, 17, 16)),
     ("[conv(c, kernel=5)-bn-relu]x(c: 16, 33) -> avgpool -> flatten -> affine(300)-relu -> affine -> svm", (2, 20, 20)),
+    ("[conv(c)-groupnorm(8)-relu]x(c: 16, 32) -> pool -> affine(300)-layernorm-relu -> affine -> softmax", (3, 16, 16)),
     (
         "conv(17)-prelu -> upsample -> conv(9, stride=2)-bn-prelu-dropout2d -> reshape(16x17x9) -> affine(50)-prelu -> affine -> softmax",
         (3, 17, 16),

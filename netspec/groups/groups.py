@@ -55,17 +55,10 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[Kind, ...]) -> i
                 nodes[count].inputs == (nodes[count - 1].output,) and graph.consumers(nodes[count - 1].output) == [nodes[count]]
             ):
                 return count
-            if _by_columns(nodes[count]) and any(isinstance(node.layer, RowNormalization) for node in nodes[:count]):
-                return count
             count, taken = count + 1, taken + 1
         if taken == 0:
             return count if last else 0
     return count
-
-
-def _by_columns(node: Node) -> bool:
-    """Whether a pointwise layer tells a row's columns apart: rows that are taken in runs of several pixels do not."""
-    return isinstance(node.layer, Pointwise) and (node.layer.by_channel or bool(node.parameters))
 
 
 Rule = tuple[str, tuple[Kind, ...]]

@@ -12,6 +12,7 @@ from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import NORMALIZATIONS, Group, Grouping
 from netspec.kernels import contraction, normalization, pointwise, rearrangement, row_normalization, upsampling, window
 from netspec.kernels.augmentation import gather_augmented
+from netspec.kernels.chain import Chain
 from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
 from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
 from netspec.kernels.loss import lower_l2, lower_loss, lower_total
@@ -26,9 +27,12 @@ def _split(context: Context, group: Group) -> tuple[Node | None, Node | None, tu
     return first, second, tuple(nodes)
 
 
-def _normalization(node: Node) -> ModuleType:
-    """The kernels of a normalization: by columns over the batch, or by rows."""
-    return normalization if isinstance(node.layer, Normalization) else row_normalization
+def _normalization(context: Context, node: Node, chain: tuple[Node, ...]) -> tuple[ModuleType, bool]:
+    """The kernels of a normalization, by columns over the batch or by rows, and whether the chain goes apart: rows are taken in runs of
+    several pixels, and a chain with numbers by column is not."""
+    if isinstance(node.layer, Normalization):
+        return normalization, False
+    return row_normalization, Chain(context, chain).by_columns
 
 
 def _forward(context: Context, group: Group) -> None:
@@ -45,7 +49,10 @@ def _forward(context: Context, group: Group) -> None:
         if first is not None:
             contraction.forward(context, first, () if second is not None else chain)
         if second is not None:
-            _normalization(second).forward(context, second, chain)
+            kernels, apart = _normalization(context, second, chain)
+            kernels.forward(context, second, () if apart else chain)
+            if apart:
+                pointwise.forward(context, chain)
         if chain and first is None and second is None:
             pointwise.forward(context, chain)
 
@@ -62,7 +69,10 @@ def _backward(context: Context, group: Group) -> None:
     else:
         first, second, chain = _split(context, group)
         if second is not None:
-            _normalization(second).backward(context, second, chain)
+            kernels, apart = _normalization(context, second, chain)
+            if apart:
+                pointwise.backward(context, chain)
+            kernels.backward(context, second, () if apart else chain)
         if first is not None and context.wants_gradient(first.output):
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:

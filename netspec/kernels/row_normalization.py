@@ -362,8 +362,9 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     rows = _Rows(context, node, chain_nodes, dy, BACKWARD_SLOTS)
     dx = context.value_gradient(node.input) if context.wants_gradient(node.input) else None
     keys = ("gamma", "beta")
-    gradients = [context.gradient(node, key) for key in keys]
-    parts = [At(context.buffer("parts", rows.tasks * rows.columns)) for _ in keys] if rows.tasks > 1 else gradients
+    trained = context.is_trained(node)
+    gradients = [context.gradient(node, key) for key in keys] if trained else []
+    parts = [At(context.buffer("parts", rows.tasks * rows.columns)) for _ in keys] if rows.tasks > 1 or not trained else gradients
     rows.words.extend(At(dy), At(dx) if dx else 0, *parts)
     setup = indent(rows.chain.declare(rows.words), 1)
     chain = [rows.chain.forward("counter + j"), f"d{rows.chain.last} = dy[j]", rows.chain.backward()]
@@ -386,7 +387,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         reads=[*rows.reads, dy, rows.statistics], writes=[*([dx] if dx else []), *(part.buffer for part in parts), rows.scratch],
         flops=2 * rows.flops, layers=rows.names, cut=ROWS_CUT, own=[rows.x, dy, *([dx] if dx else [])],
     )  # fmt: skip
-    for key, part, target in zip(keys, parts, gradients, strict=True):
+    for key, part, target in zip(keys, parts, gradients, strict=False):  # no gradients of a frozen layer
         if rows.tasks > 1:
             context.launch(
                 f"{node.layer.name} {key} gradient parts", "backward", context.library("rows", "add_parts"),
