@@ -155,7 +155,8 @@ class Model:
 
     def fit(
         self, X: Any = None, y: Any = None, *, validation: Any = None, epochs: int | None = None,  # noqa: N803
-        callbacks: Sequence[Callback | Callable[..., Any]] = (), sample_weight: Any = None, run_dir: str | Path | None = None, verbose: int = 0,
+        callbacks: Sequence[Callback | Callable[..., Any]] = (), sample_weight: Any = None,
+        run_dir: str | Path | None = None, verbose: int = 0,
     ) -> History:  # fmt: skip
         """Trains on rows X with labels y, or on the file's data when both are left out; returns the model's History.
 
