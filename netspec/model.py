@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
-from netspec.base.text import Source
 from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
@@ -26,7 +25,7 @@ from netspec.save.atomic import SaveError
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights, save_weights
 from netspec.train.callbacks import Callback, Callbacks
-from netspec.train.class_weights import balanced, checked_weights, of_rows, written_out
+from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
 from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import Scored, score
@@ -39,14 +38,13 @@ from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, f
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.source import counts_with_data, counts_with_rows, read_data
+from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import description, take_over, tensors_of
+from netspec.train.weights import description, spec_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
-
-EpochFunction = Callable[["Model", dict[str, Any]], Any]
 
 
 def settings_of(program: Program, *, threads: int | None = None) -> Settings:
@@ -151,7 +149,8 @@ class Model:
 
     def fit(
         self, X: Any = None, y: Any = None, *, validation: Any = None, epochs: int | None = None,  # noqa: N803
-        callbacks: Sequence[Callback | EpochFunction] = (), sample_weight: Any = None, run_dir: str | Path | None = None, verbose: int = 0,
+        callbacks: Sequence[Callback | Callable[..., Any]] = (), sample_weight: Any = None,
+        run_dir: str | Path | None = None, verbose: int = 0,
     ) -> History:  # fmt: skip
         """Trains on rows X with labels y, or on the file's data when both are left out; returns the model's History.
 
@@ -258,25 +257,14 @@ class Model:
         )  # fmt: skip
         if train.class_weights == "balanced":
             self.class_weights = balanced(splits.train.y, self.graph.classes)
-        weights = checked_weights(sample_weight, len(splits.train.rows), self.network.dtype)
+        weights = row_weights(sample_weight, len(splits.train.rows), self.network.dtype)
         material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
         held_out = self._held_out(splits, material)
-        self._require_watched(held_out)
-        training = Training(
-            self.network, schedule, material, held_out, epochs_done=self.epochs_done, monitor=monitor, early_stop=train.early_stop,
-            history=self.history,
-        )  # fmt: skip
+        require_watched(self.program, self.graph.head.target == "value", held_out is not None)
+        more: dict[str, Any] = {"epochs_done": self.epochs_done, "early_stop": train.early_stop, "history": self.history}
+        training = Training(self.network, schedule, material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch
         return training
-
-    def _require_watched(self, held_out: Material | None) -> None:
-        """Raises SpecError where `early_stop` watches a validation figure and there are no validation rows."""
-        rule = self.program.train.early_stop
-        figure = rule.watches(self.graph.head.target == "value") if rule is not None else ""
-        if held_out is None and figure.startswith("val_"):
-            message = f"early_stop watches {figure}, and there are no validation rows"
-            help_text = "give validation=(Xv, yv) or validation=0.1 to fit, or watch loss: early_stop = stop(loss, patience=5ep)"
-            raise key_error(self.program, Problem("NS605", message, help=help_text, argument="train.early_stop"))
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
         """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
@@ -571,21 +559,13 @@ def restore(path: str | Path) -> Model:
     return restore_file(find(Path(path)).weights)
 
 
-def _spec_of(path: Path, metadata: Mapping[str, Any]) -> Source:
-    """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there."""
-    resolved = path.parent.parent / "spec.resolved.net"
-    if path.parent.name == "weights" and resolved.is_file():
-        return Source(resolved.read_text(encoding="utf-8"), str(resolved))
-    return Source(metadata["spec"], metadata["path"])
-
-
 def restore_file(path: Path) -> Model:
     """The model of one weights file, built from the spec that it carries."""
     tensors, metadata = load_weights(path)
     try:
         shape = tuple(int(side) for side in metadata["input"])
         overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
-        program = load(_spec_of(path, metadata), overrides)
+        program = load(spec_of(path, metadata), overrides)
         model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
         model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

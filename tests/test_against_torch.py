@@ -63,14 +63,6 @@ NEWER = (
 )
 
 
-def norms(model: netspec.Model) -> Any:
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(2, 6, 3, padding=1), torch.nn.GroupNorm(3, 6), torch.nn.ReLU(), torch.nn.Flatten(),
-        torch.nn.Linear(6 * 48, 9), torch.nn.LayerNorm(9), torch.nn.Tanh(), torch.nn.Linear(9, 3),
-    )  # fmt: skip
-    return filled(net, model, ["conv1", "groupnorm1", "affine1", "layernorm1", "affine2"])
-
-
 def filled(net: Any, model: netspec.Model, names: list[str]) -> Any:
     """The same weights in PyTorch's layout; its bn keeps 1 - our momentum."""
     net = net.double()
@@ -87,7 +79,6 @@ def filled(net: Any, model: netspec.Model, names: list[str]) -> Any:
 NETS = {
     "mlp": ("affine(9)-bn-relu -> affine(6)-tanh -> affine -> softmax", (7,), mlp),
     "conv": ("conv(4)-bn-relu-pool -> conv(5, kernel=2x3, stride=2, pad=1)-leaky_relu -> affine -> softmax", (2, 8, 6), conv),
-    "norms": ("conv(6)-groupnorm(3)-relu -> affine(9)-layernorm-tanh -> affine -> softmax", (2, 8, 6), norms),
     "newer": (NEWER, (2, 8, 6), newer),
     "norms": ("conv(6)-groupnorm(3)-relu -> affine(9)-layernorm-tanh -> affine -> softmax", (2, 8, 6), norms),
 }

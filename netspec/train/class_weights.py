@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
 from netspec.frontend.program import Program
@@ -34,8 +34,8 @@ def written_out(program: Program) -> NDArray[np.float64] | None:
     return np.asarray(weights, np.float64) if isinstance(weights, tuple) else None
 
 
-def checked_weights(sample_weight: Any, rows: int, dtype: DTypeLike) -> NDArray[Any] | None:
-    """A caller's weights (rows,) of rows. Raises DataError unless they are finite numbers of at least 0."""
+def row_weights(sample_weight: Any, rows: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """A caller's weights (rows,) in `dtype`, None where there are none. Raises DataError for what is no weight."""
     if sample_weight is None:
         return None
     try:

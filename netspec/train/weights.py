@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
 from netspec.base.shape import show
+from netspec.base.text import Source
 from netspec.frontend.program import Program
 from netspec.plan.network import Network
 from netspec.train.columns import Columns, as_metadata
@@ -81,3 +83,11 @@ def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[
     foreign = [f"{name} is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith("normalization.")]
     if wrong or missing or foreign:
         raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
+
+
+def spec_of(path: Path, metadata: Mapping[str, Any]) -> Source:
+    """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there."""
+    resolved = path.parent.parent / "spec.resolved.net"
+    if path.parent.name == "weights" and resolved.is_file():
+        return Source(resolved.read_text(encoding="utf-8"), str(resolved))
+    return Source(metadata["spec"], metadata["path"])

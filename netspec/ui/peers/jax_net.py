@@ -97,15 +97,6 @@ def _prelu(call: Call) -> Any:
     return call.jnp.where(call.x > 0, call.x, slope * call.x)
 
 
-def _row_normalization(call: Call) -> Any:
-    shape = call.node.input.shape
-    grouped = call.x.reshape(len(call.x), call.layer.groups_of(shape), -1)
-    mean, var = grouped.mean(2, keepdims=True), grouped.var(2, keepdims=True)
-    xhat = ((grouped - mean) * call.jax.lax.rsqrt(var + call.layer.eps)).reshape(call.x.shape)
-    gamma, beta = (call.arrays[key].reshape(-1, *(1 for _ in shape[1:])) for key in ("gamma", "beta"))
-    return xhat * gamma + beta
-
-
 def _dropout(call: Call) -> Any:
     return _dropped(call, call.x.shape)
 
@@ -127,8 +118,6 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "pool": _pool,
     "avgpool": _avgpool,
     "bn": _bn,
-    "layernorm": _row_normalization,
-    "groupnorm": _row_normalization,
     "prelu": _prelu,
     "layernorm": _row_normalization,
     "groupnorm": _row_normalization,
