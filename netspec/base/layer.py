@@ -160,8 +160,8 @@ class Trained(Layer):
     lr_scale: Annotated[float, Field(gt=0, description="factor on the learning rate of the layer's parameters")] = 1.0
 
     @classmethod
-    def positional(cls) -> str | None:
-        return next((name for name in cls.model_fields if name not in Trained.__annotations__), None)
+    def positionals(cls) -> tuple[str, ...]:
+        return tuple(name for name in cls.model_fields if name not in Trained.__annotations__)[:1]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -299,7 +299,7 @@ class _Validation:
 
     def _unused_defs(self, expander: Expander) -> None:
         """The names in defs that the net never calls; nothing else of them can be told without arguments."""
-        named = {*self.lets, *self.broken, *self.definitions}
+        named = {*self.layers, *self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
             if definition.node.name.text in expander.called or self.report.full:
                 continue
