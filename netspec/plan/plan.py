@@ -65,8 +65,11 @@ def driver() -> Driver:
 
 
 def thread_count(wanted: int | None) -> int:
-    """How many threads a call may use: what is wanted, at most what the machine has."""
+    """How many threads a call may use: what is wanted, at most numba's; unless said otherwise one for each core that this process may use
+    now, which can be fewer than when numba was loaded."""
     most = int(numba.config.NUMBA_NUM_THREADS)
+    if wanted is None and hasattr(os, "sched_getaffinity"):
+        wanted = len(os.sched_getaffinity(0))
     return max(1, min(wanted or most, most))
 
 
