@@ -32,7 +32,7 @@ class Experiment:
 EXPERIMENTS = {
     "two_layer, 10 epochs": Experiment("two_layer", 0.51),
     "conv3, 1 epoch": Experiment("conv3", 0.57),
-    "conv3, 10 epochs": Experiment("conv3", 0.65, {"train.epochs": 10, "train.schedule": "onecycle", "train.lr": 1e-3}),
+    "conv3, 10 epochs": Experiment("conv3", 0.65, {"train.epochs": 10}),
     "cifar_vgg, 12 epochs": Experiment("cifar_vgg", 0.80),
     "optimizers: sgd": Experiment("optimizers", figure="train_accuracy"),
     "optimizers: momentum": Experiment("optimizers", None, {"rule": "sgd(lr=5e-3, momentum=0.9)"}, "train_accuracy"),
