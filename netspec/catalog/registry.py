@@ -32,10 +32,16 @@ FOLDERS: dict[type[Entry], str] = {
 
 
 @cache
-def _import_folder(folder: str) -> None:
+def _files(folder: str) -> frozenset[str]:
+    """Names of a folder's modules."""
     package = importlib.import_module(f"netspec.catalog.{folder}")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"netspec.catalog.{folder}.{module.name}")
+    return frozenset(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+@cache
+def _import_folder(folder: str) -> None:
+    for name in sorted(_files(folder)):
+        importlib.import_module(f"netspec.catalog.{folder}.{name}")
 
 
 def _named(contract: type[EntryT]) -> list[type[EntryT]]:
@@ -45,11 +51,24 @@ def _named(contract: type[EntryT]) -> list[type[EntryT]]:
     return found
 
 
+def entry_of(contract: type[EntryT], name: str) -> type[EntryT] | None:
+    """The entry of that name, if there is one. Where it stands in a file of its name, no other file is imported: a text names one source,
+    and all of them take 30 ms."""
+    if name in _files(FOLDERS[contract]):
+        importlib.import_module(f"netspec.catalog.{FOLDERS[contract]}.{name}")
+        return _by_name(contract).get(name)
+    return entries(contract).get(name)
+
+
 def entries(contract: type[EntryT]) -> MappingProxyType[str, type[EntryT]]:
     """All entries of one contract by name, in alphabetical order; a later definition of the same name wins."""
     _import_folder(FOLDERS[contract])
+    return MappingProxyType(dict(sorted(_by_name(contract).items())))
+
+
+def _by_name(contract: type[EntryT]) -> dict[str, type[EntryT]]:
+    """What has been imported or defined so far."""
     named = _named(contract)
     # found through the layer or loss whose word they share
-    forms = {getattr(entry, form, None) for entry in named for form in ("head_form", "smoothed")}
-    found = {entry.name: entry for entry in named if entry not in forms}
-    return MappingProxyType(dict(sorted(found.items())))
+    forms = {getattr(one, form, None) for one in named for form in ("head_form", "smoothed")}
+    return {one.name: one for one in named if one not in forms}

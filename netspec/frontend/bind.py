@@ -15,7 +15,7 @@ from netspec.base.entry import Entry
 from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.catalog.registry import entries
+from netspec.catalog.registry import entries, entry_of
 from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
@@ -53,10 +53,10 @@ def layers() -> Mapping[str, type[Layer]]:
 
 def find(contract: type[Entry], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None) -> type[Entry]:
     """The entry of that name. Raises SpecError with the nearest name and all there are; `more` are further names with their signature."""
-    known = entries(contract)
-    if name in known:
-        return known[name]
-    noun = NOUNS[contract]
+    found = entry_of(contract, name)
+    if found is not None:
+        return found
+    known, noun = entries(contract), NOUNS[contract]
     plural = "losses" if noun == "loss" else f"{noun}s"
     every = [_short(entry) for entry in known.values()]
     notes = [f"{plural}: {', '.join(every)}"]

@@ -22,7 +22,7 @@ from netspec.base.shape import Shape, size
 from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
 from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
-from netspec.catalog.registry import entries
+from netspec.catalog.registry import entries, entry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class DataSection(BaseModel):
 
 
 def _adam() -> Optimizer:
-    return entries(Optimizer)["adam"].model_validate({})
+    adam = entry_of(Optimizer, "adam")
+    assert adam is not None, "the default optimizer is in the catalogue"
+    return adam.model_validate({})
 
 
 def _clip(value: Any) -> Any:
