@@ -450,13 +450,13 @@ def test_a_mutated_text_raises_nothing_but_spec_errors(base: str, edits: list[tu
     for at, length, insert in edits:
         at = min(at, len(text))
         text = text[:at] + insert + text[at + length :]
-    begin = time.perf_counter()
+    begin = time.process_time()
     for found in _refusals(text):
         assert found.line >= 1
         assert found.column >= 1
         assert "^" in str(found)
         assert not any(name in str(found) for name in ("LPAR", "RSQB", "$END", "Token(", "Traceback", "LSQB", "RBRACE"))
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 def _refusals(text: str) -> tuple[Diagnostic, ...]:
@@ -476,13 +476,13 @@ def test_a_random_program_raises_nothing_but_spec_errors(tree: syntax.File) -> N
 
 def test_check_is_fast_and_needs_no_numba() -> None:
     code = (
-        "import sys, time, lark, numpy, pydantic.fields\nbegin = time.perf_counter()\n"
+        "import sys, time, lark, numpy, pydantic.fields\nbegin = time.process_time()\n"
         "from netspec.base.text import Source\nfrom netspec.frontend.validate import load\n"
         f"load(Source(open({str(WHOLE)!r}).read()))\n"
-        "print(time.perf_counter() - begin)\nassert 'numba' not in sys.modules, 'numba'"
+        "print(time.process_time() - begin)\nassert 'numba' not in sys.modules, 'numba'"
     )
     seconds = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5))
-    assert seconds < 0.4  # what is ours, beside other tests; 0.15 alone
+    assert seconds < 0.4  # of one core, what is ours; 0.2 alone
 
 
 @pytest.mark.parametrize("ends", ["\r\n", "\n\n", "\f\n", " "])
