@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isqrt
+from math import ceil, isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -51,6 +51,33 @@ class Pointwise(Layer):
 
     def flops(self, shape: Shape) -> int:
         return self.operations * size(shape)
+
+
+class RandomMask(Pointwise):
+    """y = x / (1 - p) with probability 1 - p, else 0; in the test form y = x.
+
+    Dropped is what a random 32-bit word below p 2^32 stands for, so the dropped share is p to 2^-32.
+    """
+
+    p: float
+    random: ClassVar[bool] = True
+    identity_in_test: ClassVar[bool] = True
+    operations: ClassVar[int] = 2
+
+    def constants(self) -> dict[str, float | int]:
+        # a word has 32 bits, so the largest p below 1 drops all words but one
+        return {"limit": min(ceil(self.p * 2**32), 2**32 - 1), "scale": 1 / (1 - self.p)}
+
+    @staticmethod
+    def forward(x: float, bits: int, limit: int, scale: float) -> float:
+        return x * scale if bits >= limit else 0.0
+
+    @staticmethod
+    def backward(dy: float, bits: int, limit: int, scale: float) -> float:
+        return dy * scale if bits >= limit else 0.0
+
+    def onnx(self, shape: Shape) -> OnnxForm:
+        return OnnxForm((OnnxNode("Identity", ("x",), ("y",)),))
 
 
 class Normalization(Trained):

@@ -90,11 +90,6 @@ class Graph:
     def parameter_count(self) -> int:
         return sum(size(parameter.shape) for parameter in self.parameters.values())
 
-    @property
-    def trained_count(self) -> int:
-        """Numbers that training changes: those of layers that are not frozen."""
-        return sum(size(parameter.shape) for node in self.nodes if not node.frozen for parameter in node.parameters.values())
-
     def consumers(self, value: Value) -> list[Node]:
         return [node for node in self.nodes if value in node.inputs]
 

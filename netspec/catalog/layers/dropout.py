@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from netspec.base.kinds import Pointwise
-from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, ReferenceContext, Sample
-from netspec.base.shape import Shape
+from netspec.base.kinds import RandomMask
+from netspec.base.layer import Array, BadSample, ReferenceContext, Sample
 
 
-class Dropout(Pointwise):
+class Dropout(RandomMask):
     """y = x / (1 - p) with probability 1 - p, else 0, element by element; in the test form y = x.
 
     An element is dropped when its random 32-bit word is below p 2^32, so the dropped share is p to 2^-32.
@@ -23,24 +21,6 @@ class Dropout(Pointwise):
 
     name: ClassVar[str] = "dropout"
     p: Annotated[float, Field(ge=0, lt=1, description="probability to drop an element")] = 0.5
-    random: ClassVar[bool] = True
-    identity_in_test: ClassVar[bool] = True
-    operations: ClassVar[int] = 2
-
-    def constants(self) -> dict[str, float | int]:
-        # a word has 32 bits, so the largest p below 1 drops all words but one
-        return {"limit": min(ceil(self.p * 2**32), 2**32 - 1), "scale": 1 / (1 - self.p)}
-
-    @staticmethod
-    def forward(x: float, bits: int, limit: int, scale: float) -> float:
-        return x * scale if bits >= limit else 0.0
-
-    @staticmethod
-    def backward(dy: float, bits: int, limit: int, scale: float) -> float:
-        return dy * scale if bits >= limit else 0.0
-
-    def onnx(self, shape: Shape) -> OnnxForm:
-        return OnnxForm((OnnxNode("Identity", ("x",), ("y",)),))
 
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         if not context.train or context.bits is None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from netspec.base.kinds import Pointwise, require_image
-from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, ReferenceContext, Sample
+from netspec.base.kinds import RandomMask, require_image
+from netspec.base.layer import Array, BadSample, ReferenceContext, Sample
 from netspec.base.shape import Shape
 
 
-class Dropout2d(Pointwise):
+class Dropout2d(RandomMask):
     """y = x / (1 - p) with probability 1 - p, else 0, channel by channel of each row; in the test form y = x.
 
     A channel is dropped when its random 32-bit word is below p 2^32, so the dropped share is p to 2^-32.
@@ -23,29 +22,11 @@ class Dropout2d(Pointwise):
 
     name: ClassVar[str] = "dropout2d"
     p: Annotated[float, Field(ge=0, lt=1, description="probability to drop a channel")] = 0.5
-    random: ClassVar[bool] = True
     by_channel: ClassVar[bool] = True
-    identity_in_test: ClassVar[bool] = True
-    operations: ClassVar[int] = 2
-
-    def constants(self) -> dict[str, float | int]:
-        # a word has 32 bits, so the largest p below 1 drops all words but one
-        return {"limit": min(ceil(self.p * 2**32), 2**32 - 1), "scale": 1 / (1 - self.p)}
 
     def output_shape(self, shape: Shape) -> Shape:
         require_image(self.name, shape)
         return shape
-
-    @staticmethod
-    def forward(x: float, bits: int, limit: int, scale: float) -> float:
-        return x * scale if bits >= limit else 0.0
-
-    @staticmethod
-    def backward(dy: float, bits: int, limit: int, scale: float) -> float:
-        return dy * scale if bits >= limit else 0.0
-
-    def onnx(self, shape: Shape) -> OnnxForm:
-        return OnnxForm((OnnxNode("Identity", ("x",), ("y",)),))
 
     def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
         if not context.train or context.bits is None:
