@@ -5,7 +5,18 @@ filters. Geometry words as in convolve.py, those of the input's gradient as in c
 from numba import cfunc, types
 
 from netspec.kernels.f32 import ITEMSIZE, depthwise, depthwise_gradient, floats
-from netspec.kernels.native import GEOMETRY_WORDS, KERNEL, OPTIONS, clear_bytes, copy_bytes, padded_image, padded_rows, words
+from netspec.kernels.native import (
+    GEOMETRY_WORDS,
+    KERNEL,
+    OPTIONS,
+    clear_bytes,
+    copy_bytes,
+    padded_image,
+    padded_rows,
+    share_end,
+    share_start,
+    words,
+)  # fmt: skip
 
 WORD = types.int64
 
@@ -30,7 +41,7 @@ def image_grad_input(dy, filters, dx, geometry, scratch, first, last):
     channels, height, out_width, width = g[0], g[1], g[2], g[5]
     row = g[13] * channels
     image = scratch
-    if g[8] == 1 and g[9] == 1:
+    if g[14] == 0 or (g[8] == 1 and g[9] == 1):  # dy itself, or with margins alone
         image = padded_image(dy, g, scratch, ITEMSIZE)
     else:
         clear_bytes(scratch, g[12] * row * ITEMSIZE)
@@ -81,11 +92,12 @@ def pack_flipped(p, task, tasks, worker):
 
 @cfunc(KERNEL, **OPTIONS)
 def collect_filters(p, task, tasks, worker):
-    """Words: control, parts (parts, KH, KW, C), dW (C, 1, KH, KW), geometry, number of parts; added in order."""
+    """Words: control, parts (parts, KH, KW, C), dW (C, 1, KH, KW), geometry, number of parts; added in order. Tasks share the
+    channels."""
     g = words(p[3], GEOMETRY_WORDS)
     channels, taps = g[0], g[6] * g[7]
     parts, gradient = floats(p[1], p[4] * channels * taps), floats(p[2], channels * taps)
-    for c in range(channels):
+    for c in range(share_start(channels, task, tasks, 1), share_end(channels, task, tasks, 1)):
         for k in range(taps):
             total = parts[k * channels + c]
             for part in range(1, p[4]):
