@@ -236,18 +236,22 @@ class Model:
             raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
         if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
             raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
-        learned = self.labels, self.normalization
+        learned = self.labels, self.normalization, self.columns
         try:
             splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
             return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
         finally:
-            self.labels, self.normalization = learned
+            self.labels, self.normalization, self.columns = learned
 
     def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
         """`lr_find` on the training part of splits that this model made."""
         self._forward_rows = 0
-        drop_last = self.program.train.drop_last
-        return find_lr(self.network, self._material(splits.train), drop_last=drop_last, lowest=lowest, highest=highest, steps=steps)
+        counted = self.class_weights
+        try:
+            material = self._training_material(splits.train)
+        finally:
+            self.class_weights = counted
+        return find_lr(self.network, material, drop_last=self.program.train.drop_last, lowest=lowest, highest=highest, steps=steps)
 
     def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
@@ -255,10 +259,7 @@ class Model:
         schedule = Schedule(
             train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
         )  # fmt: skip
-        if train.class_weights == "balanced":
-            self.class_weights = balanced(splits.train.y, self.graph.classes)
-        weights = row_weights(sample_weight, len(splits.train.rows), self.network.dtype)
-        material = self._material(splits.train, self._with_class_weights(splits.train.rows.y, weights))
+        material = self._training_material(splits.train, sample_weight)
         held_out = self._held_out(splits, material)
         require_watched(self.program, self.graph.head.target == "value", held_out is not None)
         more: dict[str, Any] = {"epochs_done": self.epochs_done, "early_stop": train.early_stop, "history": self.history}
@@ -313,6 +314,13 @@ class Model:
         x = network_rows(part.rows.x, self.normalization, self.network.dtype)
         index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
         return Material(x, part.rows.y, index, weights)
+
+    def _training_material(self, part: Part, sample_weight: Any = None) -> Material:
+        """Training rows with their weights; those of `balanced` classes are counted here."""
+        if self.program.train.class_weights == "balanced":
+            self.class_weights = balanced(part.y, self.graph.classes)
+        weights = row_weights(sample_weight, len(part.rows), self.network.dtype)
+        return self._material(part, self._with_class_weights(part.rows.y, weights))
 
     def _held_out(self, splits: Splits, train: Material) -> Material | None:
         """The validation rows; where they are rows of the training arrays those arrays serve for both."""

@@ -81,27 +81,30 @@ def _train(network: Network, material: Material, drop_last: bool, rates: NDArray
     found: list[float] = []
     mean = total = 0.0
     least = np.inf
-    while len(found) < len(rates):
-        epoch, place = divmod(len(found), len(starts))
-        window = feed.window(epoch + 1, place)
-        some = slice(place, min(place + PIECE, window.last, place + len(rates) - len(found)))
-        losses = np.empty((some.stop - some.start, 2))
-        scalars = schedule.scalars(len(found) + 1, len(losses), 1)
-        scalars[:, 0] = rates[len(found) : len(found) + len(losses)]
-        with network.lock:
-            plan.bind(x=window.x, y=window.y, order=window.order, **({} if window.weights is None else {"weights": window.weights}))
-            network.store.update_state(True)
-            network.store.augment(True)
-            done = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
-        for loss in losses[:done, 0].tolist():
-            found.append(loss)
-            mean, total = KEEP * mean + (1 - KEEP) * loss, KEEP * total + 1 - KEEP
-            least = min(least, mean / total)
-            if mean / total > max(EXPLODED * least, found[0]) or not isfinite(loss):
-                return np.array(found)
-        if done < len(losses):
-            break
-    plan.release()
+    try:
+        while len(found) < len(rates):
+            epoch, place = divmod(len(found), len(starts))
+            window = feed.window(epoch + 1, place)
+            some = slice(place, min(place + PIECE, window.last, place + len(rates) - len(found)))
+            losses = np.empty((some.stop - some.start, 2))
+            scalars = schedule.scalars(len(found) + 1, len(losses), 1)
+            scalars[:, 0] = rates[len(found) : len(found) + len(losses)]
+            with network.lock:
+                plan.bind(x=window.x, y=window.y, order=window.order)
+                plan.bind_weights(window.weights)
+                network.store.update_state(True)
+                network.store.augment(True)
+                done = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
+            for loss in losses[:done, 0].tolist():
+                found.append(loss)
+                mean, total = KEEP * mean + (1 - KEEP) * loss, KEEP * total + 1 - KEEP
+                least = min(least, mean / total)
+                if mean / total > max(EXPLODED * least, found[0]) or not isfinite(loss):
+                    return np.array(found)
+            if done < len(losses):
+                break
+    finally:
+        plan.release()
     return np.array(found)
 
 
