@@ -198,6 +198,7 @@ BAD_NPZ = {
     "text inside": (zipped(b"hello"), ["array x", "not an array in NumPy's format"]),
     "short data": (zipped(npy_bytes(X)[:-8]), ["array x", "cut off", "declares 96 bytes", "88 are there"]),
     "short header": (zipped(npy_bytes(X)[:30]), ["cut off in its header"]),
+    "header": (zipped(npy_bytes(X).replace(b"'fortran_order':", b"'fortran_order'[")), ["not an array in NumPy's format"]),
     "negative side": (zipped(npy_bytes(X).replace(b"(6, 2)", b"(-6,2)")), ["damaged", "(-6, 2)"]),
     "objects": (npz_bytes(x=X.astype(object), y=Y), ["array x", "Python objects", "only pickle"]),
     "object labels": (npz_bytes(x=X, y=np.array([1, "a", 0, 0, 0, 0], object)), ["array y", "Python objects"]),

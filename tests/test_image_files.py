@@ -538,7 +538,7 @@ def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not list(decode.image_folder().glob("*"))
 
 
-@pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer"])
+@pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer", "syntax", "order"])
 def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
     folder = pictures(tmp_path)
     read("images", folder)
@@ -546,6 +546,7 @@ def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
     whole = entry.read_bytes()
     entry.unlink()  # the array of the first reading is mapped
     harmed = {"cut": whole[:-100], "byte": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "text": b"hello", "longer": whole + b"1"}
+    harmed |= {"syntax": whole.replace(b"'fortran_order':", b"'fortran_order'["), "order": whole.replace(b"False", b" True")}
     entry.write_bytes(harmed[harm])
     assert_holds(read("images", folder), COLOURS)
     assert entry.read_bytes() == whole

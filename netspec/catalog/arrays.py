@@ -5,6 +5,7 @@ Format of the headers: NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -23,7 +24,17 @@ from netspec.base.shape import show
 
 LIMIT_BYTES = 8 << 30
 """Declared bytes of one array above which reading is refused, unless a caller gives another limit."""
-DAMAGE = (EOFError, ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, SyntaxError)
+DAMAGE = (
+    EOFError,
+    ValueError,
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+    SyntaxError,
+    tokenize.TokenError,
+)
 """What NumPy and zipfile raise on files that are cut off, altered, encrypted or packed in an unknown way."""
 
 

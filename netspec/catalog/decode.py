@@ -1,6 +1,6 @@
 """Image files to arrays: PNG, JPEG and BMP, decoded by several threads, and kept in netspec's cache until a file changes.
 
-An entry of the cache is an .npy file with four more bytes, the CRC-32 of its numbers: one that is cut off or altered is decoded anew.
+An entry of the cache is an .npy file with four more bytes, the CRC-32 of all before: one that is cut off or altered is decoded anew.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from netspec.base.cache import image_folder, made_private
 from netspec.base.errors import DataError, LimitError
 from netspec.base.extras import library
 from netspec.base.shape import Shape, show
-from netspec.catalog.arrays import first_line, refuse_larger
+from netspec.catalog.arrays import DAMAGE, first_line, refuse_larger
 
 FORMATS = ("PNG", "JPEG", "BMP")
 MOST_PIXELS = 50_000_000
@@ -38,7 +38,7 @@ GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
 """Pillow's modes of 8 bits a channel: what is read as one channel, and what as three. Transparency is left out."""
 BLOCK = 256
 """Images that a thread decodes at a time."""
-VERSION = 1
+VERSION = 2
 ORPHAN_SECONDS = 3600
 """Age at which a file that some process began and never finished is deleted."""
 
@@ -180,8 +180,10 @@ def _write(path: Path, images: Images) -> None:
     with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", suffix=".npy", delete=False) as file:
         try:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(images.names), *images.shape)}
-            np.lib.format.write_array_header_1_0(file, header)
-            checksum = 0
+            begin = io.BytesIO()
+            np.lib.format.write_array_header_1_0(begin, header)
+            file.write(begin.getvalue())
+            checksum = zlib.crc32(begin.getvalue())
             for _, block in _blocks(images):
                 file.write(block.data)
                 checksum = zlib.crc32(block.data, checksum)
@@ -206,7 +208,7 @@ def _cached(path: Path) -> NDArray[np.uint8] | None:
             whole = _is_whole(file)
         if whole:
             return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):
+    except DAMAGE:
         pass
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
@@ -216,9 +218,11 @@ def _cached(path: Path) -> NDArray[np.uint8] | None:
 def _is_whole(file: IO[bytes]) -> bool:
     np.lib.format.read_magic(file)
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    left, checksum = prod(shape), 0
     if dtype != np.uint8:
         return False
+    begin = file.tell()
+    file.seek(0)
+    left, checksum = prod(shape), zlib.crc32(file.read(begin))
     while left:
         part = file.read(min(left, 1 << 22))
         if not part:
