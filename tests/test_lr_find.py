@@ -172,7 +172,8 @@ def test_the_command_as_json_into_a_folder(spec: Path) -> None:
 
 
 def test_without_matplotlib_there_is_no_picture(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for module in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)
     done = call("train", spec, "--lr-find")
     assert done.exit_code == 0, done.stderr
     assert "no picture: this needs matplotlib: pip install 'netspec[plot]'" in done.stderr

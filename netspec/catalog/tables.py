@@ -21,7 +21,7 @@ MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "
 """Cells without a value, among numbers. In a column of text only an empty cell is one: NA may be a country."""
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 MOST_NAMES = 20
-"""Columns that a message lists."""
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Table:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names of columns for a message, the first of many."""
+    """Names or texts for a message, the first of many."""
     return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
 
 

@@ -94,12 +94,7 @@ class Chain:
     def add_parts(self, tasks: int) -> None:
         """Launches that add the parts of the parameters' gradients, which nothing but the update waits for."""
         for node, name, parts in self._sums if tasks > 1 else ():
-            gradient = self.context.gradient(node, name)
-            self.context.launch(
-                f"{node.layer.name} {name} gradient parts", "backward", self.context.library("rows", "add_parts"),
-                (At(parts), node.input.shape[0], tasks, gradient), 1,
-                reads=[parts], writes=[gradient.buffer], layers=[node.name], later=True,
-            )  # fmt: skip
+            add_parts(self.context, node, name, At(parts), tasks, node.input.shape[0], self.context.gradient(node, name))
 
     def row(self) -> str:
         """Lines at the start of each row: where the counters of its channels begin."""
@@ -136,3 +131,11 @@ class Chain:
     @property
     def last(self) -> int:
         return len(self.nodes)
+
+
+def add_parts(context: Context, node: Node, what: str, parts: At, tasks: int, columns: int, target: At) -> None:
+    """A launch that adds the tasks' parts of a gradient, each of `columns` elements, in order; nothing but the update waits for it."""
+    context.launch(
+        f"{node.layer.name} {what} gradient parts", "backward", context.library("rows", "add_parts"), (parts, columns, tasks, target), 1,
+        reads=[parts.buffer], writes=[target.buffer], layers=[node.name], later=True,
+    )  # fmt: skip

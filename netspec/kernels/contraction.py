@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.base.kinds import Contraction, Product
 from netspec.graph.graph import Node
 from netspec.kernels import convolution, products
-from netspec.kernels.chain import Chain
+from netspec.kernels.chain import Chain, add_parts
 from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
 from netspec.kernels.finish import pre_activation
 from netspec.kernels.launch import At, Buffer
@@ -37,10 +37,7 @@ def column_sums(context: Context, node: Node, dz: Buffer, target: At) -> None:
     parts = context.buffer("parts", tasks * columns)
     words = (At(dz), columns, pixels, At(parts))
     context.launch(label, "backward", sums, words, tasks, reads=[dz], writes=[parts], layers=[node.name], later=True)
-    context.launch(
-        f"{label} parts", "backward", context.library("rows", "add_parts"), (At(parts), columns, tasks, target), 1,
-        reads=[parts], writes=[target.buffer], layers=[node.name], later=True,
-    )  # fmt: skip
+    add_parts(context, node, "bias", At(parts), tasks, columns, target)
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:

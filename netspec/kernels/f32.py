@@ -17,8 +17,9 @@ from netspec.kernels.tile import make_pack_rows, make_pack_transposed, make_tile
 from netspec.kernels.transforms import make_gradient_to_planes, make_image_to_planes, make_planes_to_result
 
 __all__ = [
-    "ITEMSIZE", "LANES", "LONGEST_TAIL", "PANEL", "ROW_VECTORS", "SIMD", "STRIP", "TILE_ROWS", "F", "erf", "exp", "expm1", "floats", "log",
-    "log1p", "pack_rows", "pack_tail", "pack_transposed", "tail_along_depth", "tail_along_rows", "tanh", "tile_k", "tile_m", "tile_row",
+    "ITEMSIZE", "LANES", "LONGEST_TAIL", "PANEL", "ROW_VECTORS", "SIMD", "STRIP", "TILE_ROWS", "F", "depthwise", "depthwise_gradient",
+    "erf", "exp", "expm1", "floats", "gradient_to_planes", "image_to_planes", "log", "log1p", "pack_rows", "pack_tail", "pack_transposed",
+    "planes_to_result", "tail_along_depth", "tail_along_rows", "tanh", "tile_k", "tile_m", "tile_row",
 ]  # fmt: skip
 
 F = np.float32

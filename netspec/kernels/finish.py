@@ -39,7 +39,7 @@ class Finish:
 
     def __init__(self, context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
         self.chain, self.words = Chain(context, chain_nodes), Words()
-        self.columns, self.pixels = columns_of(node.output.shape)
+        self.columns, _ = columns_of(node.output.shape)
         self.y = context.value((chain_nodes or (node,))[-1].output)
         self.keeps = bool(chain_nodes) and context.train and self.chain.needs_input
         self.z = pre_activation(context, node) if self.keeps else self.y

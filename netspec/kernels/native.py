@@ -29,6 +29,7 @@ SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the up
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS
 GEOMETRY_WORDS = 18  # of a convolution: see library/convolve.py
+PLANES = 16  # of 4x4 tiles
 TILED_WORDS = 21  # of one by tiles: see library/winograd.py
 TEAM_WORDS = 64  # by which the threads of a call meet: see library/driver.py
 CACHE_LINE = 64

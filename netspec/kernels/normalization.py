@@ -340,7 +340,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     fill = {
         "setup": setup,
         "row": indent(chain.row(), 2),
-        "chain": indent(chain.forward("r * columns + j0 + j" if context.train else "r * columns + j"), 3),
+        "chain": indent(chain.forward("r * columns + j0 + j"), 3),
         "last": chain.last,
     }
     fill["normalize"] = normalize.call(IN_COLUMN)
@@ -411,7 +411,6 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     fill["gradient"] = backward_template.call(inputs)
     templates = [forward_template, backward_template, *chain.templates]
     if frozen:
-        fill |= {"values": indent(chain.forward("r * columns + j"), 3)}
         fill["gradient"] = backward_template.call({**IN_COLUMN, "dy": "d0", "mean_dy": "F(0)", "mean_dy_xhat": "F(0)"})
         context.launch(
             f"{label} gradient", "backward", Entry(context.emitted(templates, BACKWARD_FROZEN.format(**fill)), "frozen"), words.values[1:],

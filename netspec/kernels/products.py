@@ -152,9 +152,7 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...], geometr
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
         a, b = Side(At(x), stride, 1), Side(weights, columns, 1)
-        product(
-            context, f"{node.layer.name}", a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts
-        )
+        product(context, node.layer.name, a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts)
         finish.words.extend(At(parts), cuts[2], batch * columns)
         source = context.emitted(finish.chain.templates, finish.source(True) + "\n\n" + COMBINE)
         tasks = tasks_for(batch * columns * cuts[2], ELEMENT_GRAIN)

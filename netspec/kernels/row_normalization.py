@@ -17,7 +17,7 @@ from __future__ import annotations
 from netspec.base.kinds import RowNormalization
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.chain import Chain
+from netspec.kernels.chain import Chain, add_parts
 from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of
 from netspec.kernels.finish import label_of
 from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry
@@ -389,7 +389,4 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     )  # fmt: skip
     for key, part, target in zip(keys, parts, gradients, strict=False):  # no gradients of a frozen layer
         if rows.tasks > 1:
-            context.launch(
-                f"{node.layer.name} {key} gradient parts", "backward", context.library("rows", "add_parts"),
-                (part, rows.columns, rows.tasks, target), 1, reads=[part.buffer], writes=[target.buffer], layers=[node.name], later=True,
-            )  # fmt: skip
+            add_parts(context, node, key, part, rows.tasks, rows.columns, target)

@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
+from netspec.catalog.tables import listed
 
 Columns = tuple[Column, ...]
-MOST_SHOWN = 20
-"""Texts that a message lists."""
 
 
-def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset, Columns | None]:
+def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset, Columns]:
     """The data set with its columns of text spread out, and the columns by which; `known` are those of the net, where it has some.
 
     Raises DataError for a text that they do not have.
     """
-    if dataset.columns is None:
-        return dataset, None
+    assert dataset.columns is not None
     columns = known or dataset.columns
     found = spread(dataset.rows.x, dataset.columns, columns, name)
     return replace(dataset, rows=Rows(found, dataset.rows.y), columns=None), columns
@@ -52,12 +50,12 @@ def _column(cells: NDArray[Any], place: int) -> tuple[Column, NDArray[np.float64
 def spread(x: NDArray[Any], own: Columns, known: Columns, name: str) -> NDArray[np.float64]:
     """Rows whose columns of text hold places among the texts of `own`, with a column for each text of `known` instead."""
     if len(own) != len(known):
-        raise DataError(f"{name}: {len(own)} columns, and the net was trained with {len(known)}: {_listed([c.name for c in known])}")
+        raise DataError(f"{name}: {len(own)} columns, and the net was trained with {len(known)}: {listed([c.name for c in known])}")
     parts = []
     for place, (mine, theirs) in enumerate(zip(own, known, strict=True)):
         if theirs.categories is None:
             if mine.categories is not None:
-                raise DataError(f"{name}: {theirs.name} holds text ({_listed(mine.categories)}), where the net was trained with numbers")
+                raise DataError(f"{name}: {theirs.name} holds text ({listed(mine.categories)}), where the net was trained with numbers")
             parts.append(x[:, place : place + 1].astype(np.float64))
         else:
             texts = mine.categories if mine.categories is not None else tuple(f"{value:g}" for value in np.unique(x[:, place]))
@@ -72,19 +70,10 @@ def _coded(numbers: NDArray[np.int64], texts: Sequence[str], column: Column, nam
         if text not in wanted and (numbers == place).any():
             row = int(np.flatnonzero(numbers == place)[0])
             raise DataError(
-                f"{name}: row {row}, {column.name}: {text!r} is not among the texts that the net was trained with: {_listed(list(wanted))}"
+                f"{name}: row {row}, {column.name}: {text!r} is not among the texts that the net was trained with: {listed(list(wanted))}"
             )
     places = np.array([wanted.get(text, 0) for text in texts], np.int64)
     return np.eye(len(wanted))[places[numbers]]
-
-
-def width(columns: Columns) -> int:
-    """Numbers in a row once it is spread."""
-    return sum(1 if column.categories is None else len(column.categories) for column in columns)
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:MOST_SHOWN]) + (", ..." if len(texts) > MOST_SHOWN else "")
 
 
 def as_metadata(columns: Columns) -> list[dict[str, Any]]:

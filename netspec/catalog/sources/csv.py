@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Column, Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
-from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
+from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
 from netspec.catalog.tables import NUMBER, Table, choose, require_columns, to_dataset, to_features
 
 SEPARATORS = (",", ";", "\t")
@@ -34,32 +35,45 @@ class Csv(DataSource):
         """All rows. Raises DataError naming the line of the file and the column."""
         if path is None:
             raise DataError('source = csv needs the file: path = "table.csv"')
-        require_file(path)
-        refuse_larger(str(path), path.stat().st_size, keys.get("limit_bytes", LIMIT_BYTES))
-        try:
-            separator, names = read_header(path)
+
+        def chosen(names: Sequence[str]) -> Sequence[str]:
             target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
-            columns = read_columns(path, separator, names, (target, *features))
-            return to_dataset(Table(str(path), columns, line_finder(path, separator)), target, features)
-        except UnicodeDecodeError:
-            raise DataError(_not_utf8(path)) from None
-        except (OSError, csv.Error) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from None
+            return (target, *features)
+
+        with _readable(path, keys.get("limit_bytes", LIMIT_BYTES)):
+            table = _opened(path, chosen)
+            target, *features = table.columns
+            return to_dataset(table, target, features)
 
 
 def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
     """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
-    require_file(path)
-    refuse_larger(str(path), path.stat().st_size, LIMIT_BYTES)
-    try:
-        separator, names = read_header(path)
+
+    def chosen(names: Sequence[str]) -> Sequence[str]:
         require_columns(str(path), names, features)
-        table = Table(str(path), read_columns(path, separator, names, features), line_finder(path, separator))
-        return to_features(table, features)
+        return features
+
+    with _readable(path, LIMIT_BYTES):
+        return to_features(_opened(path, chosen), features)
+
+
+@contextmanager
+def _readable(path: Path, limit: int) -> Iterator[None]:
+    """Raises DataError for a file that is not there, is larger, or fails inside."""
+    require_file(path)
+    refuse_larger(str(path), path.stat().st_size, limit)
+    try:
+        yield
     except UnicodeDecodeError:
         raise DataError(_not_utf8(path)) from None
     except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
+
+
+def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]]) -> Table:
+    """The columns that `choice` takes of the file's names, in its order."""
+    separator, names = read_header(path)
+    return Table(str(path), read_columns(path, separator, names, choice(names)), line_finder(path, separator))
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:
@@ -93,7 +107,7 @@ def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Seque
             ),
         )  # fmt: skip
     except arrow.ArrowInvalid as error:
-        raise DataError(_why(path, separator, len(names)) or f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
+        raise DataError(_why(path, separator, len(names)) or f"{path}: cannot be read as a table: {first_line(error)}") from None
     return {name: compute.utf8_trim_whitespace(table[name]) for name in wanted}
 
 

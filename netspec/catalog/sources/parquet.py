@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Column, Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
-from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger, require_file
+from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
 from netspec.catalog.tables import Table, choose, require_columns, to_dataset, to_features
 
 
@@ -30,7 +30,12 @@ class Parquet(DataSource):
         """All rows. Raises DataError naming the row and the column."""
         if path is None:
             raise DataError('source = parquet needs the file: path = "table.parquet"')
-        table = _opened(path, lambda names: _with_target(*choose(str(path), names, keys.get("target"), keys.get("features"))), keys)
+
+        def chosen(names: Sequence[str]) -> Sequence[str]:
+            target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
+            return (target, *features)
+
+        table = _opened(path, chosen, keys)
         target, *features = table.columns
         return to_dataset(table, target, features)
 
@@ -43,10 +48,6 @@ def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float
         return features
 
     return to_features(_opened(path, chosen, {}), features)
-
-
-def _with_target(target: str, features: Sequence[str]) -> Sequence[str]:
-    return (target, *features)
 
 
 def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: Mapping[str, Any]) -> Table:
@@ -63,7 +64,7 @@ def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: 
             wanted = list(choice(names))
             table = file.read(columns=wanted)
     except (arrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        raise DataError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
     return Table(str(path), {name: _plain(path, name, table[name]) for name in wanted}, "row {} (rows count from 0)".format)
 
 

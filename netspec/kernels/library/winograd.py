@@ -11,10 +11,9 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, image_to_planes, planes_to_result, tile_k
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, TILED_WORDS, padded_rows, share_end, share_start, words
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, PLANES, TILED_WORDS, padded_rows, share_end, share_start, words
 
 WORD = types.int64
-PLANES = 16
 
 
 @cfunc(types.void(*[WORD] * 7), **OPTIONS)

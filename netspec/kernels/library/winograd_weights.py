@@ -8,10 +8,9 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from netspec.kernels.f32 import ITEMSIZE, LANES, PANEL, TILE_ROWS, F, floats, gradient_to_planes, image_to_planes, tile_m
-from netspec.kernels.native import INLINE, KERNEL, OPTIONS, TILED_WORDS, clear_bytes, padded_image, share_end, share_start, words
+from netspec.kernels.native import INLINE, KERNEL, OPTIONS, PLANES, TILED_WORDS, clear_bytes, padded_image, share_end, share_start, words
 
 WORD = types.int64
-PLANES = 16
 
 
 @cfunc(types.void(*[WORD] * 7), **OPTIONS)
