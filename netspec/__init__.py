@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from netspec.frontend.text import parse as parse
     from netspec.graph.check import check as check
     from netspec.model import Model as Model
-    from netspec.model import restore as restore
     from netspec.pipeline import Run as Run
     from netspec.pipeline import compile as compile
+    from netspec.pipeline import restore as restore
     from netspec.pipeline import train as train
     from netspec.train.callbacks import Callback as Callback
     from netspec.train.callbacks import StopTraining as StopTraining
@@ -55,8 +55,8 @@ _NAMES = {
     "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
     "netspec.frontend.text": "format load parse",
     "netspec.graph.check": "check",
-    "netspec.model": "Model restore",
-    "netspec.pipeline": "Run compile train",
+    "netspec.model": "Model",
+    "netspec.pipeline": "Run compile restore train",
     "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",

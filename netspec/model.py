@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
 from netspec.base.transform import Scaling, Transform
-from netspec.frontend.program import Overrides, Program
-from netspec.frontend.validate import load
+from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
 from netspec.graph.counts import Counts, check_facts, counts_of, key_error, split_head
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
-from netspec.plan.network import Network, Settings, TrainingPlan
+from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
-from netspec.save.run_folder import find
-from netspec.save.weights import load_weights, save_weights
+from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
 from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
@@ -37,25 +35,15 @@ from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
+from netspec.train.settings import settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_data
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import description, spec_of, take_over, tensors_of
+from netspec.train.weights import description, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
-
-
-def settings_of(program: Program, *, threads: int | None = None) -> Settings:
-    """The train section as the network takes it."""
-    train = program.train
-    return Settings(
-        optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
-        threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
-        weighted=train.class_weights is not None,
-        augmentations=program.data.augmentations if program.data is not None else (),
-    )  # fmt: skip
 
 
 class Model:
@@ -560,26 +548,3 @@ class Model:
         if metadata.get("class_weights") is not None and self.program.train.class_weights == "balanced":
             self.class_weights = np.asarray(metadata["class_weights"], np.float64)
         return left_out
-
-
-def restore(path: str | Path) -> Model:
-    """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError."""
-    return restore_file(find(Path(path)).weights)
-
-
-def restore_file(path: Path) -> Model:
-    """The model of one weights file, built from the spec that it carries."""
-    tensors, metadata = load_weights(path)
-    try:
-        shape = tuple(int(side) for side in metadata["input"])
-        overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
-        program = load(spec_of(path, metadata), overrides)
-        model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
-        model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, SpecError):
-            raise
-        raise DataError(f"{path}: its metadata is incomplete: {error}") from None
-    model.load_tensors(tensors, metadata)
-    model.network.store.step = step
-    return model

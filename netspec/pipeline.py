@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from netspec.base.errors import DataError, SpecError
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
@@ -15,7 +16,7 @@ from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
 from netspec.graph.counts import Counts
 from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
-from netspec.model import Model, settings_of
+from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.run_folder import find
 from netspec.save.weights import load_weights
@@ -23,6 +24,8 @@ from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor
 from netspec.train.record import Record
+from netspec.train.settings import settings_of
+from netspec.train.weights import spec_of
 
 
 def read(spec: str | Path, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -75,6 +78,29 @@ def load_into(model: Model, path: Path, strict: bool) -> None:
     tensors, metadata = load_weights(find(path).weights)
     model.build_as(metadata)
     model.unloaded = model.load_tensors(tensors, metadata, strict=strict)
+
+
+def restore(path: str | Path) -> Model:
+    """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError."""
+    return restore_file(find(Path(path)).weights)
+
+
+def restore_file(path: Path) -> Model:
+    """The model of one weights file, built from the spec that it carries."""
+    tensors, metadata = load_weights(path)
+    try:
+        shape = tuple(int(side) for side in metadata["input"])
+        overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
+        program = load(spec_of(path, metadata), overrides)
+        model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
+        model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise DataError(f"{path}: its metadata is incomplete: {error}") from None
+    model.load_tensors(tensors, metadata)
+    model.network.store.step = step
+    return model
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ from netspec.frontend.words import written
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
-from netspec.model import settings_of
 from netspec.plan.network import Network
 from netspec.train.bench import Benchmark, drawn_rows
 from netspec.train.peak import copy_rate, product_rate
+from netspec.train.settings import settings_of
 from netspec.ui.cli import app
 from netspec.ui.peers import compare, jax_net, torch_net
 

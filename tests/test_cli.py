@@ -20,7 +20,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from netspec.frontend.explain import codes
-from netspec.model import restore_file
+from netspec.pipeline import restore_file
 from netspec.ui.cli import app
 from netspec.ui.verbs import layers as layers_verb
 

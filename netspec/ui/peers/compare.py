@@ -27,9 +27,9 @@ from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
-from netspec.model import settings_of
 from netspec.plan.network import Network
 from netspec.train.bench import Benchmark, drawn_rows, rows_needed
+from netspec.train.settings import settings_of
 from netspec.ui.peers import jax_net, torch_net
 from netspec.ui.shapes import known_counts
 

@@ -14,11 +14,11 @@ from rich.table import Table
 from netspec.base.shape import is_image, show
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
-from netspec.model import settings_of
 from netspec.pipeline import read, stages
 from netspec.plan.network import Network
 from netspec.train.bench import Benchmark, LaunchTime, StepTimes, rows_needed
 from netspec.train.peak import COPIES, Peak, measure_peak
+from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.peers.compare import ROUNDS, Compared, compare, peers_of, require_counterparts
 from netspec.ui.screen import bytes_in_words, print_json

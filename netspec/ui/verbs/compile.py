@@ -13,10 +13,10 @@ from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
 from netspec.kernels import store
 from netspec.kernels.launch import Buffer
-from netspec.model import settings_of
 from netspec.pipeline import Stages, read, stages
 from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.plan import Layout
+from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
 from netspec.ui.shapes import known_counts

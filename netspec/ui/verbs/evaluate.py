@@ -9,7 +9,8 @@ from pathlib import Path
 from netspec.base.dataset import Rows
 from netspec.base.errors import DataError, UsageError
 from netspec.catalog.arrays import as_rows, load_npz
-from netspec.model import Model, restore_file
+from netspec.model import Model
+from netspec.pipeline import restore_file
 from netspec.save.run_folder import RunFolder, find
 from netspec.train.data import Part
 from netspec.ui.given import array_names, run_path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netspec.base.errors import UsageError
-from netspec.model import restore_file
+from netspec.pipeline import restore_file
 from netspec.save.run_folder import find
 from netspec.ui.curves import draw_curves, names_of, read_curves
 from netspec.ui.filters import draw_filters, first_filters

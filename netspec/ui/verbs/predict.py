@@ -20,7 +20,8 @@ from netspec.catalog.arrays import load_npy, load_npz
 from netspec.catalog.sources import csv as csv_source
 from netspec.catalog.sources import parquet as parquet_source
 from netspec.frontend.program import DataSection
-from netspec.model import Model, restore_file
+from netspec.model import Model
+from netspec.pipeline import restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
 from netspec.train.columns import Columns, spread
