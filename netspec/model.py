@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
-from netspec.base.errors import DataError, DivergedError, Interrupted, Problem, SpecError, UsageError
+from netspec.base.errors import DataError, DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
 from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -188,28 +188,31 @@ class Model:
         return splits
 
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
-        """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels and normalisation."""
+        """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels, columns and
+        normalisation. Where they are at fault nothing is built or learned."""
         head = split_head(self.program)[1]
-        if self.program.data is not None and self.program.data.encodes:
-            if self.columns is None:
-                self.columns = columns_of(x)[1]
-            validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
-            x = self._arranged(x)
         steps = self._preparations
         if self.normalization is not None:  # the statistics are those of the first rows
             steps = tuple(step for step in steps if not isinstance(step, Scaling))
-        built = self._network
+        before = self._network, self.columns
         try:
-            if built is None:
+            if self.program.data is not None and self.program.data.encodes:
+                if self.columns is None:
+                    self.columns = columns_of(x)[1]
+                validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
+                x = self._arranged(x)
+            if self._network is None:
                 self._build(counts_with_rows(self.program, x, y))
             graph = self.graph
             splits = prepare_arrays(
                 x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
                 classes=None if head.target == "value" else graph.classes, labels=self.labels, score_shape=graph.output.shape,
             )  # fmt: skip
-        except Problem as found:
-            self._network = built
-            raise key_error(self.program, found) from None
+        except (Problem, NetspecError) as found:
+            self._network, self.columns = before
+            if isinstance(found, Problem):
+                raise key_error(self.program, found) from None
+            raise
         self.labels = splits.labels
         if splits.normalization is not None:
             self.normalization = splits.normalization

@@ -420,7 +420,7 @@ def test_bmp_and_jpeg(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("P", 3), ("RGB", 3), ("RGBA", 3)])
 def test_modes_of_pictures(tmp_path: Path, mode: str, channels: int) -> None:
     for word in "ab":
-        image = pillow.fromarray(RNG.integers(0, 256, (4, 6, 3)).astype(np.uint8)).convert(mode)
+        image = pillow.fromarray(np.random.default_rng(3).integers(0, 256, (4, 6, 3)).astype(np.uint8)).convert(mode)
         (tmp_path / word).mkdir()
         image.save(tmp_path / word / "1.png")
     assert read("images", tmp_path).rows.x.shape == (2, channels, 4, 6)
@@ -596,8 +596,9 @@ def test_the_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_folder_of_pictures_trains_and_its_words_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    dark = {f"night/{n}.png": RNG.integers(0, 90, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
-    bright = {f"day/{n}.png": RNG.integers(160, 256, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
+    draw = np.random.default_rng(0)
+    dark = {f"night/{n}.png": draw.integers(0, 90, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
+    bright = {f"day/{n}.png": draw.integers(160, 256, (8 + n % 3, 9, 3)).astype(np.uint8) for n in range(30)}
     pictures(tmp_path / "sky", {**dark, **bright})
     Path("sky.net").write_text(
         'netspec 1 net conv(4)-relu-globalpool -> affine -> softmax train { optimizer = adam(lr = 2e-2); batch = 10 }\n'

@@ -186,13 +186,14 @@ def cut_product(
 @both
 @pytest.mark.parametrize("turned", [False, True], ids="NT")
 @pytest.mark.parametrize("cuts", [(1, 1, 1), (3, 1, 1), (1, 4, 1), (1, 1, 5), (2, 3, 2), (16, 1, 1), (1, 1, 8)])
-@pytest.mark.parametrize("sizes", [(37, 70, 301), (1, 1, 1), (40, 33, 1024), (61, 100, 100)])
+@pytest.mark.parametrize("sizes", [(37, 70, 301), (1, 1, 1), (23, 70, 301), (40, 33, 1024), (61, 100, 100)])
 def test_cut_products_add_up(itemsize: int, cuts: tuple[int, int, int], sizes: tuple[int, int, int], turned: bool) -> None:
-    """Cuts of rows and columns, some of which follow the threads, leave the bits: no task has one row of several alone."""
+    """Cuts of rows and columns, some of which follow the threads, leave the bits, where no task has one row of several alone."""
     parts, wanted = cut_product(itemsize, sizes, cuts, turned)
     laws.close(parts.astype(np.float64).sum(0), wanted, TOLERANCE[itemsize] * sizes[2] ** 0.5)
-    whole, _ = cut_product(itemsize, sizes, (1, 1, cuts[2]), turned)
-    np.testing.assert_array_equal(parts, whole)
+    if sizes[0] == 1 or sizes[0] >= 2 * cuts[0]:
+        whole, _ = cut_product(itemsize, sizes, (1, 1, cuts[2]), turned)
+        np.testing.assert_array_equal(parts, whole)
 
 
 def equals_numpy(layer: Layer, shape: tuple[int, ...], rows: int, dtype: str) -> None:
@@ -414,16 +415,6 @@ def shuffle(order: Any, rows: Any, seed: int, epoch: int) -> None:
     driver.shuffle(order, rows, seed, epoch)
 
 
-def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The definition of the shuffle in plain Python."""
-    order = list(range(count))
-    words = random.bits(random.stream_key(seed, -1, epoch), np.arange(count, dtype=np.uint32))
-    for i in range(count - 1, 0, -1):
-        j = int(words[i]) * (i + 1) >> 32
-        order[i], order[j] = order[j], order[i]
-    return np.array(order)
-
-
 @pytest.mark.parametrize("count", [1, 2, 7, 1000])
 def test_shuffle_is_a_permutation_by_seed_and_epoch(count: int) -> None:
     seen = []
@@ -431,7 +422,7 @@ def test_shuffle_is_a_permutation_by_seed_and_epoch(count: int) -> None:
         order = np.full(count, -1, np.int64)
         shuffle(order, np.arange(count), seed, epoch)
         assert (np.sort(order) == np.arange(count)).all()
-        assert (order == shuffled(count, seed, epoch)).all()
+        assert (order == laws.shuffled(count, seed, epoch)).all()
         seen.append(tuple(order))
     assert count < 1000 or len(set(seen)) == 4
 

@@ -795,16 +795,20 @@ def test_forward_beside_a_fit_leaves_its_averages_alone() -> None:
 
         def look() -> None:
             while not stop.is_set():
-                model.forward(x[:5])
+                looked.append(model.forward(x[:5]))
                 time.sleep(0.001)
 
+        looked: list[Any] = []
         other = threading.Thread(target=look)
         if beside:
             other.start()
-        model.fit(x, y, epochs=30)
-        stop.set()
+        try:
+            model.fit(x, y, epochs=30)
+        finally:
+            stop.set()
         if beside:
             other.join()
+            assert looked
         return bytes(model.state.flat.tobytes())
 
     assert averages(beside=True) == averages(beside=False)

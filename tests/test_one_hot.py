@@ -103,6 +103,18 @@ def test_lists_of_rows_from_python(tmp_path: Path) -> None:
     np.testing.assert_array_equal(netspec.restore(tmp_path / "w.safetensors").predict(texts), plain.predict(rows))
 
 
+def test_rows_at_fault_teach_nothing() -> None:
+    model = netspec.compile("data { transforms = one_hot } net affine(8)-relu -> affine", train="epochs = 1")
+    texts, prices = [[1, "a"], [2, "b"]], [1.0, 2.0]
+    for x, y, validation in ((texts, [1.0], None), (texts, prices, ([[1, "c"]], [1.0])), ([[1, "a", "c"]] * 2, prices, (texts, prices))):
+        with pytest.raises(DataError):
+            model.fit(x, y, validation=validation)
+        assert model.columns is None
+    other = [[1, "x", 2.5], [2, "y", 0.5]]
+    model.fit(other, prices)
+    assert model.graph.input.shape == (4,)
+
+
 def test_columns_go_through_metadata() -> None:
     columns = (Column("a"), Column("b", ("x", "y"), "line 2 holds 'x'"))
     again = from_metadata(as_metadata(columns))

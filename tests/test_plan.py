@@ -187,7 +187,6 @@ PARALLEL = [
         "conv(16)-bn-prelu-dropout2d -> upsample(2x1) -> conv(8)-prelu -> pool(3, stride=2) -> reshape(13x8x5)-prelu -> affine -> softmax",
         (3, 14, 12),
     ),
-    ("conv(16)-groupnorm(4)-relu-pool -> affine(256)-layernorm-relu-dropout -> affine -> softmax", (3, 14, 12)),
 ]
 
 

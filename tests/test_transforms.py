@@ -84,9 +84,7 @@ def test_every_augmentation_is_written_out_here() -> None:
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize(
-    "steps", [[name] for name in WRITTEN_OUT] + [["flip", "crop"], ["cutout(3)", "crop(20)", "flip"], ["crop", "crop"]]
-)
+@pytest.mark.parametrize("steps", [*([name] for name in WRITTEN_OUT), *SEVERAL])
 def test_the_step_sees_what_numpy_makes_of_the_rows(steps: list[str], net: str) -> None:
     x = images()
     made = model(", ".join(steps), NETS[net], seed=11)

@@ -7,17 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calls import layer_of
-from compiled import graph_of
 from numpy.typing import NDArray
 
 import netspec
-from netspec.base.clip import Clip
-from netspec.base.layer import Layer
-from netspec.base.optimizer import Optimizer
-from netspec.catalog.registry import entries
-from netspec.groups.groups import group
-from netspec.plan.network import Settings, plan_layout
 
 STEPS, ROWS = 100, 12
 TEXT = "affine(9)-tanh -> affine(6)-relu -> affine -> softmax"
@@ -204,13 +196,3 @@ def test_only_a_norm_takes_one_more_launch() -> None:
 
     assert launches("; clip = 1.0") == ["gradient norm", "sgd"]
     assert launches("; clip = value(0.5)") == launches("") == ["sgd"]
-
-
-@pytest.mark.parametrize("name", list(entries(Clip)))
-def test_loops_of_bounded_updates_are_vectorised(name: str) -> None:
-    from test_vectorize import check  # noqa: PLC0415  the reading of assembly stands there
-
-    layers: list[Layer] = [layer_of("id"), layer_of("affine(40)")]
-    settings = Settings(entries(Optimizer)["adamw"](), 7, clip=entries(Clip)[name]())
-    layout = plan_layout(group(graph_of(layers, (40,)), True), settings, 7)
-    check(launch.kernel.source for launch in layout.lowered.launches if launch.section == "update")

@@ -18,6 +18,7 @@ from calls import layer_of
 from compiled import graph_of, neighbours
 
 import netspec.kernels
+from netspec.base.clip import Clip
 from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization, Upsampling, Window
 from netspec.base.layer import Layer, Trained
 from netspec.base.loss import Loss
@@ -180,3 +181,11 @@ def test_a_frozen_normalization_in_a_training_step(shape: Shape) -> None:
         ("forward", "bn-relu running"), ("forward", "bn-relu"), ("backward", "bn-relu gradient"),
     ]  # fmt: skip
     check(launch.kernel.source for launch in found)
+
+
+@pytest.mark.parametrize("name", list(entries(Clip)))
+def test_loops_of_bounded_updates_are_vectorised(name: str) -> None:
+    layers: list[Layer] = [layer_of("id"), layer_of("affine(40)")]
+    settings = Settings(entries(Optimizer)["adamw"](), 7, clip=entries(Clip)[name]())
+    layout = plan_layout(group(graph_of(layers, (40,)), True), settings, 7)
+    check(launch.kernel.source for launch in layout.lowered.launches if launch.section == "update")

@@ -26,7 +26,6 @@ NETS = [
         "conv(17)-prelu -> upsample -> conv(9, stride=2)-bn-prelu-dropout2d -> reshape(16x17x9) -> affine(50)-prelu -> affine -> softmax",
         (3, 17, 16),
     ),
-    ("[conv(c)-groupnorm(8)-relu]x(c: 16, 32) -> pool -> affine(300)-layernorm-relu -> affine -> softmax", (3, 16, 16)),
 ]
 RANDOM = [random_spec(seed) for seed in range(6)]
 BATCH, LARGE_BATCH = 48, 512
