@@ -33,6 +33,7 @@ from netspec.train.history import History
 from netspec.train.labels import decode, encode_labels
 from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
+from netspec.train.metrics import TOP, require_top
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.settings import settings_of
@@ -401,33 +402,34 @@ class Model:
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
-    def evaluate(self, X: Any, y: Any, threshold: Any = None) -> dict[str, float]:  # noqa: N803
+    def evaluate(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
         """Figures on raw rows: test form, without l2 and without weights of classes.
 
         For classes `loss`, `accuracy`, `f1` (of class 1 where there are two classes, else the plain mean over classes), `top5` (of more
-        than five classes), `roc_auc` (one against the rest, the mean over classes; left out where only one class occurs) and `log_loss`
-        (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold` is as for `predict`.
+        than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over classes; left out where only one class
+        occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold` is as for `predict`.
         """
-        return self.evaluate_rows(self.part(X, y), threshold)
+        return self.evaluate_rows(self.part(X, y), threshold, top)
 
-    def evaluate_rows(self, part: Part, threshold: Any = None) -> dict[str, float]:
+    def evaluate_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
-        return self._scored(part).figures(self._threshold(threshold))
+        return self._scored(part).figures(self._threshold(threshold), require_top(top))
 
-    def report(self, X: Any, y: Any, threshold: Any = None) -> ClassReport:  # noqa: N803
-        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` as in `predict`.
+    def report(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> ClassReport:  # noqa: N803
+        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` and `top` as in
+        `evaluate`.
 
         Raises UsageError for values, which have no classes.
         """
-        return self.report_rows(self.part(X, y), threshold)
+        return self.report_rows(self.part(X, y), threshold, top)
 
-    def report_rows(self, part: Part, threshold: Any = None) -> ClassReport:
+    def report_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> ClassReport:
         """`report` for rows with encoded labels, as splits hold them."""
         if self.graph.head.target == "value":
             raise UsageError("a report is by class, and this net gives values: call evaluate")
         labels = self.classes_
         assert labels is not None, "a head for classes"
-        return report_of(self._scored(part), labels, self._threshold(threshold))
+        return report_of(self._scored(part), labels, self._threshold(threshold), require_top(top))
 
     def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
         """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of

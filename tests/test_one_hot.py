@@ -14,7 +14,7 @@ from netspec.base.dataset import Column
 from netspec.base.errors import DataError
 from netspec.pipeline import train
 from netspec.train.columns import as_metadata, columns_of, from_metadata, spread
-from netspec.ui.verbs.predict import table_rows
+from netspec.ui.rows import table_rows
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is not installed")
 arrow_csv = pytest.importorskip("pyarrow.csv", reason="pyarrow, of the extra data, is not installed")

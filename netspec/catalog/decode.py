@@ -47,7 +47,8 @@ ORPHAN_SECONDS = 3600
 class Images:
     """Encoded images in order. `names` are for messages and `stamps` change with the files; `read` gives the content of a name.
 
-    With `size` (height, width) each is resized to it, else all must have one size.
+    With `size` (height, width) each is resized to it, else all must have one size; with `channels` (1 or 3) each is converted to them,
+    else all must be gray or all in colour.
     """
 
     origin: str
@@ -55,6 +56,7 @@ class Images:
     stamps: Sequence[tuple[int, int]]
     read: Callable[[str], bytes]
     size: tuple[int, int] | None = None
+    channels: int | None = None
 
     @cached_property
     def shape(self) -> Shape:
@@ -68,7 +70,8 @@ class Images:
         try:
             with pillow.open(io.BytesIO(self.read(name)), formats=FORMATS) as image:
                 self._check(name, image.size[::-1], image.mode, shape)
-                plain = image.convert("L" if image.mode in GRAY else "RGB")
+                gray = image.mode in GRAY if self.channels is None else self.channels == 1
+                plain = image.convert("L" if gray else "RGB")
                 if self.size is not None:
                     plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
                 pixels = np.asarray(plain, np.uint8)
@@ -91,7 +94,7 @@ class Images:
         if shape is None:
             return
         first, gray = self.names[0], mode in GRAY
-        if gray != (shape[0] == 1):
+        if self.channels is None and gray != (shape[0] == 1):
             kinds = ("grayscale", "colour") if gray else ("colour", "grayscale")
             raise DataError(f"{self.origin}: {name} is {kinds[0]}, and {first} is {kinds[1]}; convert one kind, or leave it out")
         if self.size is None and sides != shape[1:]:
@@ -104,7 +107,7 @@ class Images:
     @property
     def key(self) -> str:
         """A name for the cache, in two parts: where the images come from, and how they are."""
-        place = json.dumps([self.origin, self.size])
+        place = json.dumps([self.origin, self.size, self.channels])
         content = json.dumps([VERSION, library("PIL", "data").__version__, list(zip(self.names, self.stamps, strict=True))])
         return f"i_{hashlib.sha256(place.encode()).hexdigest()[:20]}_{hashlib.sha256(content.encode()).hexdigest()[:40]}.npy"
 
@@ -116,7 +119,7 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     """
     folder = image_folder()
     if not made_private(folder):
-        return _in_memory(images, limit_bytes)
+        return decode_anew(images, limit_bytes)
     path = folder / images.key
     found = _cached(path)
     if found is not None:
@@ -125,9 +128,9 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     try:
         _write(path, images)
     except OSError:  # the disk is full, or the folder has gone
-        return _in_memory(images, limit_bytes)
+        return decode_anew(images, limit_bytes)
     found = _cached(path)
-    return found if found is not None else _in_memory(images, limit_bytes)
+    return found if found is not None else decode_anew(images, limit_bytes)
 
 
 def clear_images() -> None:
@@ -142,7 +145,8 @@ def _require_room(images: Images, limit_bytes: int) -> None:
     )
 
 
-def _in_memory(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
+def decode_anew(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
+    """As `decode`, in memory, without the cache."""
     _require_room(images, limit_bytes)
     rows = np.empty((len(images.names), *images.shape), np.uint8)
     for start, block in _blocks(images):

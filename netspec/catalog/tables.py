@@ -67,7 +67,7 @@ def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
 
     Raises DataError naming file, row and column for a cell without a value or one that is not finite, and for a constant feature.
     """
-    y = _labels(table, target)
+    y = to_labels(table, target)
     if len(y) == 0:
         raise DataError(f"{table.path}: has no rows")
     x = np.empty((len(y), len(features)))
@@ -108,7 +108,7 @@ def _feature(table: Table, name: str) -> tuple[Column, NDArray[np.float64]]:
     return Column(name, tuple(categories.tolist()), first), numbers.astype(np.float64)
 
 
-def _labels(table: Table, name: str) -> NDArray[Any]:
+def to_labels(table: Table, name: str) -> NDArray[Any]:
     found = _numbers(table, name)
     if found is None:
         return _words(table, name)

@@ -12,7 +12,7 @@ from netspec.base.kinds import Head
 from netspec.base.mapped import RowReader
 from netspec.base.shape import size
 from netspec.plan.network import Network
-from netspec.train.metrics import by_class, figures
+from netspec.train.metrics import TOP, by_class, figures
 
 
 def accuracy(head: Head, scores: NDArray[Any], y: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> float | None:
@@ -51,13 +51,13 @@ class Scored:
         share = accuracy(self.head, self.scores, self.y, threshold)
         return {"loss": self.loss, **({"accuracy": share} if share is not None else regression_figures(self.scores, self.y))}
 
-    def figures(self, threshold: float | NDArray[Any] = 0.5) -> dict[str, float]:
+    def figures(self, threshold: float | NDArray[Any] = 0.5, top: int = TOP) -> dict[str, float]:
         """The headline and, for classes, the figures of `metrics.figures`."""
         if self.head.target == "value":
             return self.headline(threshold)
         confidence = self.head.confidence(self.scores)
         found = by_class(self.head, self.scores, confidence, self.y, threshold)
-        return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found)}
+        return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found, top)}
 
 
 def score(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:

@@ -7,14 +7,17 @@ where only one class occurs, all as in scikit-learn.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.errors import UsageError
 from netspec.base.kinds import Head
 
 TOP = 5
+"""Of so many classes of largest score one is the label, where nobody says another number."""
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -66,13 +69,16 @@ def by_class(
     return ByClass(_ratio(hits, chosen), _ratio(hits, support), f1, auc, support, chosen, exclusive)
 
 
-def figures(head: Head, scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any], found: ByClass) -> dict[str, float]:
-    """The figures in one number each: `f1` of class 1 where there are two classes, else the plain mean over classes; `top5` where there are
-    more than five exclusive classes; `roc_auc`, left out where it is undefined; `log_loss` where the head has probabilities."""
+def figures(
+    head: Head, scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any], found: ByClass, top: int = TOP
+) -> dict[str, float]:  # fmt: skip
+    """The figures in one number each: `f1` of class 1 where there are two classes, else the plain mean over classes; `top5` (or another
+    number, `top`) where there are more exclusive classes than that; `roc_auc`, left out where it is undefined; `log_loss` where the head
+    has probabilities."""
     two = found.exclusive and len(found.f1) == 2
     numbers = {"f1": float(found.f1[1]) if two else found.macro()["f1"]}
-    if head.target == "class" and scores.shape[1] > TOP:
-        numbers[f"top{TOP}"] = top_k_accuracy(scores, y, TOP)
+    if head.target == "class" and scores.shape[1] > top:
+        numbers[f"top{top}"] = top_k_accuracy(scores, y, top)
     auc = found.macro()["roc_auc"]
     if not np.isnan(auc):
         numbers["roc_auc"] = auc
@@ -104,6 +110,13 @@ def top_k_accuracy(scores: NDArray[Any], y: NDArray[Any], k: int) -> float:
     own = np.take_along_axis(scores, y[:, None], axis=1)
     before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < y[:, None]))
     return float(np.mean(before.sum(axis=1) < k))
+
+
+def require_top(top: Any) -> int:
+    """The number of classes, if it is one. Raises UsageError."""
+    if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
+        raise UsageError(f"top={top!r}: give a whole number of classes, at least 1")
+    return int(top)
 
 
 def roc_auc(confidence: NDArray[Any], positive: NDArray[Any]) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netspec.train.evaluate import Scored
-from netspec.train.metrics import ByClass, by_class, confusion_matrix, figures
+from netspec.train.metrics import TOP, ByClass, by_class, confusion_matrix, figures
 from netspec.ui.screen import figures_in_words
 from netspec.ui.tables import WIDTH, Justify, as_text, table
 
@@ -102,12 +102,12 @@ class ClassReport(ByClass):
     __repr__ = __str__
 
 
-def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> ClassReport:
+def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[Any] = 0.5, top: int = TOP) -> ClassReport:
     """The report of scores of a head for classes; `labels` are the words of the classes."""
     head, scores, y = scored.head, scored.scores, scored.y
     confidence = head.confidence(scores)
     found = by_class(head, scores, confidence, y, threshold)
-    numbers = {**scored.headline(threshold), **figures(head, scores, confidence, y, found)}
+    numbers = {**scored.headline(threshold), **figures(head, scores, confidence, y, found, top)}
     return ClassReport(
         **vars(found), rows=len(y), figures=numbers, labels=labels, confusion=confusion_matrix(head, scores, y, threshold)
     )  # fmt: skip

@@ -173,19 +173,24 @@ def eval_(
         Literal["train", "validation", "test"] | None,
         typer.Option("--split", help="Which rows of the run's data; test if not given, or validation where there is no test part."),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Other rows: an npz with x and y.")] = None,
+    data: Annotated[Path | None, typer.Option(
+        "--data", metavar="PATH", help="Other rows: an npz with x and y, a table, or pictures in a folder for each class."
+    )] = None,
     last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The label is among the K classes of largest score.")] = 5,
     threshold: Threshold = None, allow_path: AllowPath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Loss and metrics of a trained net, by class too."""
-    return int(_verb("evaluate").run(run, split=split, data=data, last=last, allow=allow_path or [], json=json, threshold=threshold))
+    return int(
+        _verb("evaluate").run(run, split=split, data=data, last=last, allow=allow_path or [], json=json, threshold=threshold, top=top)
+    )
 
 
 @app.command()
 @guarded
 def predict(
     run: RunPath,
-    rows: Annotated[Path, typer.Argument(metavar="INPUT", help="Rows or images: .npy, .npz (array x), or .csv of numbers.")],
+    rows: Annotated[Path, typer.Argument(metavar="INPUT", help="Rows: .npy, .npz (array x), a table; pictures: a file, folder or zip.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write .csv, .parquet, .npz or .jsonl; else CSV on stdout.")
     ] = None,

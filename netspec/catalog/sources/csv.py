@@ -9,18 +9,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from netspec.base.dataset import Column, Dataset, DataSource
+from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
-from netspec.catalog.tables import NUMBER, Table, choose, require_columns, to_dataset, to_features
+from netspec.catalog.tables import NUMBER, Table, choose, to_dataset
 
 SEPARATORS = (",", ";", "\t")
 
@@ -40,40 +36,22 @@ class Csv(DataSource):
             target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
             return (target, *features)
 
-        with _readable(path, keys.get("limit_bytes", LIMIT_BYTES)):
-            table = _opened(path, chosen)
-            target, *features = table.columns
-            return to_dataset(table, target, features)
+        table = open_table(path, chosen, keys.get("limit_bytes", LIMIT_BYTES))
+        target, *features = table.columns
+        return to_dataset(table, target, features)
 
 
-def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
-    """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
-
-    def chosen(names: Sequence[str]) -> Sequence[str]:
-        require_columns(str(path), names, features)
-        return features
-
-    with _readable(path, LIMIT_BYTES):
-        return to_features(_opened(path, chosen), features)
-
-
-@contextmanager
-def _readable(path: Path, limit: int) -> Iterator[None]:
-    """Raises DataError for a file that is not there, is larger, or fails inside."""
+def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
+    """The columns that `choice` takes of the file's names, in its order, as text. Raises DataError, LimitError for a larger file."""
     require_file(path)
-    refuse_larger(str(path), path.stat().st_size, limit)
+    refuse_larger(str(path), path.stat().st_size, limit_bytes)
     try:
-        yield
+        separator, names = read_header(path)
+        return Table(str(path), read_columns(path, separator, names, choice(names)), line_finder(path, separator))
     except UnicodeDecodeError:
         raise DataError(_not_utf8(path)) from None
     except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-
-
-def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]]) -> Table:
-    """The columns that `choice` takes of the file's names, in its order."""
-    separator, names = read_header(path)
-    return Table(str(path), read_columns(path, separator, names, choice(names)), line_finder(path, separator))
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:

@@ -14,11 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, DataSource, Rows
 from netspec.base.errors import DataError
+from netspec.base.shape import Shape
 from netspec.catalog.arrays import DAMAGE, LIMIT_BYTES, first_line, refuse_larger, require_file
-from netspec.catalog.decode import Images, decode
+from netspec.catalog.decode import Images, decode, decode_anew
 from netspec.catalog.paths import resolve_path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -71,6 +73,22 @@ class ImageFolders(DataSource):
         y = _labels(path, every, words)
         held_out = None if test is None else Rows(x[len(train) :], y[len(train) :])
         return Dataset(Rows(x[: len(train)], y[: len(train)]), test=held_out, labels=words, origin=str(path))
+
+
+def pictures(path: Path, shape: Shape) -> tuple[NDArray[np.uint8], list[str]]:
+    """The pictures of a file, of a folder or of a zip, at any depth, in the order of their names, and these: (N, C, H, W), each resized
+    and converted to gray or colour where its shape is another. Raises DataError where there is none, or for one that does not decode."""
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        require_file(path)
+        path, names = path.parent, [path.name]
+        tree = Tree({}, set(), lambda name: _content(path / name))
+    else:
+        tree = _in_folder(path, (path,)) if path.is_dir() else _in_zip(path)
+        names = ["/".join(place) for place in sorted(tree.files) if place[-1].lower().endswith(SUFFIXES)]
+    if not names:
+        raise DataError(f"{path}: has no pictures; they end in {', '.join(SUFFIXES)}")
+    images = Images(str(path), names, [], tree.read, (shape[1], shape[2]), shape[0])
+    return decode_anew(images, LIMIT_BYTES), names
 
 
 def _top(files: Sequence[Place] | dict[Place, Any]) -> Place:
@@ -141,12 +159,12 @@ def _in_folder(path: Path, allowed: Sequence[Path]) -> Tree:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
-    def read(name: str) -> bytes:
-        file = path / name
-        refuse_larger(str(file), file.stat().st_size, MOST_FILE_BYTES)
-        return file.read_bytes()
+    return Tree(files, folders, lambda name: _content(path / name))
 
-    return Tree(files, folders, read)
+
+def _content(file: Path) -> bytes:
+    refuse_larger(str(file), file.stat().st_size, MOST_FILE_BYTES)
+    return file.read_bytes()
 
 
 def _in_zip(path: Path) -> Tree:

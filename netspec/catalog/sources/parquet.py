@@ -6,18 +6,15 @@ classes in sorted order. Rows count from 0 in messages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from netspec.base.dataset import Column, Dataset, DataSource
+from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
-from netspec.catalog.tables import Table, choose, require_columns, to_dataset, to_features
+from netspec.catalog.tables import Table, choose, to_dataset
 
 
 class Parquet(DataSource):
@@ -35,23 +32,13 @@ class Parquet(DataSource):
             target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
             return (target, *features)
 
-        table = _opened(path, chosen, keys)
+        table = open_table(path, chosen, keys.get("limit_bytes", LIMIT_BYTES))
         target, *features = table.columns
         return to_dataset(table, target, features)
 
 
-def read_features(path: Path, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
-    """The named columns alone, (N, D), for prediction. Raises DataError as reading does."""
-
-    def chosen(names: Sequence[str]) -> Sequence[str]:
-        require_columns(str(path), names, features)
-        return features
-
-    return to_features(_opened(path, chosen, {}), features)
-
-
-def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: Mapping[str, Any]) -> Table:
-    """The columns that `choice` takes of the file's names, in its order."""
+def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
+    """The columns that `choice` takes of the file's names, in its order. Raises DataError, LimitError for a larger file."""
     require_file(path)
     arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
     try:
@@ -59,7 +46,7 @@ def _opened(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], keys: 
             names = file.schema_arrow.names
             facts = file.metadata
             stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
-            refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), keys.get("limit_bytes", LIMIT_BYTES))
+            refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), limit_bytes)
             _require_distinct(path, names)
             wanted = list(choice(names))
             table = file.read(columns=wanted)

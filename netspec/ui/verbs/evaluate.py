@@ -6,21 +6,29 @@ import json as json_format
 from collections.abc import Sequence
 from pathlib import Path
 
-from netspec.base.dataset import Rows
-from netspec.base.errors import DataError, UsageError
-from netspec.catalog.arrays import as_rows, load_npz
+from netspec.base.errors import UsageError
 from netspec.model import Model
 from netspec.pipeline import restore_file
 from netspec.save.run_folder import RunFolder, find
 from netspec.train.data import Part
-from netspec.ui.given import array_names, run_path
+from netspec.train.metrics import TOP
+from netspec.ui.given import run_path
 from netspec.ui.guard import tell
+from netspec.ui.rows import read_part
 from netspec.ui.screen import figures_in_words, print_json
 from netspec.ui.tables import print_parts
 
 
 def run(
-    run: Path, *, split: str | None, data: Path | None, last: bool, allow: Sequence[Path], json: bool, threshold: float | None = None
+    run: Path,
+    *,
+    split: str | None,
+    data: Path | None,
+    last: bool,
+    allow: Sequence[Path],
+    json: bool,
+    threshold: float | None = None,
+    top: int = TOP,
 ) -> int:
     """Prints the figures, for classes also by class. Raises UsageError for a split that the run has not, DataError."""
     if data is not None and split is not None:
@@ -28,7 +36,7 @@ def run(
     found = find(run_path(run), last)
     model = restore_file(found.weights)
     if data is not None:
-        name, part = "data", _part(model, data)
+        name, part = "data", read_part(model, data)
     else:
         name, part = own_rows(model, found.folder, split, allow)
     facts = {"split": name, "rows": len(part), **({} if threshold is None else {"threshold": threshold})}
@@ -39,27 +47,13 @@ def run(
         else:
             print(f"{name}: {len(part):,} rows\n{figures_in_words(metrics)}")
         return 0
-    report = model.report_rows(part, threshold)
+    report = model.report_rows(part, threshold, top)
     if json:
         print_json({**facts, **report.figures, **report.as_json()})
     else:
         print(f"{name}: {len(part):,} rows")
         print_parts(report.parts)
     return 0
-
-
-def _part(model: Model, path: Path) -> Part:
-    given = read_rows(model, path)
-    return model.part(given.x, given.y)
-
-
-def read_rows(model: Model, path: Path) -> Rows:
-    """Inputs and labels of an npz file, under the names that the spec's data section gives, or x and y."""
-    names = array_names(path, model.program.data)
-    if path.suffix != ".npz":
-        raise DataError(f"{path}: --data takes an .npz file with the arrays {names[0]} and {names[1]}")
-    x, y = load_npz(path, names, advice=f"store inputs as {names[0]} and labels as {names[1]}")
-    return as_rows(x, y, f"{path}: array {names[0]}", f"{path}: array {names[1]}")
 
 
 def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Part]:

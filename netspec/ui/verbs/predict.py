@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json as json_format
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,44 +13,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import DataError, UsageError
+from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.base.shape import Shape, size
-from netspec.catalog.arrays import load_npy, load_npz
-from netspec.catalog.sources import csv as csv_source
-from netspec.catalog.sources import parquet as parquet_source
-from netspec.frontend.program import DataSection
+from netspec.base.shape import size
 from netspec.model import Model
 from netspec.pipeline import restore_file
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import find
-from netspec.train.columns import Columns, spread
-from netspec.ui.given import array_names, run_path
+from netspec.ui.given import run_path
 from netspec.ui.guard import tell
+from netspec.ui.rows import Inputs, read_inputs
 from netspec.ui.screen import plain, print_json
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """`predicted` (N,), or (N, K) where a row has several answers; `probabilities` (N, C) with the label of each column, or None."""
+    """`predicted` (N,), or (N, K) where a row has several answers; `probabilities` (N, C) with the label of each column, or None; `files`
+    are the names of the pictures, where they are some."""
 
     predicted: NDArray[Any]
     probabilities: NDArray[Any] | None
     classes: NDArray[Any] | None
     values: bool
+    files: Sequence[str] | None = None
 
     def columns(self) -> list[str]:
         """Names of the columns of a table."""
         word = "value" if self.values else "label"
         answers = [word] if self.predicted.ndim == 1 else [f"{word}_{k}" for k in range(size(self.predicted.shape[1:]))]
+        answers = answers if self.files is None else ["file", *answers]
         return answers + [f"p_{label}" for label in self.classes.tolist()] if self.classes is not None else answers
 
     def table(self) -> list[list[Any]]:
         """Rows of the table, in Python's numbers and texts."""
-        answers = self.predicted.reshape(len(self.predicted), -1)
-        if self.probabilities is None:
-            return [plain(row) for row in answers]
-        return [plain(row) + plain(p) for row, p in zip(answers, self.probabilities, strict=True)]
+        rows = [plain(row) for row in self.predicted.reshape(len(self.predicted), -1)]
+        if self.probabilities is not None:
+            rows = [row + plain(p) for row, p in zip(rows, self.probabilities, strict=True)]
+        return rows if self.files is None else [[name, *row] for name, row in zip(self.files, rows, strict=True)]
 
     def objects(self) -> list[dict[str, Any]]:
         """A JSON object for each row."""
@@ -64,9 +63,7 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool, t
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"-o {output}: there is no folder {output.parent}")
     model = restore_file(find(run_path(run), last).weights)
-    table = table_rows(rows, model.columns)
-    x = read_rows(rows, model.graph.input.shape, model.program.data) if table is None else table
-    found = predict(model, x, threshold)
+    found = predict(model, read_inputs(model, rows), threshold)
     if output is not None:
         write_atomic(output, WRITERS[output.suffix](found))
         if json:
@@ -80,81 +77,18 @@ def run(run: Path, rows: Path, *, output: Path | None, last: bool, json: bool, t
     return 0
 
 
-def predict(model: Model, x: NDArray[Any], threshold: float | None = None) -> Predictions:
+def predict(model: Model, inputs: Inputs, threshold: float | None = None) -> Predictions:
     """What the head gives; probabilities where it has them."""
-    values = model.graph.head.target == "value"
+    x, values = inputs.x, model.graph.head.target == "value"
     predicted = model.predict(x, threshold)
     try:
         probabilities = model.predict_proba(x)
     except UsageError:  # svm and values have none
-        return Predictions(predicted, None, None, values)
+        return Predictions(predicted, None, None, values, inputs.files)
     labels = model.classes_
     if labels is None or len(labels) != probabilities.shape[1]:
         labels = np.arange(probabilities.shape[1])
-    return Predictions(predicted, probabilities, labels, values)
-
-
-TABLES = {".csv": csv_source.read_features, ".parquet": parquet_source.read_features}
-
-
-def table_rows(path: Path, columns: Columns | None) -> NDArray[Any] | None:
-    """Rows from a table, by the names of the columns that a net was trained with; None where it was not, or the file has no names."""
-    if columns is None or path.suffix not in TABLES:
-        return None
-    names = [column.name for column in columns]
-    x, found = TABLES[path.suffix](path, names)
-    return spread(x, found, columns, str(path))
-
-
-def read_rows(path: Path, shape: Shape, section: DataSection | None = None) -> NDArray[Any]:
-    """Rows from an .npy file, from an .npz, or from a .csv of numbers, which may have a header.
-
-    The array of an .npz is the one that the run's data section names, else x.
-    """
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    match path.suffix:
-        case ".npy":
-            x = load_npy(path)
-        case ".npz":
-            name = array_names(path, section)[0]
-            x = load_npz(path, [name], advice=f"store the rows as {name}, or in an .npy file")[0]
-        case ".csv":
-            return read_csv(path, shape)
-        case _:
-            raise DataError(f"{path}: rows are read from .npy, .npz (array x) and .csv files")
-    return x[np.newaxis] if x.shape == shape else x
-
-
-def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
-    """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1."""
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            lines = [(number, cells) for number, cells in enumerate(csv.reader(stream), 1) if cells]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
-    if lines and not any(_is_number(cell) for cell in lines[0][1]):
-        lines = lines[1:]
-    if not lines:
-        raise DataError(f"{path}: no rows")
-    wanted = size(shape)
-    found = np.empty((len(lines), wanted))
-    for row, (number, cells) in enumerate(lines):
-        if len(cells) != wanted:
-            raise DataError(f"{path}: row {number} has {len(cells)} columns, and the net takes {wanted} numbers")
-        for column, cell in enumerate(cells):
-            if not _is_number(cell):
-                raise DataError(f"{path}: row {number}, column {column + 1}: {cell!r} is not a number")
-            found[row, column] = float(cell)
-    return found.reshape(-1, *shape)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return Predictions(predicted, probabilities, labels, values, inputs.files)
 
 
 def as_csv(found: Predictions) -> bytes:
@@ -172,8 +106,9 @@ def as_json_lines(found: Predictions) -> bytes:
 
 
 def as_npz(found: Predictions) -> bytes:
-    """Arrays `predicted`, and where there are any `probabilities` and `classes`."""
+    """Arrays `predicted`, and where there are any `probabilities` and `classes`, and `files`."""
     more = {"probabilities": found.probabilities, "classes": found.classes} if found.probabilities is not None else {}
+    more |= {"files": np.asarray(found.files)} if found.files is not None else {}
     stream = io.BytesIO()
     np.savez(stream, predicted=found.predicted, **more)  # type: ignore[arg-type]
     return stream.getvalue()

@@ -1,0 +1,154 @@
+"""Rows that the command line names: arrays, tables by the names of their columns, pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.errors import DataError
+from netspec.base.shape import Shape, show, size
+from netspec.catalog.arrays import as_rows, load_npy, load_npz
+from netspec.catalog.sources import csv as csv_source
+from netspec.catalog.sources import parquet as parquet_source
+from netspec.catalog.sources.images import SUFFIXES, ImageFolders, pictures
+from netspec.catalog.tables import Table, choose, require_columns, to_features, to_labels
+from netspec.model import Model
+from netspec.train.columns import Columns, spread
+from netspec.train.data import Part
+from netspec.ui.given import array_names
+
+TABLES = {".csv": csv_source.open_table, ".parquet": parquet_source.open_table}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows x (N, ...) as the data had them; `files` are the names of pictures."""
+
+    x: NDArray[Any]
+    files: Sequence[str] | None = None
+
+
+def read_inputs(model: Model, path: Path) -> Inputs:
+    """Rows from an .npy file, from an .npz (the array that the run's data section names, else x), from a table by the names of the columns
+    that the net was trained with, from a .csv of numbers, or pictures from a file, folder or zip. Raises DataError."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    shape = model.graph.input.shape
+    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
+        return Inputs(*pictures(path, _picture_shape(model, path)))
+    if model.columns is not None and path.suffix in TABLES:
+        return Inputs(table_rows(path, model.columns))
+    match path.suffix:
+        case ".npy":
+            x = load_npy(path)
+        case ".npz":
+            name = array_names(path, model.program.data)[0]
+            x = load_npz(path, [name], advice=f"store the rows as {name}, or in an .npy file")[0]
+        case ".csv":
+            x = read_csv(path, shape)
+        case _:
+            kinds = f"rows are read from .npy, .npz (array x) and .csv files, pictures from {', '.join(SUFFIXES)}, folders and .zip"
+            raise DataError(f"{path}: {kinds}")
+    return Inputs(x[np.newaxis] if x.shape == shape else x)
+
+
+def read_part(model: Model, path: Path) -> Part:
+    """Rows with their labels, encoded: an .npz with both, a table with the target's column, or a folder or zip of pictures with a folder
+    for each class. Raises DataError."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        height, width = _picture_shape(model, path)[1:]
+        found = ImageFolders().read(path, {"size": (height, width)}, ())
+        rows = found.rows if found.test is None else found.test
+        return model.part(rows.x, np.asarray(found.labels)[rows.y])
+    if path.suffix in TABLES:
+        return _table_part(model, path)
+    names = array_names(path, model.program.data)
+    if path.suffix != ".npz":
+        raise DataError(
+            f"{path}: rows with labels are read from an .npz file with the arrays {names[0]} and {names[1]}, from .csv and .parquet files, "
+            "and from folders and zips of pictures"
+        )
+    x, y = load_npz(path, names, advice=f"store inputs as {names[0]} and labels as {names[1]}")
+    given = as_rows(x, y, f"{path}: array {names[0]}", f"{path}: array {names[1]}")
+    return model.part(given.x, given.y)
+
+
+def table_rows(path: Path, columns: Columns) -> NDArray[Any]:
+    """Rows (N, D) of a table, as a net takes them that was trained with these columns."""
+    names = [column.name for column in columns]
+
+    def chosen(there: Sequence[str]) -> Sequence[str]:
+        require_columns(str(path), there, names)
+        return names
+
+    return _spread(TABLES[path.suffix](path, chosen), columns)
+
+
+def _table_part(model: Model, path: Path) -> Part:
+    columns, section = model.columns, model.program.data
+    if columns is None or section is None:
+        raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
+
+    def chosen(there: Sequence[str]) -> Sequence[str]:
+        target, features = choose(str(path), there, section.target, [column.name for column in columns])
+        return (target, *features)
+
+    table = TABLES[path.suffix](path, chosen)
+    return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns))))
+
+
+def _spread(table: Table, columns: Columns) -> NDArray[np.float64]:
+    x, found = to_features(table, [column.name for column in columns])
+    return spread(x, found, columns, table.path)
+
+
+def _picture_shape(model: Model, path: Path) -> Shape:
+    """(C, H, W) of the pictures that the net takes, also where they become vectors first. Raises DataError."""
+    shape, section = model.graph.input.shape, model.program.data
+    if len(shape) == 3:
+        return shape
+    facts = section.source.facts() if section is not None and section.source is not None else None
+    if facts is not None and len(facts.shape) == 3 and size(facts.shape) == size(shape):
+        return facts.shape
+    if section is not None and section.size is not None and size(shape) % size(section.size) == 0:
+        return (size(shape) // size(section.size), *section.size)
+    raise DataError(f"{path}: the net takes rows of {show(shape)} numbers, no pictures")
+
+
+def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
+    """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = [(number, cells) for number, cells in enumerate(csv.reader(stream), 1) if cells]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    if lines and not any(_is_number(cell) for cell in lines[0][1]):
+        lines = lines[1:]
+    if not lines:
+        raise DataError(f"{path}: no rows")
+    wanted = size(shape)
+    found = np.empty((len(lines), wanted))
+    for row, (number, cells) in enumerate(lines):
+        if len(cells) != wanted:
+            raise DataError(f"{path}: row {number} has {len(cells)} columns, and the net takes {wanted} numbers")
+        for column, cell in enumerate(cells):
+            if not _is_number(cell):
+                raise DataError(f"{path}: row {number}, column {column + 1}: {cell!r} is not a number")
+            found[row, column] = float(cell)
+    return found.reshape(-1, *shape)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
