@@ -124,6 +124,11 @@ class Model:
         return self.network.store.step
 
     @property
+    def has_text_labels(self) -> bool:
+        """Whether the classes have words."""
+        return self.labels is not None and isinstance(self.labels[0], str)
+
+    @property
     def classes_(self) -> NDArray[Any] | None:
         """The label of each class number; None for values."""
         if self.graph.head.target == "value":
@@ -498,7 +503,7 @@ class Model:
         """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
         texts = self.columns is not None and any(column.categories is not None for column in self.columns)
         if self.columns is not None and texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
-            numbers, own = columns_of(x)
+            numbers, own = columns_of(x, self.columns)
             x = spread(numbers, own, self.columns, "x")
         return arranged(x, self._preparations)
 

@@ -373,7 +373,10 @@ BAD_LABELS = {
     "binary text": (["a"], "binary", 2, None, ["'a'", "0 and 1"]),
     "ragged": ([[0], [0, 1]], "class", 2, None, ["different lengths"]),
     "missing": ([0, None], "class", 2, None, ["position 1", "None"]),
-    "mixture": (np.array([0, "a"], object), "class", 2, None, ["mixture"]),
+    "mixture": (np.array([0, "a"], object), "class", 2, None, ["mixture", "'a' at position 1"]),
+    "mixed list": ([1, "a"], "class", 2, None, ["mixture"]),
+    "nan among words": (["a", float("nan"), "b"], "class", 2, None, ["mixture of text and numbers", "NaN at position 1"]),
+    "none among words": (["a", None], "class", 2, None, ["position 1", "None"]),
     "strange": (np.array([object()]), "class", 2, None, ["Python type object"]),
     "complex": ([1j], "value", None, None, ["complex128"]),
     "scalar": (3, "class", 5, None, ["single value"]),
@@ -387,6 +390,14 @@ def test_bad_labels_are_named(case):
     assert text.startswith("file.npz: y")
     for part in parts:
         assert part in text
+
+
+def test_class_numbers_are_a_copy():
+    """Kernels read labels as places: what a caller writes into his array meanwhile must not reach them."""
+    y = np.array([0, 1, 2])
+    encoded = encode_labels(y, "class", 3, None)
+    y[:] = 10**8
+    assert encoded.tolist() == [0, 1, 2]
 
 
 def test_value_shape_must_be_that_of_the_scores():

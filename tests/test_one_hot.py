@@ -20,6 +20,7 @@ pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is 
 arrow_csv = pytest.importorskip("pyarrow.csv", reason="pyarrow, of the extra data, is not installed")
 arrow_parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow, of the extra data, is not installed")
 
+CODED = (("7", "u"), ("007", "v"), ("A", "u"), ("1000001", "v"), ("None", "u"), ("1e3", "v"))
 CITIES = ("Bern", "Oslo", "Rome")
 SPEC = """netspec 1
 data {{ source = {kind}; path = "t.{kind}"; transforms = one_hot, per_feature }}
@@ -101,6 +102,40 @@ def test_lists_of_rows_from_python(tmp_path: Path) -> None:
     assert [row["val_loss"] for row in one.epochs] == [row["val_loss"] for row in other.epochs]
     model.save(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(netspec.restore(tmp_path / "w.safetensors").predict(texts), plain.predict(rows))
+
+
+CODES = "code,n,y\n" + "".join(f"{code},{n},{label}\n" for n in range(6) for code, label in CODED)
+
+
+@pytest.mark.parametrize("kind", ["csv", "python"])
+def test_what_a_row_is_taken_for_does_not_depend_on_the_others(tmp_path: Path, kind: str) -> None:
+    """Codes of which some look like numbers, and words that elsewhere stand for a missing value."""
+    (tmp_path / "codes.csv").write_text(CODES)
+    if kind == "csv":
+        (tmp_path / "codes.net").write_text('data { source = csv; path = "codes.csv"; transforms = one_hot } net affine -> softmax')
+        model = netspec.train(tmp_path / "codes.net", run_dir=tmp_path / "run", allow=(tmp_path,)).model
+    else:
+        model = netspec.compile("data { transforms = one_hot } net affine -> softmax")
+        model.fit([[code, n] for n in range(6) for code, _ in CODED], [label for _ in range(6) for _, label in CODED])
+
+    def probabilities(*codes: str) -> NDArray[Any]:
+        (tmp_path / "new.csv").write_text("code,n\n" + "".join(f"{code},3\n" for code in codes))
+        assert model.columns is not None
+        return model.predict_proba(table_rows(tmp_path / "new.csv", model.columns) if kind == "csv" else [[code, 3] for code in codes])
+
+    codes = [code for code, _ in CODED]
+    together = probabilities(*codes)
+    assert len(np.unique(together[:, 0])) == len(codes)
+    np.testing.assert_allclose(np.concatenate([probabilities(code) for code in codes]), together, rtol=1e-6)
+    with pytest.raises(DataError, match="'70' is not among the texts"):
+        probabilities("70")
+
+
+@pytest.mark.parametrize("cell", [None, float("nan"), ""])
+def test_missing_text_is_no_category(cell: Any) -> None:
+    model = netspec.compile("data { transforms = one_hot } net affine -> softmax", train="epochs = 1")
+    with pytest.raises(DataError, match="x: row 1, column 0 holds .*, no value"):
+        model.fit([["a", 1.0], [cell, 2.0], ["a", 3.0], ["b", 4.0]], [0, 1, 0, 1])
 
 
 def test_rows_at_fault_teach_nothing() -> None:

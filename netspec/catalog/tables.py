@@ -5,7 +5,7 @@ Columns come as pyarrow arrays. A column of text is a column of numbers where ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -80,9 +80,10 @@ def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
     return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}")
 
 
-def to_features(table: Table, features: Sequence[str]) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
-    """Features (N, D) without labels, as in `to_dataset`; a constant column is none the worse here. Raises DataError."""
-    found = [_feature(table, name) for name in features]
+def to_features(table: Table, features: Sequence[str], texts: Collection[str] = ()) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
+    """Features (N, D) without labels, as in `to_dataset`; a constant column is none the worse here. The columns `texts` are known to hold
+    text, whatever their cells look like. Raises DataError."""
+    found = [_feature(table, name, name in texts) for name in features]
     return np.stack([numbers for _, numbers in found], axis=1), tuple(column for column, _ in found)
 
 
@@ -95,21 +96,21 @@ def require_columns(path: str, names: Sequence[str], wanted: Sequence[str]) -> N
             raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names)}")
 
 
-def _feature(table: Table, name: str) -> tuple[Column, NDArray[np.float64]]:
-    column = table.columns[name]
-    found = _numbers(table, name)
+def _feature(table: Table, name: str, text: bool = False) -> tuple[Column, NDArray[np.float64]]:
+    found = None if text else _numbers(table, name)
     if found is not None:
         return Column(name), found
     compute = library("pyarrow.compute", "data")
-    words = _words(table, name)
+    words, column = _words(table, name), _as_text(table, name)
     odd = compute.index(compute.match_substring_regex(column, NUMBER), False).as_py()
     first = f"{table.place(max(0, odd))} holds {column[max(0, odd)].as_py()!r}"
     categories, numbers = np.unique(words, return_inverse=True)
     return Column(name, tuple(categories.tolist()), first), numbers.astype(np.float64)
 
 
-def to_labels(table: Table, name: str) -> NDArray[Any]:
-    found = _numbers(table, name)
+def to_labels(table: Table, name: str, text: bool = False) -> NDArray[Any]:
+    """Labels (N,) as in `to_dataset`; text, if it is known to be such, whatever the cells look like. Raises DataError."""
+    found = None if text else _numbers(table, name)
     if found is None:
         return _words(table, name)
     whole = len(found) and (found == np.floor(found)).all() and np.abs(found).max() < 2.0**53
@@ -138,9 +139,14 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64] | None:
     return numbers
 
 
+def _as_text(table: Table, name: str) -> Any:
+    arrow, compute = library("pyarrow", "data"), library("pyarrow.compute", "data")
+    return compute.cast(table.columns[name], arrow.string())
+
+
 def _words(table: Table, name: str) -> NDArray[np.str_]:
     compute = library("pyarrow.compute", "data")
-    column = table.columns[name]
+    column = _as_text(table, name)
     _require_values(table, name, compute.or_kleene(compute.is_null(column), compute.equal(column, "")))
     encoded = column.combine_chunks().dictionary_encode()
     texts: NDArray[np.str_] = np.asarray(encoded.dictionary.to_pylist(), np.str_)

@@ -27,24 +27,34 @@ def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset
     return replace(dataset, rows=Rows(found, dataset.rows.y), columns=None), columns
 
 
-def columns_of(x: Any, name: str = "x") -> tuple[NDArray[np.float64], Columns]:
-    """Rows (N, D) of numbers and text, a list of lists say, as numbers: of a column of text each row's place among its sorted texts."""
-    cells = np.asarray(x, dtype=object)
+def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[NDArray[np.float64], Columns]:
+    """Rows (N, D) of numbers and text, a list of lists say, as numbers: of a column of text each row's place among its sorted texts. Where
+    the columns are `known` they say which hold text, else a column does where a cell is no number. Raises DataError for missing text."""
+    try:
+        cells = np.asarray(x, dtype=object)
+    except ValueError:
+        raise DataError(f"{name}: its rows have different lengths") from None
     if cells.ndim != 2:
         raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {cells.shape}")
     numbers, columns = np.empty(cells.shape), []
     for place in range(cells.shape[1]):
-        column, numbers[:, place] = _column(cells[:, place], place)
+        text = known is not None and place < len(known) and known[place].categories is not None
+        column, numbers[:, place] = _column(cells[:, place], f"column {place}", text, name)
         columns.append(column)
     return numbers, tuple(columns)
 
 
-def _column(cells: NDArray[Any], place: int) -> tuple[Column, NDArray[np.float64]]:
-    try:
-        return Column(f"column {place}"), cells.astype(np.float64)
-    except (TypeError, ValueError):
-        texts, numbers = np.unique([str(cell) for cell in cells], return_inverse=True)
-        return Column(f"column {place}", tuple(texts.tolist())), numbers.astype(np.float64)
+def _column(cells: NDArray[Any], column: str, text: bool, name: str) -> tuple[Column, NDArray[np.float64]]:
+    if not text:
+        try:
+            return Column(column), cells.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    for row, cell in enumerate(cells):
+        if cell is None or cell == "" or cell != cell:  # NaN, and pandas' NaT
+            raise DataError(f"{name}: row {row}, {column} holds {cell!r}, no value; fill it in, or leave the row or the column out")
+    texts, numbers = np.unique([str(cell) for cell in cells], return_inverse=True)
+    return Column(column, tuple(texts.tolist())), numbers.astype(np.float64)
 
 
 def spread(x: NDArray[Any], own: Columns, known: Columns, name: str) -> NDArray[np.float64]:
@@ -57,10 +67,10 @@ def spread(x: NDArray[Any], own: Columns, known: Columns, name: str) -> NDArray[
             if mine.categories is not None:
                 raise DataError(f"{name}: {theirs.name} holds text ({listed(mine.categories)}), where the net was trained with numbers")
             parts.append(x[:, place : place + 1].astype(np.float64))
+        elif mine.categories is None:
+            raise DataError(f"{name}: {theirs.name} holds numbers, where the net was trained with text: {listed(theirs.categories)}")
         else:
-            texts = mine.categories if mine.categories is not None else tuple(f"{value:g}" for value in np.unique(x[:, place]))
-            numbers = x[:, place] if mine.categories is not None else np.unique(x[:, place], return_inverse=True)[1]
-            parts.append(_coded(numbers.astype(np.int64), texts, theirs, name))
+            parts.append(_coded(x[:, place].astype(np.int64), mine.categories, theirs, name))
     return np.concatenate(parts, axis=1)
 
 

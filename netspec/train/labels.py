@@ -26,6 +26,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
     """`y` as an array of numbers or text. Raises DataError for anything else: ragged or mixed lists, None, dates, complex numbers."""
     try:
         array = np.asarray(y)
+        if array.dtype.kind == "U" and not hasattr(y, "dtype"):  # NumPy makes text of whatever stands beside it in a list
+            array = np.asarray(y, dtype=object)
     except ValueError:
         raise DataError(f"{name}: its rows have different lengths") from None
     if array.dtype.kind in "OT":  # T: NumPy's strings of any length
@@ -183,7 +185,7 @@ def _whole_numbers(flat: NDArray[Any], classes: int | None, name: str) -> NDArra
         row = int(wrong_rows[0])
         allowed = "0 and up" if classes is None else f"0 to {classes - 1}"
         raise DataError(f"{name}: label {_shown(flat[row])} in row {row} (rows count from 0) is out of range; allowed are {allowed}")
-    return np.ascontiguousarray(flat, dtype=np.int64)
+    return flat.astype(np.int64)  # a copy: kernels read labels as places, and the caller's array may change meanwhile
 
 
 def _from_one_hot(y: NDArray[Any], classes: int | None, name: str) -> NDArray[np.int64]:
@@ -244,7 +246,11 @@ def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
     if all(texts):
         return np.array(array.tolist(), np.str_)
     if any(texts):
-        raise DataError(f"{name}: a mixture of text and numbers; make all labels text or all numbers")
+        odd = next(row for row, is_text in enumerate(texts) if is_text != texts[0])
+        raise DataError(
+            f"{name}: a mixture of text and numbers, {_shown(array.reshape(-1)[odd])} at position {odd} (counting from 0); make all labels "
+            "text or all numbers"
+        )
     plain = np.array(array.tolist())
     if plain.dtype.kind not in "buif":
         raise DataError(f"{name}: labels of Python type {type(array.reshape(-1)[0]).__name__}; allowed are numbers and text")

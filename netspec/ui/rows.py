@@ -102,11 +102,12 @@ def _table_part(model: Model, path: Path) -> Part:
         return (target, *features)
 
     table = TABLES[path.suffix](path, chosen)
-    return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns))))
+    return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns)), text=model.has_text_labels))
 
 
 def _spread(table: Table, columns: Columns) -> NDArray[np.float64]:
-    x, found = to_features(table, [column.name for column in columns])
+    texts = [column.name for column in columns if column.categories is not None]
+    x, found = to_features(table, [column.name for column in columns], texts)
     return spread(x, found, columns, table.path)
 
 
