@@ -40,7 +40,7 @@ from netspec.train.settings import settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_data
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import description, take_over, tensors_of
+from netspec.train.weights import Description, description, require_learned, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
@@ -85,10 +85,10 @@ class Model:
         grouping = group(to_graph(self.program, counts), self.program.train.fuse)
         self._network = Network(grouping, settings_of(self.program))
 
-    def build_as(self, metadata: Mapping[str, Any]) -> None:
+    def build_as(self, found: Description) -> None:
         """Builds the network with the ends that a weights file tells, where they are not known yet."""
-        if self._network is None and metadata.get("input"):
-            self._build(Counts(tuple(metadata["input"]), metadata.get("classes"), metadata.get("outputs")))
+        if self._network is None:
+            self._build(Counts(tuple(found.input), found.classes, found.outputs))
 
     @property
     def network(self) -> Network:
@@ -543,18 +543,18 @@ class Model:
         more = {} if self.class_weights is None else {"class_weights": self.class_weights.tolist()}
         return {**description(self.network, self.program, self.normalization, self.labels, done, self.columns), **more}
 
-    def load_tensors(self, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], *, strict: bool = True) -> list[str]:
+    def load_tensors(self, tensors: Mapping[str, NDArray[Any]], found: Description, *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
 
         Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
         """
+        require_learned(found, self.graph)
+        scaled = found.normalization and Normalization.from_tensors(found.normalization, tensors, self.graph.input.shape)
+        columns = None if found.columns is None else from_metadata(found.columns)
         left_out = take_over(self.network, tensors, strict)
-        if metadata.get("normalization"):
-            self.normalization = Normalization.from_tensors(metadata["normalization"], tensors)
-        if metadata.get("labels") is not None:
-            self.labels = tuple(metadata["labels"])
-        if metadata.get("columns") is not None:
-            self.columns = from_metadata(metadata["columns"])
-        if metadata.get("class_weights") is not None and self.program.train.class_weights == "balanced":
-            self.class_weights = np.asarray(metadata["class_weights"], np.float64)
+        self.normalization = scaled or self.normalization
+        self.labels = self.labels if found.labels is None else tuple(found.labels)
+        self.columns = columns or self.columns
+        if found.class_weights is not None and self.program.train.class_weights == "balanced":
+            self.class_weights = np.asarray(found.class_weights, np.float64)
         return left_out

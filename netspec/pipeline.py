@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import DataError, SpecError
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
@@ -25,7 +24,7 @@ from netspec.train.history import History
 from netspec.train.loop import Monitor
 from netspec.train.record import Record
 from netspec.train.settings import settings_of
-from netspec.train.weights import spec_of
+from netspec.train.weights import described, spec_of
 
 
 def read(spec: str | Path, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -75,9 +74,11 @@ def compile(  # noqa: A001  the word of the interface
 
 def load_into(model: Model, path: Path, strict: bool) -> None:
     """Weights of another run into a model of this spec, which takes their shapes where it has none yet."""
-    tensors, metadata = load_weights(find(path).weights)
-    model.build_as(metadata)
-    model.unloaded = model.load_tensors(tensors, metadata, strict=strict)
+    weights = find(path).weights
+    tensors, metadata = load_weights(weights)
+    found = described(metadata, weights)
+    model.build_as(found)
+    model.unloaded = model.load_tensors(tensors, found, strict=strict)
 
 
 def restore(path: str | Path) -> Model:
@@ -88,18 +89,12 @@ def restore(path: str | Path) -> Model:
 def restore_file(path: Path) -> Model:
     """The model of one weights file, built from the spec that it carries."""
     tensors, metadata = load_weights(path)
-    try:
-        shape = tuple(int(side) for side in metadata["input"])
-        overrides = Overrides(shape, metadata.get("classes"), metadata.get("outputs"), metadata["seed"])
-        program = load(spec_of(path, metadata), overrides)
-        model = Model(program, Counts(shape, metadata.get("classes"), metadata.get("outputs")))
-        model.epochs_done, step = int(metadata["epoch"]), int(metadata["step"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, SpecError):
-            raise
-        raise DataError(f"{path}: its metadata is incomplete: {error}") from None
-    model.load_tensors(tensors, metadata)
-    model.network.store.step = step
+    found = described(metadata, path)
+    shape = tuple(found.input)
+    program = load(spec_of(path, found), Overrides(shape, found.classes, found.outputs, found.seed))
+    model = Model(program, Counts(shape, found.classes, found.outputs))
+    model.load_tensors(tensors, found)
+    model.epochs_done, model.network.store.step = found.epoch, found.step
     return model
 
 

@@ -643,11 +643,11 @@ def test_statistics_are_numpys(monkeypatch, name, kind, chunk):
     fitted = fit_normalization(x, kind)
     # the shift is rounded to a float64, so half a unit in its last place, over the scale, is the best there can be
     last_place = np.spacing(np.abs(x).max().astype(np.float64)) / fitted.scale.min()
-    np.testing.assert_allclose(fitted.apply(x, np.float64), expected.astype(np.float64), rtol=1e-11, atol=max(1e-13, last_place))
+    np.testing.assert_allclose(as_input(x, fitted, np.float64), expected.astype(np.float64), rtol=1e-11, atol=max(1e-13, last_place))
     assert fitted.kind == kind
-    assert fitted.apply(x).dtype == np.float32
-    restored = Normalization.from_tensors(kind, fitted.tensors())
-    np.testing.assert_array_equal(restored.apply(x), fitted.apply(x))
+    assert as_input(x, fitted, np.float32).dtype == np.float32
+    restored = Normalization.from_tensors(kind, fitted.tensors(), x.shape[1:])
+    np.testing.assert_array_equal(as_input(x, restored, np.float32), as_input(x, fitted, np.float32))
 
 
 def test_statistics_know_the_training_part_only():
@@ -668,7 +668,7 @@ def test_constant_values_become_zero(kind):
     x = np.full((1000, 2), 0.1)  # its mean, summed, is not exactly 0.1
     fitted = fit_normalization(x, kind)
     assert (fitted.scale == 1).all()
-    assert (fitted.apply(x, np.float64) == 0).all()
+    assert (as_input(x, fitted, np.float64) == 0).all()
 
 
 def test_none_is_no_normalisation():
@@ -688,9 +688,14 @@ def test_values_that_no_dtype_holds():
 def test_statistics_of_other_rows_are_refused():
     fitted = fit_normalization(ROWS["images"], "per_channel")
     for x in (ROWS["vectors"], np.zeros((2, 4, 5, 4))):
-        assert "cannot be normalised" in message(DataError, fitted.apply, x)
-    assert "normalization.scale" in message(DataError, Normalization.from_tensors, "rescale", {"normalization.shift": np.zeros(1)})
-    assert "allowed are" in message(DataError, Normalization.from_tensors, "whiten", {})
+        assert "cannot be normalised" in message(DataError, as_input, x, fitted, np.float32)
+    assert "normalization.scale" in message(DataError, Normalization.from_tensors, "rescale", {"normalization.shift": np.zeros(1)}, (1,))
+    for shift, scale, found in (((1, 1), (1,), "has the shape (1, 1)"), ((2,), (1,), "(2,)"), ((0,), (1,), "(0,)"), ((1,), (0,), "(0,)")):
+        tensors = {"normalization.shift": np.ones(shift), "normalization.scale": np.ones(scale)}
+        assert found in message(DataError, Normalization.from_tensors, "rescale", tensors, (3,))
+    for scale in (0.0, np.nan):
+        tensors = {"normalization.shift": np.ones(1), "normalization.scale": np.full(1, scale)}
+        assert "normalization.scale is damaged" in message(DataError, Normalization.from_tensors, "rescale", tensors, (3,))
 
 
 @pytest.mark.parametrize("kind", ["per_feature", "per_channel", "rescale"])

@@ -323,6 +323,13 @@ def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: 
         laws.close(gradient, tensors[name].grad.numpy(), 1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_elu_keeps_its_digits_far_below_zero(dtype: str) -> None:
+    x = np.array([[-1e-3], [-1.0], [-10.0], [-17.0], [-30.0], [-80.0]])
+    dx, _ = Compiled(dtype).backward(layer_of("elu(0.5)"), np.ones((6, 1)), x, {}, {}, ReferenceContext(True))
+    np.testing.assert_allclose(dx, 0.5 * np.exp(x), rtol={"float32": 1e-6, "float64": 1e-15}[dtype])
+
+
 POOLS = [
     ("pool(3, stride=1, pad=1)", (4, 9, 7)), ("pool(2x5, stride=3x2, pad=1x2)", (17, 6, 11)), ("pool(4, stride=3)", (33, 13, 10)),
     ("avgpool(3, stride=1, pad=2)", (5, 4, 6)), ("avgpool(5, stride=2, pad=1)", (40, 9, 9)), ("globalpool", (31, 13, 6)),

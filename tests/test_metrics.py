@@ -26,6 +26,20 @@ HEADS: dict[str, Head] = {
 SEEDS = range(12)
 
 
+def test_rows_are_ranked_where_probabilities_have_come_to_their_end() -> None:
+    """Shifted or widened, the scores rank the rows as before."""
+    draw = np.random.default_rng(0)
+    z, y = draw.normal(size=(200, 1)), draw.integers(0, 2, (200, 1))
+    wanted = metrics.roc_auc_score(y[:, 0], z[:, 0])
+    for far in (z, z - 800, z + 800, z * 1000):
+        for head, scores, labels in (
+            ("sigmoid", far, y), ("sigmoid", np.hstack([far] * 3), np.hstack([y] * 3)), ("softmax", np.hstack([0 * far, far]), y[:, 0]),
+            ("svm", np.hstack([0 * far, far]), y[:, 0]),
+        ):  # fmt: skip
+            found = by_class(HEADS[head], scores, HEADS[head].confidence(scores), labels).roc_auc
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 def classes_case(seed: int) -> tuple[Any, Any]:
     """Scores (N, C) with ties and labels (N,) of which some classes may be missing, in labels, in predictions, or in both."""
     draw = np.random.default_rng(seed)

@@ -134,7 +134,7 @@ def test_what_a_row_is_taken_for_does_not_depend_on_the_others(tmp_path: Path, k
 @pytest.mark.parametrize("cell", [None, float("nan"), ""])
 def test_missing_text_is_no_category(cell: Any) -> None:
     model = netspec.compile("data { transforms = one_hot } net affine -> softmax", train="epochs = 1")
-    with pytest.raises(DataError, match="x: row 1, column 0 holds .*, no value"):
+    with pytest.raises(DataError, match=r"x: row 1, column 0 holds .*, no value"):
         model.fit([["a", 1.0], [cell, 2.0], ["a", 3.0], ["b", 4.0]], [0, 1, 0, 1])
 
 

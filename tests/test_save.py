@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+import netspec
 from netspec.base.errors import DataError, UsageError
 from netspec.save import atomic
 from netspec.save.atomic import SaveError, append_line, sweep, write_atomic
@@ -357,3 +358,55 @@ def test_finding_the_weights_of_a_run(tmp_path):
     save_weights(tmp_path / "alone", TENSORS, METADATA)
     assert find(tmp_path / "alone").folder is None
     assert open_run_folder(run.path) == run
+
+
+def test_damaged_metadata_are_data_errors(tmp_path: Path) -> None:
+    """Whatever stands under a key, the file is refused with its name, or the model works."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(40, 5))
+    y = np.where(x[:, 0] > 0, "a", "b")
+    text = "data { normalize = per_feature } net affine(4)-bn-relu -> affine -> softmax train { epochs = 1; class_weights = balanced }"
+    model = netspec.compile(text)
+    model.fit(x, y)
+    model.save(tmp_path / "w.safetensors")
+    tensors, metadata = load_weights(tmp_path / "w.safetensors")
+    path = tmp_path / "odd.safetensors"
+    values = [
+        None,
+        float("inf"),
+        float("nan"),
+        -1,
+        2**63,
+        10**30,
+        1.5,
+        True,
+        "x",
+        "",
+        [],
+        {},
+        [1],
+        ["a"],
+        [[1]],
+        [5, 5],
+        ["5"],
+        [2**40],
+        [0],
+    ]
+    changed = [{**metadata, key: value} for key in metadata for value in values]
+    changed += [{key: metadata[key] for key in metadata if key != gone} for gone in metadata]
+    refused = 0
+    for odd in changed:
+        save_weights(path, tensors, odd)
+        try:
+            again = netspec.restore(path)
+            again.predict(x)
+            again.step(x, y)
+        except netspec.NetspecError:
+            refused += 1
+    assert refused > 100
+    save_weights(path, tensors, {**metadata, "labels": ["a", "b", "c"]})
+    with pytest.raises(DataError, match="3 labels, and the net has 2 classes"):
+        netspec.restore(path)
+    save_weights(path, tensors, {**metadata, "step": float("inf")})
+    with pytest.raises(DataError, match=r"odd\.safetensors: its metadata is damaged: step"):
+        netspec.restore(path)

@@ -164,6 +164,21 @@ def lr_at(step: int) -> float:
     return LR * (1 + math.cos(math.pi * step / 20)) / 2 * 0.8 ** (step // 5)
 
 
+@pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 9])
+def test_onecycle_of_few_updates(total: int) -> None:
+    """However few there are, the last one has the last rate."""
+    schedule = entry_from_text(RateSchedule, "onecycle")  # type: ignore[type-abstract]  # a contract, looked up by
+    found = schedule.rates(LR, Progress(np.arange(total, dtype=float), total, total))
+    assert found[-1] == pytest.approx(LR / 25 / 1e4, rel=1e-9)
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    rule = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+    peer = torch.optim.lr_scheduler.OneCycleLR(rule, LR, total_steps=total)
+    for rate in found[:-1]:
+        assert rate == pytest.approx(rule.param_groups[0]["lr"], rel=1e-9)
+        rule.step()
+        peer.step()
+
+
 def test_plateau_watches_validation() -> None:
     """Labels of noise: the validation loss rises, and the rate falls."""
     x, y = data(200)

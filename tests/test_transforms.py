@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import netspec
 from netspec.base import random
-from netspec.base.errors import SpecError, UsageError
+from netspec.base.errors import DataError, SpecError, UsageError
 from netspec.base.transform import Augmentation, Transform
 from netspec.catalog.registry import entries
 from netspec.plan.network import from_layout
@@ -209,6 +209,18 @@ def test_a_transform_on_its_own() -> None:
         netspec.transform("flip").apply(np.zeros((3, 4)))
     with pytest.raises(SpecError, match="unknown transform"):
         netspec.transform("blur")
+    for wrong in (np.zeros((0, 3)), [[1, "a"]], [[1], [2, 3]], None, np.full((2, 2), np.nan), np.ones((4, 2), np.longdouble)):
+        with pytest.raises(DataError):
+            rule.fit(wrong)
+
+
+def test_one_hot_on_its_own() -> None:
+    rule = netspec.transform("one_hot")
+    with pytest.raises(UsageError, match="call fit"):
+        rule.apply([["a", 1.0]])
+    np.testing.assert_array_equal(rule.fit([["a", 1.0], ["b", 2.0]]).apply([["b", 5], ["a", 3]]), [[0, 1, 5], [1, 0, 3]])
+    with pytest.raises(DataError, match="'c' is not among"):
+        rule.apply([["c", 1.0]])
 
 
 def test_what_is_refused() -> None:

@@ -22,6 +22,8 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import DataError, LimitError
 from netspec.base.shape import show
 
+MOST_BYTES = 8
+"""Of one number: NumPy's longdouble holds values that become infinite here."""
 LIMIT_BYTES = 8 << 30
 """Declared bytes of one array above which reading is refused, unless a caller gives another limit."""
 DAMAGE = (
@@ -118,8 +120,8 @@ def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:
 
 def check_inputs(x: NDArray[Any], name: str) -> None:
     """Raises DataError unless `x` is a non-empty (N, D) or (N, C, H, W) array of real numbers."""
-    if x.dtype.kind not in "buif":
-        raise DataError(f"{name}: dtype {x.dtype}; inputs are integers or floating-point numbers")
+    if x.dtype.kind not in "buif" or x.dtype.itemsize > MOST_BYTES:
+        raise DataError(f"{name}: dtype {x.dtype}; inputs are integers or floating-point numbers of at most {8 * MOST_BYTES} bits")
     if x.ndim not in (2, 4):
         hint = {
             1: "; for rows of one number reshape to (N, 1)",

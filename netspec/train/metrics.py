@@ -64,9 +64,20 @@ def by_class(
         hits, support, chosen = (np.bincount(some, minlength=classes) for some in (wanted[wanted == predicted], wanted, predicted))
     else:
         hits, support, chosen = (some.sum(axis=0) for some in (wanted & predicted, wanted, predicted))
-    auc = np.array([roc_auc(confidence[:, k], answers[:, k]) for k in range(classes)])
+    ranks = _ranks(scores, confidence, exclusive)
+    auc = np.array([roc_auc(ranks[:, k], answers[:, k]) for k in range(classes)])
     f1 = _ratio(2 * hits, support + chosen)
     return ByClass(_ratio(hits, chosen), _ratio(hits, support), f1, auc, support, chosen, exclusive)
+
+
+def _ranks(scores: NDArray[Any], confidence: NDArray[Any], exclusive: bool) -> NDArray[Any]:
+    """Numbers (N, classes) that order rows as their confidence does, apart also where that has come to its end in floating point."""
+    if not exclusive:
+        return scores
+    if confidence.shape[1] > 2:
+        return confidence
+    margin = scores[:, -1] if scores.shape[1] == 1 else np.subtract(scores[:, 1], scores[:, 0], dtype=np.float64)
+    return np.stack([-margin, margin], axis=1)
 
 
 def figures(

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from netspec.base.errors import DataError
 from netspec.base.mapped import let_go, mapping_of
-from netspec.base.shape import Shape, size
+from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Flattening, Scaling, Transform
 
 Kind = Literal["per_feature", "per_channel", "rescale"]
@@ -37,10 +37,6 @@ class Normalization:
     shift: NDArray[np.float64]
     scale: NDArray[np.float64]
 
-    def apply(self, x: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """A new C-contiguous array of `dtype`. Raises DataError where a row has another shape."""
-        return as_input(x, self, dtype)
-
     def flattened(self, row: Shape) -> Normalization:
         """The same on rows of that shape laid out as vectors."""
         shift, scale = (np.broadcast_to(array, row).reshape(-1).copy() for array in (self.shift, self.scale))
@@ -51,15 +47,19 @@ class Normalization:
         return {"normalization.shift": self.shift, "normalization.scale": self.scale}
 
     @classmethod
-    def from_tensors(cls, kind: str, tensors: Mapping[str, NDArray[Any]]) -> Normalization:
-        """The inverse of `tensors()`, with the kind from the file's metadata. Raises DataError where the arrays are missing."""
-        if kind not in ("per_feature", "per_channel", "rescale"):
-            raise DataError(f"normalization {kind!r} is not known; allowed are per_feature, per_channel, rescale")
+    def from_tensors(cls, kind: Kind, tensors: Mapping[str, NDArray[Any]], row: Shape) -> Normalization:
+        """The inverse of `tensors()` for rows of that shape, with the kind from the file's metadata. Raises DataError where the arrays are
+        missing, of another shape, or of values that no statistics have."""
         try:
             shift, scale = (np.asarray(tensors[f"normalization.{part}"], np.float64) for part in ("shift", "scale"))
         except KeyError as missing:
             raise DataError(f"the array {missing.args[0]} is missing") from None
-        return cls(kind, shift, scale)  # type: ignore[arg-type]  # compared with the kinds above
+        for part, array in (("shift", shift), ("scale", scale)):
+            if array.ndim != len(row) or any(side not in (1, wanted) for side, wanted in zip(array.shape, row, strict=True)):
+                raise DataError(f"normalization.{part} has the shape {array.shape}, and a row is {show(row)}")
+            if not np.isfinite(array).all() or (part == "scale" and (array == 0).any()):
+                raise DataError(f"normalization.{part} is damaged: it holds values that no statistics have")
+        return cls(kind, shift, scale)
 
 
 def fit_preparation(

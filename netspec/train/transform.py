@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from netspec.base import random
 from netspec.base.errors import UsageError
-from netspec.base.transform import Augmentation, Transform
+from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
+from netspec.train.columns import Columns, columns_of, spread
+from netspec.train.data import check_x
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
 
 
@@ -20,23 +22,29 @@ class TransformRule:
     def __init__(self, transform: Transform) -> None:
         self.transform = transform
         self._normalization: Normalization | None = None
-        self._fitted = False
+        self._columns: Columns | None = None
 
     def fit(self, x: Any) -> TransformRule:
-        """Takes the statistics of training rows (N, D) or (N, C, H, W); gives itself."""
-        self._normalization, self._fitted = fit_preparation(np.asarray(x), (self.transform,)), True
+        """Takes the statistics of training rows (N, D) or (N, C, H, W), or for one_hot the texts of columns; gives itself. Raises
+        DataError."""
+        if isinstance(self.transform, Encoding):
+            self._columns = columns_of(x)[1]
+        else:
+            self._normalization = fit_preparation(check_x(x), (self.transform,))
         return self
 
     def apply(self, x: Any, seed: int = 0, step: int = 0) -> NDArray[Any]:
         """The rows after it. flip, crop and cutout draw by seed and step (the updates done), as the first transform of a spec does in that
-        step of training, and need images. Raises UsageError before `fit` where there are statistics to take."""
-        rows = np.asarray(x)
+        step of training, and need images. Raises UsageError before `fit` where there is something to take, DataError."""
+        if isinstance(self.transform, (Encoding, Scaling)) and self._columns is None and self._normalization is None:
+            raise UsageError(f"{self.transform.name} has seen no rows yet: call fit(training rows) first")
+        if self._columns is not None:
+            return spread(*columns_of(x, self._columns), self._columns, "x")
+        rows = check_x(x)
         if isinstance(self.transform, Augmentation):
             if rows.ndim != 4:
                 raise UsageError(f"{self.transform.name} needs images (N, C, H, W); this is {rows.shape}")
             return augmented(rows, self.transform, random.stream_key(seed, -1, step))
-        if not self._fitted and fit_preparation(rows[:1], (self.transform,)) is not None:
-            raise UsageError(f"{self.transform.name} has no statistics yet: call fit(training rows) first")
         prepared = arranged(rows, (self.transform,))
         return prepared if self._normalization is None else as_input(prepared, self._normalization, np.float64)
 

@@ -4,20 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netspec.base.errors import DataError
-from netspec.base.shape import show
+from netspec.base.shape import show, size
 from netspec.base.text import Source
 from netspec.frontend.program import Program
+from netspec.graph.graph import Graph
 from netspec.plan.network import Network
 from netspec.train.columns import Columns, as_metadata
 from netspec.train.loop import Best
-from netspec.train.normalize import Normalization
+from netspec.train.normalize import Kind, Normalization
 
 FORMAT = 1
+Counted = Annotated[int, Field(ge=0, lt=2**62)]
+Side = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class Description(BaseModel):
+    """What a weights file says beside its arrays: the resolved spec, the ends of the net, how far training has come, what it learnt of the
+    data. A newer version may say more."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+    spec: str
+    path: str
+    input: list[Side] = Field(min_length=1, max_length=3)
+    classes: Side | None = None
+    outputs: Side | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    step: Counted
+    epoch: Counted
+    labels: list[str] | list[bool] | list[int | float] | None = None
+    normalization: Kind | None = None
+    columns: list[dict[str, Any]] | None = None
+    class_weights: list[Annotated[float, Field(ge=0)]] | None = None
+
+
+def described(metadata: Mapping[str, Any], path: Path) -> Description:
+    """The metadata of a weights file, checked. Raises DataError naming what is missing or damaged."""
+    try:
+        return Description.model_validate(metadata)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{path}: its metadata is damaged: {first['loc'][0]}: {first['msg']}") from None
 
 
 def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
@@ -85,9 +117,17 @@ def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[
         raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
 
 
-def spec_of(path: Path, metadata: Mapping[str, Any]) -> Source:
+def require_learned(found: Description, graph: Graph) -> None:
+    """Raises DataError where labels or weights of classes are not as many as the net's classes."""
+    classes = {1: 2}.get(size(graph.output.shape), graph.classes) if graph.head.target == "binary" else graph.classes
+    for what, values in (("labels", found.labels), ("class_weights", found.class_weights)):
+        if values is not None and len(values) != classes:
+            raise DataError(f"the weights do not fit the spec: {len(values)} {what}, and the net has {classes} classes")
+
+
+def spec_of(path: Path, found: Description) -> Source:
     """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there."""
     resolved = path.parent.parent / "spec.resolved.net"
     if path.parent.name == "weights" and resolved.is_file():
         return Source(resolved.read_text(encoding="utf-8"), str(resolved))
-    return Source(metadata["spec"], metadata["path"])
+    return Source(found.spec, found.path)

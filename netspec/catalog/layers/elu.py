@@ -30,8 +30,8 @@ class Elu(Pointwise):
         return x if x > 0.0 else alpha * np.expm1(x)
 
     @staticmethod
-    def backward(dy: float, y: float, alpha: float) -> float:
-        return dy if y > 0.0 else dy * (y + alpha)  # alpha exp(x) is y + alpha
+    def backward(dy: Any, x: Any, alpha: float) -> Any:
+        return dy if x > 0.0 else dy * alpha * np.exp(x)  # y + alpha is the same, but cancels far below 0
 
     def onnx(self, shape: Shape) -> OnnxForm:
         return OnnxForm((OnnxNode("Elu", ("x",), ("y",), {"alpha": self.alpha}),))

@@ -14,9 +14,9 @@ from netspec.base.schedule import Progress, Rates, RateSchedule
 class OneCycle(RateSchedule):
     """From max_lr / start to max_lr over the first `rise` of the updates, then to max_lr / start / end, each along half a cosine.
 
-    The optimiser's lr is not used where max_lr is given. The first of T updates has the first rate, update `rise` T the maximum, the last
-    one the last rate, which holds afterwards. Without a duration T is the whole run (train.epochs). Momentum is left alone. Source: Smith
-    and Topin, Super-convergence, 2018, with cosines and the proportions of PyTorch's OneCycleLR.
+    The optimiser's lr is not used where max_lr is given. The first of T updates has the first rate, update `rise` T the maximum (of few
+    updates none may lie there), the last one the last rate, which holds afterwards. Without a duration T is the whole run (train.epochs).
+    Momentum is left alone. Source: Smith and Topin, Super-convergence, 2018, with cosines and the proportions of PyTorch's OneCycleLR.
     """
 
     name: ClassVar[str] = "onecycle"
@@ -34,8 +34,8 @@ class OneCycle(RateSchedule):
         top = lr if self.max_lr is None else self.max_lr
         first = top / self.start
         last, length, t = first / self.end, progress.length(self.duration), progress.updates
-        peak = max(self.rise * length - 1, 1.0)
-        up, down = np.clip(t / peak, 0, 1), np.clip((t - peak) / max(length - 1 - peak, 1.0), 0, 1)
+        peak = self.rise * length - 1  # below 0 where the first update is behind the maximum
+        up, down = np.clip(t / peak, 0, 1) if peak > 0 else np.ones(np.shape(t)), np.clip((t - peak) / (length - 1 - peak), 0, 1)
         return np.where(t <= peak, _between(first, top, up), _between(top, last, down))
 
 
