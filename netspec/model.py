@@ -24,7 +24,7 @@ from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, columns_of, from_metadata, one_hot, spread
+from netspec.train.columns import Columns, columns_of, from_metadata, in_order, named, one_hot, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import Scored, score
 from netspec.train.feed import Material, network_rows
@@ -202,9 +202,10 @@ class Model:
             steps = tuple(step for step in steps if not isinstance(step, Scaling))
         before = self._network, self.columns
         try:
-            if self.program.data is not None and self.program.data.encodes:
-                if self.columns is None:
-                    self.columns = columns_of(x)[1]
+            if self.columns is None:
+                encodes = self.program.data is not None and self.program.data.encodes
+                self.columns = columns_of(x)[1] if encodes else named(x)
+            if self.columns is not None:
                 validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
                 x = self._arranged(x)
             if self._network is None:
@@ -501,10 +502,11 @@ class Model:
 
     def _arranged(self, x: Any) -> Any:
         """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
-        texts = self.columns is not None and any(column.categories is not None for column in self.columns)
-        if self.columns is not None and texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
-            numbers, own = columns_of(x, self.columns)
-            x = spread(numbers, own, self.columns, "x")
+        if self.columns is not None:
+            x = in_order(x, self.columns)
+            texts = any(column.categories is not None for column in self.columns)
+            if texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
+                x = spread(*columns_of(x, self.columns), self.columns, "x")
         return arranged(x, self._preparations)
 
     def _inputs(self, x: Any) -> NDArray[Any]:

@@ -458,7 +458,7 @@ BAD_X = {
     "ragged": ([[1], [1, 2]], ["not an array of numbers"]),
     "text": ([["a", "b"]], ["<U1"]),
     "none": ([[1, None]], ["row 0, feature 1 is NaN"]),
-    "words in objects": (np.array([[1, "a"]], object), ["holds text"]),
+    "words in objects": (np.array([[1, "a"]], object), ["row 0, column 1 holds 'a'", "no number"]),
     "empty": ([], ["(0,)"]),
     "rank": ([1.0, 2.0], ["(2,)", "(N, 1)"]),
 }  # fmt: skip

@@ -229,6 +229,14 @@ def test_what_is_refused() -> None:
     assert vectors.value.diagnostics[0].code == "NS607"
     with pytest.raises(SpecError, match="crop needs images"):
         model("flatten, crop", "affine -> softmax").fit(images(), labels())
+    for steps, right in (
+        ("cutout(8), per_channel", "per_channel, cutout(side=8)"), ("per_feature, one_hot", "one_hot, per_feature"),
+        ("flip, rescale, crop", "rescale, flip(p=0.5), crop(pad=4)"),
+    ):  # fmt: skip
+        with pytest.raises(SpecError) as order:
+            model(steps)
+        assert order.value.diagnostics[0].code == "NS315"
+        assert order.value.diagnostics[0].help == f"write transforms = {right}"
     with pytest.raises(SpecError, match=r"`pad` of crop must be a whole number of at least 1; this is 0"):
         model("flip, crop(0)")
     with pytest.raises(SpecError, match="did you mean `cutout`"):

@@ -9,11 +9,19 @@ from netspec.base.entry import Entry, refuse_unfinished
 
 
 class Transform(Entry):
-    """One step on the way, in the order written. A file in catalog/transforms derives from one of the kinds below."""
+    """One step on the way, in the order written. A file in catalog/transforms derives from one of the kinds below.
+
+    Those of a lower `turn` stand before those of a higher one: text is encoded before numbers are scaled, and what is done once to all rows
+    comes before what is drawn anew in each step.
+    """
+
+    turn: ClassVar[int] = 1
 
 
 class Encoding(Transform):
     """Columns of text become columns of numbers, before all other steps."""
+
+    turn: ClassVar[int] = 0
 
 
 class Scaling(Transform):
@@ -37,6 +45,7 @@ class Augmentation(Transform):
     throughout; no globals.
     """
 
+    turn: ClassVar[int] = 2
     place: ClassVar[Callable[..., Any]]
 
     @classmethod

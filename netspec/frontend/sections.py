@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +14,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import SpecError, UsageError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
+from netspec.base.transform import Flattening
 from netspec.frontend import syntax
 from netspec.frontend.bind import Key, Keys, check, find
 from netspec.frontend.parse import parse_pairs, parse_value
@@ -20,7 +22,7 @@ from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.syntax import Word
 from netspec.frontend.values import Content, Given, Items, Named, Scope, Sides, Value, evaluate, fail, show, without_value
-from netspec.frontend.words import accepts_words, is_list
+from netspec.frontend.words import accepts_words, is_list, written
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
 MORE_KEYS = {"train": ("lr",), "data": ()}
@@ -188,7 +190,7 @@ def data_section(keys: Keys, place: Value | None) -> DataSection:
                 message = f"the source {section.source.name} takes no `{key}`"
                 notes = (f"{section.source.name} takes: {', '.join((*takes, *always[1:]))}",)
                 errors.append(Diagnostic("NS313", message, given.source, given.span, notes=notes))
-    errors += _split_errors(section, keys)
+    errors += [*_split_errors(section, keys), *_order_errors(section, keys)]
     if errors:
         raise SpecError(errors)
     return section
@@ -209,6 +211,22 @@ def _split_errors(section: DataSection, keys: Keys) -> list[Diagnostic]:
         message = f"the parts of the split add up to {100 * sum(parts):g}%, more than all rows"
         return [Diagnostic("NS314", message, given.value.source, given.value.span)]
     return []
+
+
+def _order_errors(section: DataSection, keys: Keys) -> list[Diagnostic]:
+    """Steps that stand behind one whose turn comes later."""
+    steps = [step for step in section.transforms or () if not isinstance(step, Flattening)]  # no image is left: NS607
+    given = keys.get("transforms")
+    early = next((place for place, (one, other) in enumerate(pairwise(steps), 1) if other.turn < one.turn), None)
+    if early is None or given is None:
+        return []
+    step, before = steps[early], steps[early - 1]
+    why = (
+        "text becomes numbers first" if step.turn == 0 else f"{before.name} is drawn anew in each step, and {step.name} is done once before"
+    )
+    right = ", ".join(written(one) for one in sorted(steps, key=lambda one: one.turn))
+    message = f"{step.name} cannot stand behind {before.name}: {why}"
+    return [Diagnostic("NS315", message, given.value.source, given.value.span, help=f"write transforms = {right}")]
 
 
 def read_defaults(keys: Keys, report: Report) -> dict[str, Keys]:

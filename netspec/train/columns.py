@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
-from netspec.catalog.tables import listed
+from netspec.catalog.tables import listed, require_columns
 
 Columns = tuple[Column, ...]
 
@@ -27,6 +27,34 @@ def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset
     return replace(dataset, rows=Rows(found, dataset.rows.y), columns=None), columns
 
 
+def names_of(x: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a table in memory, of pandas or polars; None for arrays and lists."""
+    if not (hasattr(x, "columns") and hasattr(x, "dtypes")):
+        return None
+    return tuple(str(name) for name in x.columns)
+
+
+def named(x: Any) -> Columns | None:
+    """The columns of a table in memory, as numbers; None for arrays and lists."""
+    names = names_of(x)
+    return None if names is None else tuple(Column(name) for name in names)
+
+
+def in_order(x: Any, columns: Columns, name: str = "x") -> Any:
+    """A table in memory with these columns alone, in their order, found by name; arrays, lists, and rows for a net whose columns have no
+    names, as they are. Raises DataError for a column that is not there."""
+    names, wanted = names_of(x), [column.name for column in columns]
+    if names is None or all(one == _place_name(place) for place, one in enumerate(wanted)):
+        return x
+    require_columns(name, names, wanted)
+    own = dict(zip(names, x.columns, strict=True))
+    return x[[own[one] for one in wanted]]
+
+
+def _place_name(place: int) -> str:
+    return f"column {place}"
+
+
 def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[NDArray[np.float64], Columns]:
     """Rows (N, D) of numbers and text, a list of lists say, as numbers: of a column of text each row's place among its sorted texts. Where
     the columns are `known` they say which hold text, else a column does where a cell is no number. Raises DataError for missing text."""
@@ -37,9 +65,10 @@ def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[N
     if cells.ndim != 2:
         raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {cells.shape}")
     numbers, columns = np.empty(cells.shape), []
+    names = names_of(x) or [_place_name(place) for place in range(cells.shape[1])]
     for place in range(cells.shape[1]):
         text = known is not None and place < len(known) and known[place].categories is not None
-        column, numbers[:, place] = _column(cells[:, place], f"column {place}", text, name)
+        column, numbers[:, place] = _column(cells[:, place], names[place], text, name)
         columns.append(column)
     return numbers, tuple(columns)
 

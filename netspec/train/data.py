@@ -19,6 +19,7 @@ from netspec.base.shape import Shape, show
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
+from netspec.train.columns import names_of
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
 from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
@@ -175,12 +176,35 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
         if array.dtype.kind == "O":
             array = array.astype(np.float64)
     except (ValueError, TypeError):
-        raise DataError(f"{name}: not an array of numbers: its rows have different lengths, or it holds text or missing values") from None
+        raise DataError(f"{name}: {_no_numbers(x)}") from None
     check_inputs(array, name)
     if shape is not None and array.shape[1:] != tuple(shape):
         raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
     _require_finite(array, name)
     return array
+
+
+def _no_numbers(x: Any) -> str:
+    """What is wrong with rows that no array of numbers can be made of."""
+    try:
+        cells = np.asarray(x, dtype=object)
+    except ValueError:
+        return "its rows have different lengths"
+    if cells.ndim != 2:
+        return (
+            "its rows have different lengths"
+            if any(isinstance(row, (list, tuple, np.ndarray)) for row in cells.flat)
+            else "no array of numbers"
+        )
+    names = names_of(x)
+    for (row, column), cell in np.ndenumerate(cells):
+        try:
+            float(cell)
+        except (ValueError, TypeError):
+            where = f"column {column}" if names is None else names[column]
+            advice = "; where it is a category write transforms = one_hot" if isinstance(cell, str) else ""
+            return f"row {row}, {where} holds {cell!r}, which is no number{advice}"
+    return "no array of numbers"
 
 
 def facts_of(dataset: Dataset, target: Target, name: str = "data") -> Facts:
