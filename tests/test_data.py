@@ -455,7 +455,7 @@ def test_sigmoid_with_three_words_names_softmax():
 BAD_X = {
     "nan": (np.where(np.arange(12).reshape(6, 2) == 7, np.nan, 1.0), ["row 3, feature 1 is NaN"]),
     "infinite pixel": (np.where(np.arange(36).reshape(2, 2, 3, 3) == 32, -np.inf, 1.0), ["row 1, channel 1, pixel (1, 2) is infinite"]),
-    "ragged": ([[1], [1, 2]], ["not an array of numbers"]),
+    "ragged": ([[1], [1, 2]], ["different lengths"]),
     "text": ([["a", "b"]], ["<U1"]),
     "none": ([[1, None]], ["row 0, feature 1 is NaN"]),
     "words in objects": (np.array([[1, "a"]], object), ["row 0, column 1 holds 'a'", "no number"]),
