@@ -186,7 +186,7 @@ class Model:
             check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
             splits = prepare(
                 dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
-                score_shape=graph.output.shape if value else None,
+                counted=self.program.classes is not None, labels=self.labels, score_shape=graph.output.shape if value else None,
             )  # fmt: skip
         except Problem as found:
             raise key_error(self.program, found) from None
@@ -213,7 +213,8 @@ class Model:
             graph = self.graph
             splits = prepare_arrays(
                 x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
-                classes=None if head.target == "value" else graph.classes, labels=self.labels, score_shape=graph.output.shape,
+                classes=None if head.target == "value" else graph.classes, counted=self.program.classes is not None, labels=self.labels,
+                score_shape=graph.output.shape,
             )  # fmt: skip
         except (Problem, NetspecError) as found:
             self._network, self.columns = before

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import netspec
 from netspec.base.dataset import Dataset, DataSource, Facts, Rows
 from netspec.base.errors import DataError, LimitError, Problem
 from netspec.catalog.paths import data_folders, resolve_path
@@ -429,6 +430,25 @@ def test_facts_that_contradict():
             check_facts(facts, **{"input": None, "classes": None, "outputs": None, "target": facts.target, **given_counts})
         assert caught.value.code == code
         assert caught.value.argument == next(iter(given_counts))
+
+
+@pytest.mark.parametrize("y", [[1, 2, 3] * 4, [1.0, 2.0, 3.0] * 4, [10, 30, 20] * 4])
+def test_numbers_without_0_are_words(y):
+    found = netspec.compile("affine -> softmax", train="epochs = 1")
+    x = np.random.default_rng(0).normal(size=(12, 4))
+    found.fit(x, y)
+    assert found.classes_.tolist() == sorted(set(y))
+    assert set(found.predict(x).tolist()) <= set(y)
+    assert found.evaluate(x, y)["accuracy"] == np.mean(found.predict(x) == y)
+    with pytest.raises(DataError, match="out of range; allowed are 0 to 2"):
+        netspec.compile("affine -> softmax", classes=3, train="epochs = 1").fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"), [([0, 1, 2] * 4, None), ([1, 2, 3] * 4, 3), ([1, 2, 3] * 4, 10), ([2] * 12, None), (list(range(1, 13)), None)]
+)
+def test_numbers_that_are_class_numbers(y, classes):
+    assert learn_labels(np.array(y), "class", classes) is None
 
 
 def test_counting_classes():

@@ -148,6 +148,21 @@ def test_tables_are_evaluated_by_the_names_of_their_columns(target: str) -> None
     assert "new.csv: has no column age" in refusal("eval", run.path, "--data", "new.csv")
 
 
+def test_labels_from_1_go_through_a_run() -> None:
+    draw = np.random.default_rng(0)
+    Path("wine.csv").write_text(
+        "a,b,k\n" + "".join(f"{draw.normal() + 3 * (i % 3):.3f},{draw.normal():.3f},{i % 3 + 1}\n" for i in range(90))
+    )
+    Path("w.net").write_text(
+        'netspec 1 data { source = csv; path = "wine.csv" } net affine(8)-relu -> affine -> softmax train { epochs = 30; batch = 8 }'
+    )
+    run = netspec.train("w.net")
+    assert run.model.graph.classes == 3
+    assert answer("eval", run.path)["accuracy"] == run.metrics["accuracy"]
+    assert {row["label"] for row in answer("predict", run.path, "wine.csv")} <= {1, 2, 3}
+    assert answer("eval", run.path, "--data", "wine.csv")["rows"] == 90
+
+
 def test_the_label_among_the_largest_scores() -> None:
     Path("v.net").write_text("netspec 1 data { source = digits } net affine -> softmax train { epochs = 1 }")
     run = netspec.train("v.net")

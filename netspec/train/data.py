@@ -71,17 +71,21 @@ class Splits:
 
 
 def prepare(
-    dataset: Dataset, section: DataSection, target: Target, seed: int, *, classes: int | None = None, score_shape: Shape | None = None
-) -> Splits:
+    dataset: Dataset, section: DataSection, target: Target, seed: int, *, classes: int | None = None, counted: bool = True,
+    labels: Words | None = None, score_shape: Shape | None = None,
+) -> Splits:  # fmt: skip
     """The splits that a data section asks for. An official test part is the test split, and a third part is then left unused.
 
-    `target` is the head's; `score_shape` the shape of one row of scores, for `value`. Raises DataError naming row and column,
-    Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
+    `target` is the head's; `classes` are `counted` where a person gave them, not the data; `labels` the words that
+    training learnt, else they are learnt here; `score_shape` the shape of one row of scores,
+    for `value`. Raises DataError naming row and column, Problem NS601 where `classes` contradicts the data, NS604 where the split can
+    never be.
     """
     name = section.path or (section.source.name if section.source is not None else "data")
     y_name = f"{name}: {dataset.target}"
     y = as_labels(dataset.rows.y, y_name)
-    labels = _known_labels(dataset, y, target, classes, name)
+    if labels is None or dataset.labels is not None:
+        labels = _known_labels(dataset, y, target, classes if counted else None, name)
     classes = classes if classes is not None else count_classes(y, labels, target, y_name)
     steps, raw = section.preparations, dataset.rows.x.shape[1:]
     x = arranged(dataset.rows.x, steps)
@@ -119,6 +123,7 @@ def prepare_arrays(
     seed: int = 0,
     shape: Shape | None = None,
     classes: int | None = None,
+    counted: bool = True,
     labels: Words | None = None,
     score_shape: Shape | None = None,
 ) -> Splits:
@@ -128,7 +133,7 @@ def prepare_arrays(
     here. Raises as `prepare`.
     """
     array, x, raw = as_labels(y, "y"), arranged(x, steps), np.shape(x)[1:]
-    labels = labels if labels is not None else learn_labels(array, target, classes, "y")
+    labels = labels if labels is not None else learn_labels(array, target, classes if counted else None, "y")
     classes = classes if classes is not None else count_classes(array, labels, target, "y")
     rows = check_rows(x, array, target, classes=classes, labels=labels, score_shape=score_shape, shape=shape)
     train, held = Part(rows), None

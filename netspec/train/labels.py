@@ -42,7 +42,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
 
 
 def learn_labels(y: NDArray[Any], target: Target, classes: int | None, name: str = "y") -> Words | None:
-    """The words of the classes as found in `y`, in sorted order; None where labels are class numbers, 0/1, or values.
+    """The words of the classes as found in `y`, in sorted order; None where labels are class numbers, 0/1, or values. Whole numbers of
+    which none is 0, such as 1 to 3, are words too where nobody counted the `classes`.
 
     Raises Problem NS601 when `classes` is not the number of words, DataError when a binary target has more than two values.
     """
@@ -50,7 +51,7 @@ def learn_labels(y: NDArray[Any], target: Target, classes: int | None, name: str
         return None
     flat = y.reshape(-1)
     if target == "class":
-        return _text_words(flat, classes, name) if flat.dtype.kind == "U" else None
+        return _text_words(flat, classes, name) if flat.dtype.kind == "U" else None if classes is not None else _number_words(flat)
     if classes is not None and classes > 2:
         return None
     _require_finite(flat, name)
@@ -133,6 +134,13 @@ def _text_words(flat: NDArray[Any], classes: int | None, name: str) -> Words:
     return tuple(found.tolist())
 
 
+def _number_words(flat: NDArray[Any]) -> Words | None:
+    if flat.dtype.kind == "b" or not len(flat) or not (np.isfinite(flat).all() and (flat == np.floor(flat)).all() and flat.min() >= 1):
+        return None
+    found = np.unique(flat)
+    return tuple(int(word) for word in found) if 2 <= len(found) <= len(flat) / 2 else None  # more of them measure something
+
+
 def _class_numbers(y: NDArray[Any], classes: int | None, labels: Words | None, name: str) -> NDArray[np.int64]:
     if y.ndim == 2 and y.shape[1] > 1:
         return _from_one_hot(y, classes, name)
@@ -184,6 +192,8 @@ def _whole_numbers(flat: NDArray[Any], classes: int | None, name: str) -> NDArra
     if len(wrong_rows):
         row = int(wrong_rows[0])
         allowed = "0 and up" if classes is None else f"0 to {classes - 1}"
+        if flat.min() == 1 and flat.max() == classes:
+            allowed += "; number the classes from 0, or leave their count out"
         raise DataError(f"{name}: label {_shown(flat[row])} in row {row} (rows count from 0) is out of range; allowed are {allowed}")
     return flat.astype(np.int64)  # a copy: kernels read labels as places, and the caller's array may change meanwhile
 
