@@ -24,7 +24,7 @@ from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, columns_of, from_metadata, in_order, named, one_hot, spread
+from netspec.train.columns import Columns, columns_of, from_metadata, in_order, named, require_categories, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import Scored, score
 from netspec.train.feed import Material, network_rows
@@ -37,7 +37,7 @@ from netspec.train.metrics import TOP, require_top
 from netspec.train.normalize import Normalization, arranged, as_input
 from netspec.train.record import Record
 from netspec.train.settings import settings_of
-from netspec.train.source import counts_with_data, counts_with_rows, read_data
+from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.weights import Description, description, require_learned, take_over, tensors_of
@@ -171,11 +171,9 @@ class Model:
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
-        dataset = read_data(self.program, allow)
+        dataset, self.columns = read_encoded(self.program, allow, self.columns)
         section = self.program.data
-        assert section is not None, "read_data has checked it"
-        if dataset.columns is not None:
-            dataset, self.columns = one_hot(dataset, self.columns, section.path or "data")
+        assert section is not None, "read_encoded has checked it"
         if self._network is None:
             self._build(counts_with_data(self.program, dataset))
         graph = self.graph
@@ -204,7 +202,7 @@ class Model:
         try:
             if self.columns is None:
                 encodes = self.program.data is not None and self.program.data.encodes
-                self.columns = columns_of(x)[1] if encodes else named(x)
+                self.columns = require_categories(columns_of(x)[1], len(x), "x") if encodes else named(x)
             if self.columns is not None:
                 validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
                 x = self._arranged(x)
@@ -252,7 +250,9 @@ class Model:
             self.class_weights = counted
         return find_lr(self.network, material, drop_last=self.program.train.drop_last, lowest=lowest, highest=highest, steps=steps)
 
-    def training_of(self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None) -> Training:
+    def training_of(
+        self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None, may_stop: bool = True
+    ) -> Training:  # fmt: skip
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
         train = self.program.train
         schedule = Schedule(
@@ -261,7 +261,11 @@ class Model:
         material = self._training_material(splits.train, sample_weight)
         held_out = self._held_out(splits, material)
         require_watched(self.program, self.graph.head.target == "value", held_out is not None)
-        more: dict[str, Any] = {"epochs_done": self.epochs_done, "early_stop": train.early_stop, "history": self.history}
+        more: dict[str, Any] = {
+            "epochs_done": self.epochs_done,
+            "early_stop": train.early_stop if may_stop else None,
+            "history": self.history,
+        }
         training = Training(self.network, schedule, material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch
         return training

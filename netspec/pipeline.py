@@ -103,6 +103,7 @@ class Run:
     """A finished training run: its folder, the model with its best parameters, the history, figures on held-out rows.
 
     `metrics` are of the test split, of the validation split where there is no test split, else of the training rows; `split` says which.
+    `rows` counts those of each split, and under `unused` those that the spec's split leaves out.
     """
 
     path: Path
@@ -110,6 +111,7 @@ class Run:
     history: History
     metrics: dict[str, float]
     split: str
+    rows: dict[str, int]
 
 
 def train(
@@ -128,7 +130,7 @@ def train(
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
     epochs = program.train.epochs
-    training = model.training_of(splits, epochs, monitor=monitor)
+    training = model.training_of(splits, epochs, monitor=monitor, may_stop=overfit is None)
     record = Record.create(model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow)
     if overfit is not None:
         record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
@@ -136,7 +138,7 @@ def train(
     split, rows = held_out(splits) if overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)
     record.event(event="end", split=split, **metrics)
-    return Run(record.folder.path, model, history, metrics, split)
+    return Run(record.folder.path, model, history, metrics, split, splits.counts())
 
 
 def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:

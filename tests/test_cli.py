@@ -594,7 +594,14 @@ def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
     result = call("train", "tiny.net", "--set", "width=6", "--seed", "3")
     assert result.exit_code == 0
     assert result.stderr == ""
-    assert [line.split("  ")[0] for line in result.stdout.splitlines()] == ["best epoch", "validation", "test", "time", "run folder"]
+    assert [line.split("  ")[0] for line in result.stdout.splitlines()] == [
+        "rows",
+        "best epoch",
+        "validation",
+        "test",
+        "time",
+        "run folder",
+    ]
     assert "runs/tiny" in result.stdout
     found = {str(path.relative_to("runs/tiny")) for path in Path("runs/tiny").rglob("*") if path.is_file()}
     assert found == {
@@ -642,7 +649,7 @@ def test_json_lines_while_training(folder: Path) -> None:
     columns = {"epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
     assert set(lines[0]) == {"event", *columns}
     end = lines[-1]
-    assert set(end) == {"event", "run", "epochs", "best_epoch", "seconds", "split", "metrics", "stopped"}
+    assert set(end) == {"event", "run", "rows", "epochs", "best_epoch", "seconds", "split", "metrics", "stopped"}
     assert (end["run"], end["split"], set(end["metrics"])) == ("runs/tiny", "test", METRICS)
     best = max(lines[:-1], key=lambda line: (line["val_accuracy"], -line["epoch"]))
     assert end["best_epoch"] == best["epoch"]
@@ -751,6 +758,19 @@ def test_eval_without_a_test_part_takes_validation(folder: Path) -> None:
     call("train", "tiny.net", "--set", "data.split=60% / 40%")
     assert answer("eval", "runs/tiny")["split"] == "validation"
     assert call("eval", "runs/tiny", "--split", "test").exit_code == 2
+
+
+def test_rows_that_a_split_leaves_out_are_told(folder: Path) -> None:
+    Path("few.net").write_text("netspec 1 data { source = digits; split = 80 / 10 / 10 } net affine -> softmax train { epochs = 1 }")
+    told = "train 80, validation 10, test 10; the split leaves out 1,697"
+    assert f"rows         {told}\n" in call("train", "few.net").stdout
+    assert f"rows         {told}, each 1x8x8\n" in call("train", "few.net", "--dry-run").stdout
+    found = json.loads(call("train", "few.net", "--json").stdout.splitlines()[-1])
+    assert found["rows"] == {"train": 80, "validation": 10, "test": 10, "unused": 1697}
+    few = call("train", "few.net", "--overfit", "20", "--set", "train.early_stop=1ep", "--epochs", "30").stdout
+    assert few.startswith("rows         20, to train on and to measure on\nbest epoch")
+    assert "of 30\n" in few
+    assert "validation" not in few
 
 
 def test_predictions_are_the_same_in_every_format(folder: Path) -> None:

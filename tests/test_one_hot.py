@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 import netspec
 from netspec.base.dataset import Column
 from netspec.base.errors import DataError
-from netspec.pipeline import train
+from netspec.pipeline import read, train
 from netspec.train.columns import as_metadata, columns_of, from_metadata, spread
 from netspec.ui.rows import table_rows
+from netspec.ui.shapes import known_counts
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is not installed")
 arrow_csv = pytest.importorskip("pyarrow.csv", reason="pyarrow, of the extra data, is not installed")
@@ -129,6 +130,34 @@ def test_what_a_row_is_taken_for_does_not_depend_on_the_others(tmp_path: Path, k
     np.testing.assert_allclose(np.concatenate([probabilities(code) for code in codes]), together, rtol=1e-6)
     with pytest.raises(DataError, match="'70' is not among the texts"):
         probabilities("70")
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        ([*map(str, range(40)), "unknown"], "column 0 holds 'unknown' among 40 different numbers; correct those cells"),
+        ([f"{n},5" for n in range(40)], "column 0 holds numbers with a decimal comma, such as '0,5'; write them with a point"),
+        ([f"name {n}" for n in range(40)], "column 0 holds 40 different texts in 40 rows, too many for categories"),
+    ],
+)
+def test_what_are_no_categories(tmp_path: Path, cells: list[str], found: str) -> None:
+    model = netspec.compile("data { transforms = one_hot } net affine -> softmax", train="epochs = 1")
+    with pytest.raises(DataError, match=found):
+        model.fit([[cell, 1.0] for cell in cells], np.arange(len(cells)) % 2)
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    pandas.DataFrame({"c": cells, "y": np.arange(len(cells))}).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "t.net").write_text(SPEC.format(kind="csv"))
+    with pytest.raises(DataError, match=found.replace("column 0", "c")):
+        train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,))
+
+
+def test_every_verb_sees_the_columns_spread_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, "csv", table())
+    (tmp_path / "t.net").write_text(SPEC.format(kind="csv"))
+    monkeypatch.chdir(tmp_path)
+    counts = known_counts(read("t.net"))
+    assert counts is not None
+    assert counts.input == (4,)
 
 
 @pytest.mark.parametrize("cell", [None, float("nan"), ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
-from netspec.catalog.tables import listed, require_columns
+from netspec.catalog.tables import NUMBER, listed, require_columns
 
 Columns = tuple[Column, ...]
+FEW = 20
+"""Different texts in a column that are categories, whatever they look like."""
+COMMA = r"^[+-]?\d+,\d+$"
 
 
 def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset, Columns]:
@@ -22,9 +26,29 @@ def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset
     Raises DataError for a text that they do not have.
     """
     assert dataset.columns is not None
-    columns = known or dataset.columns
+    columns = known or require_categories(dataset.columns, len(dataset.rows), name)
     found = spread(dataset.rows.x, dataset.columns, columns, name)
     return replace(dataset, rows=Rows(found, dataset.rows.y), columns=None), columns
+
+
+def require_categories(columns: Columns, rows: int, name: str) -> Columns:
+    """The columns, if those of text hold categories. Raises DataError for numbers among which a few cells are none, for numbers with a
+    decimal comma, and for texts of which nearly each row has its own."""
+    for column in columns:
+        texts = column.categories or ()
+        if len(texts) <= FEW:
+            continue
+        odd = [text for text in texts if not re.match(NUMBER, text)]
+        if all(re.match(COMMA, text) for text in odd):
+            raise DataError(f"{name}: {column.name} holds numbers with a decimal comma, such as {odd[0]!r}; write them with a point")
+        if len(odd) <= len(texts) / 10:
+            others = f"{listed([repr(text) for text in odd])} among {len(texts) - len(odd)} different numbers"
+            raise DataError(f"{name}: {column.name} holds {others}; correct those cells, or leave the column out of features")
+        if len(texts) > rows / 2:
+            raise DataError(
+                f"{name}: {column.name} holds {len(texts)} different texts in {rows} rows, too many for categories; leave it out"
+            )
+    return columns
 
 
 def names_of(x: Any) -> tuple[str, ...] | None:

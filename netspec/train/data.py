@@ -58,7 +58,7 @@ class Splits:
     """Rows ready for training: inputs raw (`normalization` is to be applied, by `as_input`), labels encoded (`encode_labels`).
 
     `labels` are the words of the class numbers, None where they are the numbers; `classes` their count, None for values;
-    `fingerprint` is a SHA-256, in hexadecimal, of all the data as read.
+    `fingerprint` is a SHA-256, in hexadecimal, of all the data as read; `unused` rows are those that the split leaves out.
     """
 
     train: Part
@@ -68,6 +68,13 @@ class Splits:
     normalization: Normalization | None
     fingerprint: str
     classes: int | None = None
+    unused: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """Rows of each part that there is, and the unused ones."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = {name: len(part) for name, part in parts.items() if part is not None}
+        return {**counts, **({"unused": self.unused} if self.unused else {})}
 
 
 def prepare(
@@ -110,6 +117,7 @@ def prepare(
         normalization=fit_preparation(rows.x.reshape(-1, *raw), steps, parts[0].index),
         fingerprint=fingerprint(dataset),
         classes=classes,
+        unused=len(rows) - sum(len(part) for part in (parts[:2] if test else parts)),
     )
 
 

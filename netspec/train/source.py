@@ -18,6 +18,7 @@ from netspec.catalog.tables import listed
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts, counts_of, split_head
+from netspec.train.columns import Columns, one_hot
 from netspec.train.data import check_x, facts_of
 from netspec.train.labels import as_labels, count_classes, learn_labels
 
@@ -38,6 +39,15 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
     if not section.encodes:
         _require_numbers(dataset, section.path or section.source.name)
     return dataset
+
+
+def read_encoded(program: Program, allow: Sequence[Path] = (), known: Columns | None = None) -> tuple[Dataset, Columns | None]:
+    """All rows as numbers, and the columns of a table; `known` are those that a net was trained with. Raises DataError."""
+    dataset = read_data(program, allow)
+    if dataset.columns is None:
+        return dataset, known
+    assert program.data is not None, "read_data has checked it"
+    return one_hot(dataset, known, program.data.path or "data")
 
 
 def _require_numbers(dataset: Dataset, name: str) -> None:

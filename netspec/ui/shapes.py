@@ -6,7 +6,7 @@ from netspec.base.errors import SpecError
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
 from netspec.graph.counts import Counts, counts_of
-from netspec.train.source import counts_with_data, read_data
+from netspec.train.source import counts_with_data, read_encoded
 
 
 def asks_for_counts(error: SpecError) -> bool:
@@ -23,4 +23,4 @@ def known_counts(program: Program) -> Counts | None:
             raise
     else:
         return counts_of(program)
-    return counts_with_data(program, read_data(program))
+    return counts_with_data(program, read_encoded(program)[0])

@@ -47,9 +47,9 @@ def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit:
     model = Model(read(spec_file(file), overrides))
     splits = model.splits_of_data(allow)
     section = model.program.train
-    rows = {name: len(getattr(splits, name)) if getattr(splits, name) else 0 for name in ("train", "validation", "test")}
     if overfit is not None:
-        rows = {"train": min(overfit, rows["train"]), "validation": min(overfit, rows["train"]), "test": 0}
+        splits = only(splits, overfit)
+    rows = splits.counts()
     steps = len(batches(rows["train"], section.batch, section.drop_last, model.graph.normalizes_vectors)[0])
     facts = {
         "rows": rows, "input": list(model.graph.input.shape), "epochs": section.epochs, "steps_per_epoch": steps, "batch": section.batch,
@@ -60,7 +60,7 @@ def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit:
         return 0
     print(
         _lines(
-            ("data", ", ".join(f"{name} {count:,}" for name, count in rows.items() if count) + f" rows of {show(model.graph.input.shape)}"),
+            ("rows", f"{rows_in_words(rows)}, each {show(model.graph.input.shape)}"),
             ("training", f"{section.epochs} epochs of {steps} steps, {section.batch} rows each"),
             ("net", f"{model.graph.parameter_count:,} parameters"),
             ("memory", f"{bytes_in_words(model.plan.peak_bytes)} at most"),
@@ -112,24 +112,31 @@ def as_json(done: Run) -> dict[str, Any]:
     """The last JSON line of a run."""
     return {
         "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history)["epoch"],
-        "seconds": done.history.epochs[-1]["seconds"], "split": done.split, "metrics": done.metrics,
+        "seconds": done.history.epochs[-1]["seconds"], "rows": done.rows, "split": done.split, "metrics": done.metrics,
         "stopped": done.history.stopped,
     }  # fmt: skip
 
 
 def in_words(done: Run, overfit: int | None) -> str:
     """The results as a table of two columns."""
-    measured = done.split if overfit is None else "same rows"
     best, last = best_row(done.history), done.history.epochs[-1]
-    lines = [("best epoch", f"{best['epoch']} of {last['epoch']}")]
+    rows = rows_in_words(done.rows) if overfit is None else f"{done.rows['train']:,}, to train on and to measure on"
+    lines = [("rows", rows), ("best epoch", f"{best['epoch']} of {last['epoch']}")]
     if done.history.stopped:
         lines.append(("stopped", done.history.stopped))
     kept = {"loss": best["val_loss"], "accuracy": best["val_accuracy"]}
-    if best["val_loss"] is not None and done.split != "validation":
+    if best["val_loss"] is not None and done.split == "test":
         lines.append(("validation", figures_in_words(kept)))
+    measured = done.split if overfit is None else "same rows"
     lines.append((measured, figures_in_words({name: done.metrics[name] for name in HEADLINE if name in done.metrics})))
     lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
     return _lines(*lines)
+
+
+def rows_in_words(rows: Mapping[str, int]) -> str:
+    """`train 80, validation 10, test 10; the split leaves out 500`."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in rows.items() if name != "unused")
+    return f"{parts}; the split leaves out {rows['unused']:,}" if "unused" in rows else parts
 
 
 def _lines(*pairs: tuple[str, str]) -> str:
