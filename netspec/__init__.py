@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from netspec.pipeline import compile as compile
     from netspec.pipeline import restore as restore
     from netspec.pipeline import train as train
+    from netspec.save.atomic import SaveError as SaveError
     from netspec.train.callbacks import Callback as Callback
     from netspec.train.callbacks import StopTraining as StopTraining
     from netspec.train.history import History as History
@@ -57,6 +58,7 @@ _NAMES = {
     "netspec.graph.check": "check",
     "netspec.model": "Model",
     "netspec.pipeline": "Run compile restore train",
+    "netspec.save.atomic": "SaveError",
     "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",

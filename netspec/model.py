@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Facts, Rows
 from netspec.base.errors import DataError, DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
+from netspec.base.shape import show
 from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -45,6 +47,9 @@ from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
+
+SPENT = 1e-3
+"""Of the optimiser's rate: below it a schedule has come to its end."""
 
 
 class Model:
@@ -84,6 +89,12 @@ class Model:
     def _build(self, counts: Counts) -> None:
         grouping = group(to_graph(self.program, counts), self.program.train.fuse)
         self._network = Network(grouping, settings_of(self.program))
+
+    def __repr__(self) -> str:
+        if self._network is None:
+            return "Model(shapes not known yet)"
+        ends = f"{show(self.graph.input.shape)} -> {show(self.graph.output.shape)}"
+        return f"Model({ends}, {self.graph.parameter_count:,} parameters, {self.epochs_done} epochs done)"
 
     def build_as(self, found: Description) -> None:
         """Builds the network with the ends that a weights file tells, where they are not known yet."""
@@ -161,6 +172,7 @@ class Model:
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
+        self._warn(splits.train.rows.x, run_dir)
         count = epochs if epochs is not None else self.program.train.epochs
         hooks = Callbacks(self, callbacks)
         training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
@@ -168,6 +180,22 @@ class Model:
         if run_dir is not None:
             record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
         return self.run_training(training, record, hooks)
+
+    def _warn(self, x: NDArray[Any], run_dir: str | Path | None) -> None:
+        """What `fit` does otherwise than its caller probably means."""
+        train = self.program.train
+        if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] == x.shape[2] > 4:
+            told = f"x {x.shape} are images of {x.shape[1]} channels, {x.shape[2]}x{x.shape[3]} pixels each: (N, C, H, W)"
+            warnings.warn(f"{told}; for channels last call x.transpose(0, 3, 1, 2)", stacklevel=3)
+        if train.schedule is not None and self.epochs_done >= train.epochs:
+            schedule = Schedule(train.optimizer, 1, train.batch, train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
+            figures = (self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
+            rate = float(schedule.scalars(*figures)[0, 0])
+            if rate <= train.optimizer.lr * SPENT:
+                told = f"the schedule was over after epoch {train.epochs}, and its last rate is {rate:g}: little more is learnt"
+                warnings.warn(f"{told}; raise train.epochs, or call model.reset()", stacklevel=3)
+        if train.checkpoint is not None and run_dir is None:
+            warnings.warn("checkpoint writes into a run folder, and there is none: give run_dir", stacklevel=3)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""

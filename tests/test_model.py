@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -783,6 +784,31 @@ def test_no_earlier_call_changes_a_bit_of_a_layers_output() -> None:
     first = model.forward(x[:50], at="affine1")
     model.forward(x, at="affine1")
     assert model.forward(x[:50], at="affine1").tobytes() == first.tobytes()
+
+
+def test_fit_warns_of_what_its_caller_probably_does_not_mean() -> None:
+    draw = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match=r"32 channels, 32x3 pixels each.*transpose\(0, 3, 1, 2\)"):
+        netspec.compile("conv(4)-relu -> affine -> softmax").fit(draw.integers(0, 256, (20, 32, 32, 3)), np.arange(20) % 2, epochs=1)
+    x, y = blobs()
+    spent = netspec.compile("affine(8)-relu -> affine -> softmax", train="epochs = 3; schedule = cosine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spent.fit(x, y)
+    with pytest.warns(UserWarning, match="the schedule was over after epoch 3, and its last rate is 0"):
+        spent.fit(x, y)
+    with pytest.warns(UserWarning, match="checkpoint writes into a run folder"):
+        netspec.compile("affine -> softmax", train="epochs = 1; checkpoint = 1ep").fit(x, y)
+
+
+def test_a_model_says_what_it_is() -> None:
+    model = netspec.compile("affine(8)-relu -> affine -> softmax", train="epochs = 2")
+    assert repr(model) == "Model(shapes not known yet)"
+    model.fit(*blobs())
+    assert (
+        repr(model)
+        == f"Model({model.graph.input.shape[0]} -> {model.graph.classes}, {model.graph.parameter_count} parameters, 2 epochs done)"
+    )
 
 
 def test_forward_beside_a_fit_leaves_its_averages_alone() -> None:

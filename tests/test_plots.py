@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import netspec
 from netspec.ui.cli import app
-from netspec.ui.curves import COLOURS, names_of, read_curves, smooth
+from netspec.ui.curves import COLOURS, Curves, draw_curves, names_of, read_curves, smooth
 from netspec.ui.filters import GAP, first_filters, grid
 
 ROWS = np.random.default_rng(0).normal(size=(60, 5))
@@ -50,6 +50,16 @@ def has_colour(picture: Any, colour: str) -> bool:
 
 
 # curves
+
+
+@pytest.mark.parametrize("decades", [2, 4, 11])
+def test_losses_of_many_decades_have_numbers_beside_them(tmp_path: Path, decades: int) -> None:
+    steps = np.arange(1, 201)
+    run = Curves("far", steps, 10.0 ** (decades * np.sin(steps / 30) ** 2), [{"epoch": 1, "train_accuracy": 0.5, "val_accuracy": 0.5}])
+    draw_curves([run], tmp_path / "far.svg")
+    axes = (tmp_path / "far.svg").read_text()
+    figure = axes[axes.index('id="axes_1"') : axes.index('id="axes_2"')]
+    assert figure.count('id="ytick_') >= 3
 
 
 def test_a_run_folder_gets_its_curves(folder: Path) -> None:

@@ -189,6 +189,15 @@ def test_a_bounded_step_has_the_same_bits_on_any_number_of_threads(clip: str) ->
     assert found[0] == found[1]
 
 
+def test_one_rule_moves_one_array() -> None:
+    rule = netspec.optimizer("sgd(lr=0.1, momentum=0.9)")
+    rule.step(np.ones(3), np.ones(3))
+    with pytest.raises(netspec.UsageError, match="the shapes differ: w \\(2,\\), dw \\(2,\\), v \\(3,\\); a rule moves one array"):
+        rule.step(np.ones(2), np.ones(2))
+    with pytest.raises(netspec.UsageError, match="the shapes differ"):
+        netspec.optimizer("adam").step(np.ones(3), np.ones(2))
+
+
 def test_only_a_norm_takes_one_more_launch() -> None:
     def launches(clip: str) -> list[str]:
         model = netspec.compile(TEXT, input=7, classes=3, train=f"optimizer = sgd{clip}")

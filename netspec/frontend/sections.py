@@ -167,6 +167,10 @@ def _with_rate(optimizer: Key, rate: Key) -> Key:
     if not isinstance(named, Named):
         return optimizer
     positional = [given for given in named.arguments or () if given.key is None]
+    own = next((given for given in named.arguments or () if given.key is None or given.key.text == "lr"), None)
+    if own is not None and rate.source is optimizer.source:
+        message = f"the learning rate is given twice: lr = {show(rate.value.content)}, and {show(own.value.content)} in {named.word.text}"
+        raise fail("NS505", message, rate.source, rate.span, help="keep one")
     others = [given for given in named.arguments or () if given.key is not None and given.key.text != "lr"]
     arguments = (Given(Word("lr", span=rate.span), rate.value), *positional[1:], *others)
     value = Value(Named(named.word, arguments, named.limit), optimizer.value.source, optimizer.value.span)

@@ -56,5 +56,7 @@ def load(path: str | Path) -> syntax.File:
 
 
 def format(program: syntax.File) -> str:  # noqa: A001  the word of the interface
-    """The program as text in canonical form: parsing it gives the program again, and comments are kept."""
+    """The program as text in canonical form: parsing it gives the program again, and comments are kept. Raises UsageError."""
+    if not isinstance(program, syntax.File):
+        raise UsageError(f"format takes what parse(text) or load(path) gives; this is {_kind(program)}")
     return format_file(program)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from netspec.base.errors import UsageError
+
 ALLOWED = {"np", "math", "range", "min", "max", "abs", "len"}
 FAST = {"exp", "expm1", "log", "log1p", "tanh", "erf"}
 """Functions of `np` (erf: of `math`) that kernels have their own form of, in functions.py for float32 and in f64.py."""
@@ -61,9 +63,14 @@ def template(function: Callable[..., Any], name: str, integers: bool = True) -> 
     """The kernel form of a template. With `integers` whole-number literals are typed too (templates on scalars, which index nothing);
     without, it is a template on a row, whose sums may be taken in another order.
 
-    Raises TypeError for one that uses names from outside.
+    Raises TypeError for one that uses names from outside, UsageError for one that stands in no file.
     """
-    text = textwrap.dedent(inspect.getsource(function))
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+    except OSError:
+        raise UsageError(
+            f"{function.__qualname__}: its source cannot be read, as when it is typed into a console; write its class into a file"
+        ) from None
     tree = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
     tree.decorator_list, tree.returns, tree.name = [], None, name
     for argument in tree.args.args:

@@ -221,7 +221,8 @@ def _binary(y: NDArray[Any], classes: int | None, labels: Words | None, name: st
     wanted = columns if classes is None else 1 if classes == 2 else classes
     if y.ndim > 2 or columns != wanted:
         shape = "(N,) or (N, 1)" if wanted == 1 else f"0/1 rows (N, {wanted})"
-        raise DataError(f"{name}: shape {y.shape}; sigmoid with classes {classes or columns} takes {shape}")
+        two = "; two labels a row need a third that is always 0" if columns == 2 and wanted == 1 else ""
+        raise DataError(f"{name}: shape {y.shape}; sigmoid with classes {classes or columns} takes {shape}{two}")
     if columns == 1:
         flat = y.reshape(-1)
         if labels is not None and not (flat.dtype.kind != "U" and isinstance(labels[0], str)):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.errors import UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.bind import entry_from_text
 
@@ -20,8 +21,13 @@ class OptimizerRule:
         self.state: dict[str, Any] = {}
 
     def step(self, w: Any, dw: Any) -> NDArray[Any]:
-        """The new w, in w's dtype and shape, after one update with the gradient dw; w itself is untouched. Moves `state`."""
+        """The new w, in w's dtype and shape, after one update with the gradient dw; w itself is untouched. Moves `state`: each array needs
+        a rule of its own. Raises UsageError for arrays of different shapes."""
         weights = np.asarray(w)
+        shapes = {"w": weights.shape, "dw": np.shape(dw), **{name: np.shape(self.state[name]) for name in self.state if name != "t"}}
+        if len(set(shapes.values())) > 1:
+            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise UsageError(f"{self.optimizer.name}: the shapes differ: {told}; a rule moves one array, so make one for each")
         dtype = weights.dtype if weights.dtype.kind == "f" else np.dtype(np.float64)
         kind = type(self.optimizer)
         slots = {name: np.asarray(self.state.get(name, np.zeros(weights.shape)), dtype) for name in kind.slots}

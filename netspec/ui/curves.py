@@ -30,6 +30,8 @@ FEW = 40
 """Steps or epochs that can be told apart: each then has its mark, and losses need no smoothing."""
 WIDE = 30
 """From this ratio of the highest loss to the lowest on, losses are drawn on a logarithmic scale."""
+MANY = 1000
+"""From this ratio on only powers of ten are marked there."""
 KINDS = ({"linestyle": (0, (4, 2)), "linewidth": 1.3, "markerfacecolor": "white"}, {"linestyle": "-", "linewidth": 1.8, "zorder": 3})
 """How training and validation figures are drawn."""
 GREY = "#555555"
@@ -154,14 +156,19 @@ def _limit_losses(axes: Any, runs: Sequence[Curves]) -> None:
     if lowest > 0 and highest > WIDE * lowest:
         ticker = library("matplotlib.ticker", "plot")
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda loss, _: f"{loss:g}"))
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if highest < MANY * lowest else (1.0,)))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda loss, _: _power(loss)))
         axes.yaxis.set_minor_formatter(ticker.NullFormatter())
         axes.set_ylim(max(low, lowest / 3) / 1.15, high * 1.15)
         return
     if lowest > 0:
         high = min(high, 2 * max(float(np.quantile(run.losses, 0.95)) for run in runs))
     axes.set_ylim(*_widened((low - 0.05 * (high - low), high + 0.05 * (high - low)), 1e-6 + 0.1 * abs(high)))
+
+
+def _power(loss: float) -> str:
+    """A loss at a tick: 0.05, 200, 1e6."""
+    return f"{loss:g}" if 1e-4 <= loss < 1e5 else f"{loss:.0e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 def _widened(limits: tuple[float, float], least: float) -> tuple[float, float]:

@@ -31,6 +31,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     if hasattr(value, "tolist"):
+        if str(value.dtype) == "float32":  # the shortest digits that are the same float32 again
+            value = value.astype(str).astype(float)
         return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None

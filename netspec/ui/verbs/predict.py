@@ -46,9 +46,9 @@ class Predictions:
 
     def table(self) -> list[list[Any]]:
         """Rows of the table, in Python's numbers and texts."""
-        rows = [plain(row) for row in self.predicted.reshape(len(self.predicted), -1)]
+        rows = plain(self.predicted.reshape(len(self.predicted), -1))
         if self.probabilities is not None:
-            rows = [row + plain(p) for row, p in zip(rows, self.probabilities, strict=True)]
+            rows = [row + p for row, p in zip(rows, plain(self.probabilities), strict=True)]
         return rows if self.files is None else [[name, *row] for name, row in zip(self.files, rows, strict=True)]
 
     def objects(self) -> list[dict[str, Any]]:
