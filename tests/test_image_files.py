@@ -248,7 +248,10 @@ REFUSED = {
     "float": ({"x": 1.5}, "the operation BINFLOAT"),
     "set": ({"x": {1, 2}}, "a call of" ),
     "objects": ({"x": np.array([1, "a"], object)}, "a state of array in an unknown form"),
-    "text array": ({"x": np.array(["a"])}, "an array of dtype <U1"),
+    "text array": ({"x": np.array(["a"])}, "an array of dtype '<U1'"),
+    "tuple as key": ({"x": {(b"a", 1): 2}}, "a key of type tuple"),
+    "number as key": ({7: 1}, "a key of type int"),
+    "nested": ({"x": [[[[[[[[1]]]]]]]]}, "more than 8 deep"),
     "records": ({"x": np.zeros(2, [("a", "i4")])}, "dtype"),
     "function": ({"x": print}, "a call of '__builtin__.print'"),
 }  # fmt: skip
@@ -275,6 +278,32 @@ def test_a_pickle_runs_nothing(tmp_path: Path, protocol: int) -> None:
 
 def test_no_cut_and_no_altered_byte_of_a_pickle_escapes() -> None:
     whole = pickle.dumps({b"labels": [1, 2], b"data": np.arange(4, dtype=np.uint8), b"d": {b"k": (1, b"x")}}, 2)
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01%scnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89U\x00tb"
+)
+DOUBLED = b"q\x00h\x00\x86"
+COLLIDING = b"".join(pickle.dumps(k * (2**61 - 1), 2)[2:-1] + b"N" for k in range(1, 99_999))
+MADE_TO_HARM = {
+    "deep key": (b"})" + b"\x85" * 900_000 + b"K\x01s.", "a key of type tuple"),
+    "deep shape": (b"}U\x01x" + ARRAY % (b")" + b"\x85" * 20_000) + b"s.", "shape is no tuple of sizes"),
+    "doubling shape": (b"}U\x01x" + ARRAY % (b")" + DOUBLED * 60) + b"s.", "shape is no tuple of sizes"),
+    "long shape": (b"}U\x01x" + ARRAY % (b"(" + b"K\x00" * 500_000 + b"t") + b"s.", "shape is no tuple of sizes"),
+    "deep value": (b"}U\x01x)" + b"\x85" * 900_000 + b"s.", "more than 8 deep"),
+    "doubling value": (b"}U\x01x)" + DOUBLED * 60 + b"s.", "more than 8 deep"),
+    "list of itself": (b"}U\x01x]q\x00h\x00as.", "more than 8 deep"),
+    "half a character": (b"}X\x03\x00\x00\x00\xed\xa0\x80K\x01s.", "surrogates not allowed"),
+    "colliding keys": (b"}(" + COLLIDING + b"u.", "a key of type int"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MADE_TO_HARM)
+def test_pickles_made_to_take_the_stack_or_for_ever_are_refused(case: str) -> None:
+    content, part = MADE_TO_HARM[case]
+    text = message(DataError, load_pickled, b"\x80\x02" + content, "data_batch_1")
+    assert part in text
+    assert len(text) < 300
+
+
     for at in range(len(whole)):
         for content in (
             whole[:at],
@@ -295,6 +324,7 @@ BAD_BATCHES: dict[str, tuple[dict[str, bytes], list[str]]] = {
     "names": ({"batches.meta.txt": b"cat\ndog\n"}, ["batches.meta.txt", "10 classes"]),
 }  # fmt: skip
 BAD_PICKLES: dict[str, tuple[Any, list[str]]] = {
+    "same names": ({"batches.meta.txt": "\n".join([*WORDS[:9], "cat"]).encode()}, ["batches.meta.txt: 2 classes are named cat"]),
     "no data": ({b"labels": [1]}, ["`data` is no array"]),
     "data of floats": ({b"data": np.zeros((1, 3072)), b"labels": [1]}, ["`data` is no array of bytes"]),
     "narrow": ({b"data": np.zeros((1, 3071), np.uint8), b"labels": [1]}, ["3072 columns"]),
@@ -324,6 +354,11 @@ def test_bad_pickled_batches_are_named(tmp_path: Path, case: str) -> None:
 
 def test_what_is_missing_from_cifar10(tmp_path: Path) -> None:
     assert "netspec downloads nothing" in message(DataError, read, "cifar10", None)
+def test_pickled_names_are_each_their_own(tmp_path: Path) -> None:
+    files = {**pickled_files(), "batches.meta": pickle.dumps({b"label_names": [b"cat", *WORDS[1:]]}, 2)}
+    assert "batches.meta: 2 classes are named cat" in message(DataError, read, "cifar10", write_files(tmp_path, files))
+
+
     assert "no such file" in message(DataError, read, "cifar10", tmp_path / "c.tar.gz")
     files = binary_files()
     del files["data_batch_2.bin"], files["test_batch.bin"]
