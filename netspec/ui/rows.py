@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def table_rows(path: Path, columns: Columns) -> NDArray[Any]:
     """Rows (N, D) of a table, as a net takes them that was trained with these columns."""
     names = [column.name for column in columns]
 
-    def chosen(there: Sequence[str]) -> Sequence[str]:
+    def chosen(there: Sequence[str], _index: Collection[str]) -> Sequence[str]:
         require_columns(str(path), there, names)
         return names
 
@@ -97,8 +97,8 @@ def _table_part(model: Model, path: Path) -> Part:
     if columns is None or section is None:
         raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
 
-    def chosen(there: Sequence[str]) -> Sequence[str]:
-        target, features = choose(str(path), there, section.target, [column.name for column in columns])
+    def chosen(there: Sequence[str], index: Collection[str]) -> Sequence[str]:
+        target, features = choose(str(path), there, section.target, [column.name for column in columns], index)
         return (target, *features)
 
     table = TABLES[path.suffix](path, chosen)
