@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,12 @@ def test_the_index_of_pandas_is_neither_target_nor_feature(tmp_path: Path) -> No
         assert read("parquet", indexed(tmp_path / "d", table, index)).target == f"column {INDEX}"
 
 
+@over_kinds
+def test_large_numbers_that_float64_holds_are_read(tmp_path: Path, kind: str) -> None:
+    table = {"a": [2**53, 2**53 + 2, -(2**63)], "b": [1e300, 2.0**60, -1e16], "y": [1, 2, 3]}
+    np.testing.assert_array_equal(read(kind, WRITERS[kind](tmp_path / "d", table)).rows.x, np.array([table["a"], table["b"]], float).T)
+
+
 def test_rows_and_names_of_any_length(tmp_path: Path) -> None:
     """Longer than a cell may be for Python's csv module, and than two blocks of pyarrow's."""
     limit = csv.field_size_limit()
@@ -206,6 +213,8 @@ BAD = {
     "open quote in the names": ('a,"b\n1,2\n', {}, ["line 1: a quote is opened and never closed"]),
     "open quote in all names": ('"a,b\n1,2\n', {}, ["line 1: a quote is opened and never closed"]),
     "open quote": ('a,b,c\n1,2,3\n4,"5,6\n7,8,9\n', {}, ["line 3: a quote is opened and never closed"]),
+    "large integers": ("a,b\n9007199254740992,1\n-9007199254740993,2\n", {}, ["line 3, column a: -9007199254740993 is too large"]),
+    "large labels": ("a,b\n1,9007199254740992\n2,0009007199254740993\n", {}, ["line 3, column b", "is too large an integer"]),
     "no names": ("1,2.5\n3,4\n", {}, ["line 1 holds numbers", "1, 2.5", "names of the columns"]),
     "nameless": (",a,b\n0,1,2\n", {}, ["line 1: column 1 has no name"]),
     "same name": ("a,b,a\n0,1,2\n", {}, ["columns 1 and 3 are both named a"]),
@@ -258,6 +267,15 @@ BAD_PARQUET = {
     "no rows": ({"a": pyarrow.array([], pyarrow.int64()), "y": pyarrow.array([], pyarrow.int64())}, ["has no rows"]),
     "constant": ({"a": [5, 5], "y": [1, 2]}, ["column a is constant, 5"]),
     "no columns": ({}, ["has no columns; a table needs"]),
+    "large integers": (
+        {"a": pyarrow.array([2**63 + k for k in range(8)], pyarrow.uint64()), "y": range(8)},
+        ["row 1 (rows count from 0), column a: 9223372036854775809 is too large an integer", "subtract a constant"],
+    ),
+    "large labels": ({"a": [1, 2], "y": [2**53, 2**53 + 1]}, ["row 1 (rows count from 0), column y: 9007199254740993 is too large"]),
+    "large decimals": (
+        {"a": pyarrow.array([Decimal(10**20 + k) for k in (0, 1)], pyarrow.decimal128(38, 0)), "y": [1, 2]},
+        ["row 1 (rows count from 0), column a: 100000000000000000001 is too large"],
+    ),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Columns come as pyarrow arrays. A column of text is a column of numbers where ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +21,7 @@ from netspec.base.extras import library
 MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "none")
 """Cells without a value, among numbers. In a column of text only an empty cell is one: NA may be a country."""
 NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+LARGE_INTEGER = re.compile(r"([+-]?)0*([0-9]{16,309})")
 MOST_NAMES = 20
 """Names that a message lists."""
 
@@ -151,7 +153,21 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64] | None:
     if len(wrong):
         value = "NaN" if np.isnan(numbers[wrong[0]]) else "infinite, or too large for a float64"
         raise DataError(f"{table.cell(int(wrong[0]), name)}: the value is {value}; remove the row or fill the value in")
+    _require_exact(table, name, numbers)
     return numbers
+
+
+def _require_exact(table: Table, name: str, numbers: NDArray[np.float64]) -> None:
+    """Raises DataError at the first integer that its float64 is another than: beyond 2**53 two of them may become one."""
+    arrow, column = library("pyarrow", "data"), table.columns[name]
+    large = np.flatnonzero(np.abs(numbers) >= 2.0**53)
+    if len(large) == 0 or arrow.types.is_floating(column.type):
+        return
+    for row, cell in zip(large, column.take(arrow.array(large)).to_pylist(), strict=True):
+        whole = LARGE_INTEGER.fullmatch(str(cell))
+        if whole and int(whole[1] + whole[2]) != int(numbers[row]):
+            advice = "subtract a constant from the column, put a letter before each to make them texts, or leave the column out"
+            raise DataError(f"{table.cell(int(row), name)}: {cell} is too large an integer to be told from its neighbours; {advice}")
 
 
 def _words(table: Table, name: str) -> NDArray[np.str_]:
