@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alarm import ended_after
 from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
@@ -787,6 +788,10 @@ def test_predictions_are_the_same_in_every_format(folder: Path) -> None:
     assert text.splitlines()[0] == "label,p_0,p_1"
     assert call("predict", "runs/tiny", "rows.npz").stdout == text
     assert call("predict", "runs/tiny", "rows.csv").stdout == text
+    rows = Path("rows.csv").read_text().replace(",", " , ")
+    for content in (rows, rows.partition("\n")[2]):  # with a byte order mark, as spreadsheets write it, and without names
+        Path("rows.csv").write_text(content, encoding="utf-8-sig")
+        assert call("predict", "runs/tiny", "rows.csv").stdout == text
     for name in ("out.csv", "out.npz", "out.jsonl", "out.parquet"):
         assert answer("predict", "runs/tiny", "rows.npy", "-o", name) == {"rows": 100, "output": name}
     assert Path("out.csv").read_text() == text
@@ -827,10 +832,18 @@ def test_arrays_are_found_under_the_names_of_the_run_or_as_x_and_y(folder: Path)
 
 def test_predict_names_the_cell_that_is_no_number(folder: Path) -> None:
     call("train", "tiny.net")
-    Path("rows.csv").write_text("1,2,3,4,5\n1,2,x,4,5\n")
-    result = call("predict", "runs/tiny", "rows.csv")
-    assert result.exit_code == 4
-    assert "row 2, column 3: 'x' is not a number" in result.stderr
+    for content, part in (
+        ("1,2,3,4,5\n1,2,x,4,5\n", "row 2, column 3: 'x' is not a number"), ("1,2,3,4,5\n1,2,1_0,4,5\n", "row 2, column 3: '1_0' is"),
+        ("1_0,2_0,3_0,4_0,5_0\n1,2,3,4,5\n", "row 1, column 1: '1_0' is not"), ("nan,nan,nan,nan,nan\n1,2,3,4,5\n", "row 1, column 1"),
+        ("1,2,3,4,\u0665\n", "row 1, column 5"),
+    ):  # fmt: skip
+        Path("rows.csv").write_text(content, encoding="utf-8")
+        result = call("predict", "runs/tiny", "rows.csv")
+        assert result.exit_code == 4
+        assert part in result.stderr
+    os.mkfifo("pipe.csv")
+    with ended_after(30):
+        assert "pipe.csv: is a pipe or a device" in call("predict", "runs/tiny", "pipe.csv").stderr
     np.save("wide.npy", np.zeros((2, 6)))
     result = call("predict", "runs/tiny", "wide.npy")
     assert result.exit_code == 4

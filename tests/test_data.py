@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from alarm import ended_after
 from hypothesis import given
 from hypothesis import strategies as st
 
 import netspec
 from netspec.base.dataset import Dataset, DataSource, Facts, Rows
 from netspec.base.errors import DataError, LimitError, Problem
+from netspec.catalog.arrays import npz_names
 from netspec.catalog.paths import data_folders, resolve_path
 from netspec.catalog.registry import entries
 from netspec.frontend.program import DataSection
@@ -225,6 +228,79 @@ def test_bad_npz_files_are_named(tmp_path, case):
     assert "\n" not in text
     for part in parts:
         assert part in text
+
+
+def declaring(header: str | bytes, data: bytes = bytes(64)) -> bytes:
+    """An .npy file with that header."""
+    text = (header if isinstance(header, bytes) else header.encode()) + b"\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text + data
+
+
+def header(shape: str, descr: str = "'<f4'") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+
+
+BAD_HEADERS = {
+    "side beyond": (declaring(header("(0, 1180591620717411303424)")), ["damaged", "(0, 1180591620717411303424)"]),
+    "product beyond": (declaring(header("(6, 0, 9223372036854775807)")), ["damaged", "(6, 0, 9223372036854775807)"]),
+    "truth values": (declaring(header("(True, True)")), ["damaged", "(True, True)"]),
+    "negative": (declaring(header("(-6, 2)")), ["damaged", "(-6, 2)"]),
+    "70 axes": (declaring(header(f"({'1,' * 70})")), ["damaged", "(1, 1, 1"]),
+    "text of no letters": (declaring(header("(6, 99999999999)", "'<U0'")), ["damaged", "<U0"]),
+    "bytes of none": (declaring(header("(6, 2)", "'|V0'")), ["damaged", "|V0"]),
+    "part of an array": (declaring(header("(6,)", "('<f4', (2,))")), ["damaged", "('<f4', (2,))"]),
+    "minus signs": (declaring("{" + "-" * 9000 + "1:1}"), ["not an array in NumPy's format"]),
+    "brackets": (declaring("(" * 9000), ["not an array in NumPy's format"]),
+    "key of bytes": (declaring("{'descr': '<f4', b'fortran_order': False, 'shape': (6, 2)}"), ["not an array in NumPy's format"]),
+    "dtype of one": (declaring(header("(6, 2)", "('<f4',)")), ["not an array in NumPy's format"]),
+    "dtype of a number": (declaring(header("(6, 2)", "[5]")), ["not an array in NumPy's format"]),
+    "dtype beyond": (declaring(header("(6, 2)", "'|S99999999999999999999'")), ["not an array in NumPy's format"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["x", "y"])
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+@pytest.mark.parametrize("case", BAD_HEADERS)
+def test_headers_of_what_no_array_is_are_refused(tmp_path, case, kind, place):
+    content, parts = BAD_HEADERS[case]
+    files = {"x": npy_bytes(X), "y": npy_bytes(Y), place: content}
+    for name, held in files.items():
+        (tmp_path / f"{name}.npy").write_bytes(held)
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        for name in files:
+            archive.write(tmp_path / f"{name}.npy", f"{name}.npy")
+    keys = {"x": "x.npy", "y": "y.npy"} if kind == "npy" else {}
+    text = message(DataError, read, kind, None if keys else tmp_path / "d.npz", (tmp_path,), **keys)
+    for part in [f"{place}.npy" if keys else f"d.npz: array {place}", *parts]:
+        assert part in text
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("code", "byteorder"), [(0x110000, "<"), (0xFFFFFFFF, "<"), (0xD800, "<"), (0xDFFF, ">")])
+def test_labels_of_what_is_no_character_are_refused(tmp_path, code, byteorder, order):
+    y = np.array([["ab", "cd", "ef"]] * 6, f"{byteorder}U2", order=order)
+    content = npy_bytes(y)
+    letter = y[0, 0].encode(f"utf-32-{'l' if byteorder == '<' else 'b'}e")[:4]
+    at = len(content) - y.nbytes
+    place = at + 8 * (3 * 4 + 1 if order == "C" else 6 + 4) + 4  # the second letter of row 4, column 1
+    assert content[at : at + 4] == letter
+    for changed, is_text in ((ord("ü"), True), (0x10FFFF, True), (code, False)):
+        given_code = struct.pack(f"{byteorder}I", changed)
+        np.save(tmp_path / "x.npy", X)
+        (tmp_path / "y.npy").write_bytes(content[:place] + given_code + content[place + 4 :])
+        if is_text:
+            assert read("npy", None, (tmp_path,), x="x.npy", y="y.npy").rows.y[4, 1] == "c" + chr(changed)
+        else:
+            text = message(DataError, read, "npy", None, (tmp_path,), x="x.npy", y="y.npy")
+            assert f"y.npy: damaged: row 4 (rows count from 0): 0x{code:x} is the code of no character" in text
+
+
+@pytest.mark.parametrize("name", ["npz", "npy", "csv", "parquet", "images", "mnist", "cifar10"])
+def test_a_pipe_is_no_file_of_data(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    with ended_after(30):
+        assert "pipe: is a pipe or a device; copy what it gives to a file" in message(DataError, read, name, tmp_path / "pipe", y="pipe")
+        assert npz_names(tmp_path / "pipe") == []
 
 
 def test_every_cut_of_an_archive_is_a_data_error(tmp_path):

@@ -12,12 +12,14 @@ import struct
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from alarm import ended_after
 from numpy.typing import NDArray
 
 import netspec as ns
@@ -248,7 +250,10 @@ REFUSED = {
     "float": ({"x": 1.5}, "the operation BINFLOAT"),
     "set": ({"x": {1, 2}}, "a call of" ),
     "objects": ({"x": np.array([1, "a"], object)}, "a state of array in an unknown form"),
-    "text array": ({"x": np.array(["a"])}, "an array of dtype <U1"),
+    "text array": ({"x": np.array(["a"])}, "an array of dtype '<U1'"),
+    "tuple as key": ({"x": {(b"a", 1): 2}}, "a key of type tuple"),
+    "number as key": ({7: 1}, "a key of type int"),
+    "nested": ({"x": [[[[[[[[1]]]]]]]]}, "more than 8 deep"),
     "records": ({"x": np.zeros(2, [("a", "i4")])}, "dtype"),
     "function": ({"x": print}, "a call of '__builtin__.print'"),
 }  # fmt: skip
@@ -273,6 +278,32 @@ def test_a_pickle_runs_nothing(tmp_path: Path, protocol: int) -> None:
     assert (tmp_path / "sprung").exists()
 
 
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01%scnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89U\x00tb"
+)
+DOUBLED = b"q\x00h\x00\x86"
+COLLIDING = b"".join(pickle.dumps(k * (2**61 - 1), 2)[2:-1] + b"N" for k in range(1, 99_999))
+MADE_TO_HARM = {
+    "deep key": (b"})" + b"\x85" * 900_000 + b"K\x01s.", "a key of type tuple"),
+    "deep shape": (b"}U\x01x" + ARRAY % (b")" + b"\x85" * 20_000) + b"s.", "shape is no tuple of sizes"),
+    "doubling shape": (b"}U\x01x" + ARRAY % (b")" + DOUBLED * 60) + b"s.", "shape is no tuple of sizes"),
+    "long shape": (b"}U\x01x" + ARRAY % (b"(" + b"K\x00" * 500_000 + b"t") + b"s.", "shape is no tuple of sizes"),
+    "deep value": (b"}U\x01x)" + b"\x85" * 900_000 + b"s.", "more than 8 deep"),
+    "doubling value": (b"}U\x01x)" + DOUBLED * 60 + b"s.", "more than 8 deep"),
+    "list of itself": (b"}U\x01x]q\x00h\x00as.", "more than 8 deep"),
+    "half a character": (b"}X\x03\x00\x00\x00\xed\xa0\x80K\x01s.", "surrogates not allowed"),
+    "colliding keys": (b"}(" + COLLIDING + b"u.", "a key of type int"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MADE_TO_HARM)
+def test_pickles_made_to_take_the_stack_or_for_ever_are_refused(case: str) -> None:
+    content, part = MADE_TO_HARM[case]
+    text = message(DataError, load_pickled, b"\x80\x02" + content, "data_batch_1")
+    assert part in text
+    assert len(text) < 300
+
+
 def test_no_cut_and_no_altered_byte_of_a_pickle_escapes() -> None:
     whole = pickle.dumps({b"labels": [1, 2], b"data": np.arange(4, dtype=np.uint8), b"d": {b"k": (1, b"x")}}, 2)
     for at in range(len(whole)):
@@ -293,6 +324,7 @@ BAD_BATCHES: dict[str, tuple[dict[str, bytes], list[str]]] = {
     "empty": ({"test_batch.bin": b""}, ["test_batch.bin: 0 bytes"]),
     "label": ({"data_batch_2.bin": bytes([200]) + bytes(3072)}, ["data_batch_2.bin: label 200 in row 0", "0 to 9"]),
     "names": ({"batches.meta.txt": b"cat\ndog\n"}, ["batches.meta.txt", "10 classes"]),
+    "same names": ({"batches.meta.txt": "\n".join([*WORDS[:9], "cat"]).encode()}, ["batches.meta.txt: 2 classes are named cat"]),
 }  # fmt: skip
 BAD_PICKLES: dict[str, tuple[Any, list[str]]] = {
     "no data": ({b"labels": [1]}, ["`data` is no array"]),
@@ -320,6 +352,11 @@ def test_bad_pickled_batches_are_named(tmp_path: Path, case: str) -> None:
     text = message(DataError, read, "cifar10", archive(tmp_path / "c.tar.gz", files))
     for part in ["c.tar.gz: data_batch_4", *parts]:
         assert part in text
+
+
+def test_pickled_names_are_each_their_own(tmp_path: Path) -> None:
+    files = {**pickled_files(), "batches.meta": pickle.dumps({b"label_names": [b"cat", *WORDS[1:]]}, 2)}
+    assert "batches.meta: 2 classes are named cat" in message(DataError, read, "cifar10", write_files(tmp_path, files))
 
 
 def test_what_is_missing_from_cifar10(tmp_path: Path) -> None:
@@ -443,6 +480,17 @@ def test_size_resizes_each(tmp_path: Path) -> None:
     assert [int(image.min()) for image in found.rows.x] == [int(image.max()) for image in found.rows.x] == [4, 9, 4, 9]
 
 
+def png_of_16_bits(array: NDArray[np.uint8]) -> bytes:
+    """Colours as Pillow cannot write them."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", binascii.crc32(kind + content))
+
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
+    header = struct.pack(">2I5B", array.shape[1], array.shape[0], 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
 X = COLOURS["cat/1.png"]
 BAD_PICTURES: dict[str, tuple[dict[str, bytes], list[str]]] = {
     "not an image": ({"cat/3.png": b"hello"}, ["cat/3.png is no image", "PNG, JPEG, BMP"]),
@@ -453,6 +501,7 @@ BAD_PICTURES: dict[str, tuple[dict[str, bytes], list[str]]] = {
     "other size": ({"cat/2.png": encoded(X[:4])}, ["cat/2.png is 4x7 pixels (height x width), and ape/1.png is 5x7", "size = 5x7"]),
     "grayscale": ({"cat/2.png": encoded(X[:, :, 0])}, ["cat/2.png is grayscale, and ape/1.png is colour"]),
     "16 bits": ({"cat/2.png": encoded(X[:, :, 0].astype(np.uint16) * 256)}, ["cat/2.png", "I;16", "8 bits a channel"]),
+    "16 bits of colour": ({"cat/2.png": png_of_16_bits(X)}, ["cat/2.png has 16 bits a channel", "8 bits a channel"]),
     "beside the classes": ({"1.png": encoded(X)}, ["1.png lies beside the folders of the classes"]),
     "too deep": ({"cat/old/1.png": encoded(X)}, ["cat/old/1.png lies in a folder inside"]),
 }  # fmt: skip
@@ -538,7 +587,7 @@ def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not list(decode.image_folder().glob("*"))
 
 
-@pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer", "syntax", "order"])
+@pytest.mark.parametrize("harm", ["cut", "byte", "text", "longer", "syntax", "order", "key"])
 def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
     folder = pictures(tmp_path)
     read("images", folder)
@@ -547,6 +596,7 @@ def test_damaged_entries_are_decoded_anew(tmp_path: Path, harm: str) -> None:
     entry.unlink()  # the array of the first reading is mapped
     harmed = {"cut": whole[:-100], "byte": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "text": b"hello", "longer": whole + b"1"}
     harmed |= {"syntax": whole.replace(b"'fortran_order':", b"'fortran_order'["), "order": whole.replace(b"False", b" True")}
+    harmed |= {"key": whole.replace(b"'shape'", b"b'hape'")}
     entry.write_bytes(harmed[harm])
     assert_holds(read("images", folder), COLOURS)
     assert entry.read_bytes() == whole
@@ -575,6 +625,48 @@ def test_a_full_disk_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(decode.tempfile, "NamedTemporaryFile", full)
     assert_holds(read("images", pictures(tmp_path)), COLOURS)
+
+
+@pytest.mark.parametrize("change", ["swapped", "written over"])
+def test_other_files_of_the_same_size_and_time_are_decoded_anew(tmp_path: Path, change: str) -> None:
+    arrays = {f"{word}/1.bmp": np.full((4, 4, 3), level, np.uint8) for word, level in (("dark", 9), ("light", 200))}
+    folder = pictures(tmp_path / "p", arrays)
+    one, other = (folder / name for name in arrays)
+    for path in (one, other):
+        os.utime(path, ns=(10**18, 10**18))
+    assert_holds(read("images", folder), arrays)
+    if change == "swapped":
+        one.rename(tmp_path / "t")
+        other.rename(one)
+        (tmp_path / "t").rename(other)
+    else:
+        first, second = one.read_bytes(), other.read_bytes()
+        one.write_bytes(second)
+        other.write_bytes(first)
+        for path in (one, other):
+            os.utime(path, ns=(10**18, 10**18))
+    assert_holds(read("images", folder), dict(zip(arrays, reversed(arrays.values()), strict=True)))
+
+
+def test_entries_of_a_zip_without_a_name(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", pictures(tmp_path / "p"))
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("./", b"")  # the folder itself, as some programs write it
+    assert_holds(read("images", path), COLOURS)
+    whole = bytearray(path.read_bytes())
+    at = whole.index(b"PK\1\2")
+    whole[at + 28], whole[at + 32] = 0, whole[at + 28]  # what was the name is a comment
+    path.write_bytes(whole)
+    assert "p.zip: cannot be read as a zip file: a file in it has no name" in message(DataError, read, "images", path)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(".", b"")
+    assert "a file in it has no name" in message(DataError, read, "images", path)
+
+
+def test_a_pipe_among_pictures_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(pictures(tmp_path) / "cat" / "3.png")
+    with ended_after(30):
+        assert "3.png: is a pipe or a device" in message(DataError, read, "images", tmp_path)
 
 
 def test_more_pictures_than_a_block_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import sys
+import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import netspec as ns
 from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError, LimitError, UsageError
 from netspec.catalog.registry import entries
+from netspec.catalog.sources import csv as csv_source
 from netspec.pipeline import read as read_spec
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is not installed")
@@ -144,12 +148,73 @@ def test_types_of_parquet(tmp_path: Path, column: Any, numbers: list[float]) -> 
     assert read("parquet", tmp_path / "d").rows.x[:, 0].tolist() == numbers
 
 
+def indexed(path: Path, table: dict[str, Any], index: Any) -> Path:
+    """As pandas writes a frame from which rows were taken out."""
+    metadata = json.dumps({"index_columns": index}) if index is not None else "[[[["
+    parquet.write_table(pyarrow.table(table).replace_schema_metadata({"pandas": metadata}), path)
+    return path
+
+
+INDEX = "__index_level_0__"
+
+
+def test_the_index_of_pandas_is_neither_target_nor_feature(tmp_path: Path) -> None:
+    table = {"a": [1.5, 2.5, 3.5], "b": [1, 4, 9], INDEX: [0, 2, 3]}
+    path = indexed(tmp_path / "d", table, [INDEX])
+    for keys, names in (
+        ({}, (["a"], "column b")), ({"target": "a"}, (["b"], "column a")),
+        ({"target": INDEX}, (["a", "b"], f"column {INDEX}")), ({"features": ("a", INDEX)}, (["a", INDEX], "column b")),
+    ):  # fmt: skip
+        found = read("parquet", path, **keys)
+        assert ([column.name for column in found.columns or ()], found.target) == names
+    assert "has no columns but an index" in message(DataError, "parquet", indexed(tmp_path / "d", {INDEX: [0, 2]}, [INDEX]))
+    named = indexed(tmp_path / "d", {"a": [1, 2], "year": [3, 4]}, ["year"])  # an index with a name is a column that someone meant
+    assert read("parquet", named).target == "column year"
+    for index in (None, [], [{"kind": "range"}], {"a": 1}, 5):  # the control: no index of pandas
+        assert read("parquet", indexed(tmp_path / "d", table, index)).target == f"column {INDEX}"
+
+
+@over_kinds
+def test_large_numbers_that_float64_holds_are_read(tmp_path: Path, kind: str) -> None:
+    table = {"a": [2**53, 2**53 + 2, -(2**63)], "b": [1e300, 2.0**60, -1e16], "y": [1, 2, 3]}
+    np.testing.assert_array_equal(read(kind, WRITERS[kind](tmp_path / "d", table)).rows.x, np.array([table["a"], table["b"]], float).T)
+
+
+def test_rows_and_names_of_any_length(tmp_path: Path) -> None:
+    """Longer than a cell may be for Python's csv module, and than two blocks of pyarrow's."""
+    limit = csv.field_size_limit()
+    names = [f"a rather long name {number}" for number in range(60_000)]
+    rows = "".join(",".join(str(number * number % 11 + row) for number in range(60_000)) + f",{row}\n" for row in range(3))
+    start = time.monotonic()
+    separator, found = csv_source.read_header(text_file(tmp_path, ",".join([*names, "y"]) + "\n" + rows))
+    assert time.monotonic() - start < 2  # quadratic in the names, it takes more than ten
+    assert (separator, found) == (",", [*names, "y"])
+    table = csv_source.open_table(tmp_path / "d.csv", lambda _names, _index: ("y", names[-1]))
+    assert table.columns["y"].to_pylist() == ["0", "1", "2"]
+    long = "x" * 3_000_000
+    found_rows = read("csv", text_file(tmp_path, f'a,t,y\n1,{long},u\n2,"z, {long}",v\n'), target="y", features=("a",)).rows
+    assert (found_rows.x.tolist(), found_rows.y.tolist()) == ([[1], [2]], ["u", "v"])
+    text = message(DataError, "csv", text_file(tmp_path, f"a,t,y\n1,{long},u\n,z,v\n"), target="y", features=("a",))
+    assert "line 3, column a: no value" in text
+    assert "line 3 has 2 cells" in message(DataError, "csv", text_file(tmp_path, f"a,t,y\n1,{long},u\n2,v\n"))
+    assert csv.field_size_limit() == limit
+    start = time.monotonic()
+    assert "is the only column" in message(DataError, "csv", text_file(tmp_path, f"{'1' * 100_000}x\n2\n"))
+    assert time.monotonic() - start < 2  # a pattern that tries every cut of the digits takes minutes
+
+
 # What a bad file gives
 
 BAD = {
     "empty file": ("", {}, ["d.csv", "is empty"]),
     "empty line": ("\n\n1,2\n", {}, ["empty first line"]),
     "no rows": ("a,b\n", {}, ["has no rows"]),
+    "no rows, no end of line": ("a,b", {}, ["has no rows"]),
+    "open quote in the names": ('a,"b\n1,2\n', {}, ["line 1: a quote is opened and never closed"]),
+    "open quote in all names": ('"a,b\n1,2\n', {}, ["line 1: a quote is opened and never closed"]),
+    "open quote": ('a,b,c\n1,2,3\n4,"5,6\n7,8,9\n', {}, ["line 3: a quote is opened and never closed"]),
+    "large integers": ("a,b\n9007199254740992,1\n-9007199254740993,2\n", {}, ["line 3, column a: -9007199254740993 is too large"]),
+    "large labels": ("a,b\n1,9007199254740992\n2,0009007199254740993\n", {}, ["line 3, column b", "is too large an integer"]),
     "no names": ("1,2.5\n3,4\n", {}, ["line 1 holds numbers", "1, 2.5", "names of the columns"]),
     "nameless": (",a,b\n0,1,2\n", {}, ["line 1: column 1 has no name"]),
     "same name": ("a,b,a\n0,1,2\n", {}, ["columns 1 and 3 are both named a"]),
@@ -201,6 +266,16 @@ BAD_PARQUET = {
     "null text": ({"a": [1.0, 2.0], "y": ["x", None]}, ["row 1", "column y", "no value"]),
     "no rows": ({"a": pyarrow.array([], pyarrow.int64()), "y": pyarrow.array([], pyarrow.int64())}, ["has no rows"]),
     "constant": ({"a": [5, 5], "y": [1, 2]}, ["column a is constant, 5"]),
+    "no columns": ({}, ["has no columns; a table needs"]),
+    "large integers": (
+        {"a": pyarrow.array([2**63 + k for k in range(8)], pyarrow.uint64()), "y": range(8)},
+        ["row 1 (rows count from 0), column a: 9223372036854775809 is too large an integer", "subtract a constant"],
+    ),
+    "large labels": ({"a": [1, 2], "y": [2**53, 2**53 + 1]}, ["row 1 (rows count from 0), column y: 9007199254740993 is too large"]),
+    "large decimals": (
+        {"a": pyarrow.array([Decimal(10**20 + k) for k in (0, 1)], pyarrow.decimal128(38, 0)), "y": [1, 2]},
+        ["row 1 (rows count from 0), column a: 100000000000000000001 is too large"],
+    ),
 }  # fmt: skip
 
 

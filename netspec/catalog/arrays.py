@@ -5,6 +5,7 @@ Format of the headers: NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
 
 from __future__ import annotations
 
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ DAMAGE = (
     tokenize.TokenError,
 )
 """What NumPy and zipfile raise on files that are cut off, altered, encrypted or packed in an unknown way."""
+HEADER_DAMAGE = (*DAMAGE, ArithmeticError, AttributeError, LookupError, MemoryError, SystemError, TypeError)
+"""What else NumPy raises on a header, which may be any expression of Python's literals."""
+MOST_AXES = 32
+"""Of an array: NumPy had as many before its version 2."""
 
 
 def load_npy(path: Path, limit_bytes: int = LIMIT_BYTES) -> NDArray[Any]:
@@ -98,6 +103,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *
 def npz_names(path: Path) -> list[str]:
     """The names of the arrays of an .npz file; none where it cannot be read."""
     try:
+        require_file(path)
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except DAMAGE:
@@ -135,11 +141,14 @@ def check_inputs(x: NDArray[Any], name: str) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Raises DataError unless a file lies there."""
+    """Raises DataError unless a regular file lies there: opening a pipe waits for ever where nobody writes to it."""
+    if path.is_file():
+        return
     if path.is_dir():
         raise DataError(f"{path}: is a folder, not a file")
     if not path.exists():
         raise DataError(f"{path}: no such file")
+    raise DataError(f"{path}: is a pipe or a device; copy what it gives to a file")
 
 
 def _missing(path: Path, name: str, stored: list[str]) -> str:
@@ -156,13 +165,21 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
         shape, fortran, dtype = read_header(stream)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{name}: damaged: {first_line(error)}") from None
-    except DAMAGE as error:
-        raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({first_line(error)})") from None
-    if any(side < 0 for side in shape):
-        raise DataError(f"{name}: damaged: its header declares the shape {shape}")
+    except HEADER_DAMAGE as error:
+        raise DataError(f"{name}: not an array in NumPy's format, or cut off in its header ({first_line(error)[:100]})") from None
+    if dtype.itemsize == 0 or dtype.subdtype is not None:
+        raise DataError(f"{name}: damaged: its header declares the dtype {str(dtype)[:80]}")
+    if not _is_shape(shape, dtype.itemsize):
+        raise DataError(f"{name}: damaged: its header declares the shape {str(shape)[:80]}")
     if dtype.hasobject:
         raise DataError(f"{name}: an array of Python objects ({show(shape)}), which only pickle can read; store numbers or text (astype)")
     return shape, fortran, dtype
+
+
+def _is_shape(shape: tuple[Any, ...], itemsize: int) -> bool:
+    """Whether NumPy can have an array of it; it counts the elements as if no side were zero."""
+    sides = [side for side in shape if type(side) is int and side >= 0]
+    return len(sides) == len(shape) <= MOST_AXES and prod(max(1, side) for side in sides) * itemsize <= sys.maxsize
 
 
 def _require_stored(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], available: int) -> None:
@@ -195,7 +212,19 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
         if isinstance(error, DataError):
             raise
         raise DataError(f"{name}: damaged: {first_line(error)}") from None
-    return data.view(dtype).reshape(shape, order="F" if fortran else "C")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    if dtype.kind == "U":
+        _require_text(data.view(np.dtype("u4").newbyteorder(dtype.byteorder)).reshape(-1, dtype.itemsize // 4), shape, order, name)
+    return data.view(dtype).reshape(shape, order=order)
+
+
+def _require_text(codes: NDArray[np.uint32], shape: tuple[int, ...], order: Literal["F", "C"], name: str) -> None:
+    """Raises DataError at the first code, of a row a text, that is no character: Python's text cannot hold it, or no file."""
+    wrong = np.argwhere((codes > sys.maxunicode) | ((codes >= 0xD800) & (codes < 0xE000)))
+    if len(wrong):
+        text, letter = wrong[0]
+        row = np.unravel_index(text, (*shape, 1), order)[0]
+        raise DataError(f"{name}: damaged: row {row} (rows count from 0): 0x{codes[text, letter]:x} is the code of no character")
 
 
 def refuse_larger(name: str, declared_bytes: int, limit_bytes: int) -> None:

@@ -29,11 +29,13 @@ from netspec.base.cache import image_folder, made_private
 from netspec.base.errors import DataError, LimitError
 from netspec.base.extras import library
 from netspec.base.shape import Shape, show
-from netspec.catalog.arrays import DAMAGE, first_line, refuse_larger
+from netspec.catalog.arrays import HEADER_DAMAGE, first_line, refuse_larger
 
 FORMATS = ("PNG", "JPEG", "BMP")
 MOST_PIXELS = 50_000_000
 """Of one image."""
+PNG, DEPTH_AT = b"\x89PNG\r\n\x1a\n", 24
+"""How a PNG file begins, and which of its bytes holds the bits a channel: Pillow cuts 16 of a colour to 8 and does not tell."""
 GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
 """Pillow's modes of 8 bits a channel: what is read as one channel, and what as three. Transparency is left out."""
 BLOCK = 256
@@ -53,7 +55,7 @@ class Images:
 
     origin: str
     names: Sequence[str]
-    stamps: Sequence[tuple[int, int]]
+    stamps: Sequence[tuple[int, ...]]
     read: Callable[[str], bytes]
     size: tuple[int, int] | None = None
     channels: int | None = None
@@ -68,8 +70,11 @@ class Images:
         name = self.names[row]
         pillow = library("PIL.Image", "data")
         try:
-            with pillow.open(io.BytesIO(self.read(name)), formats=FORMATS) as image:
+            content = self.read(name)
+            with pillow.open(io.BytesIO(content), formats=FORMATS) as image:
                 self._check(name, image.size[::-1], image.mode, shape)
+                if content.startswith(PNG) and content[DEPTH_AT] == 16:
+                    raise DataError(f"{self.origin}: {name} has 16 bits a channel; allowed are 8 bits a channel, gray or colour")
                 gray = image.mode in GRAY if self.channels is None else self.channels == 1
                 plain = image.convert("L" if gray else "RGB")
                 if self.size is not None:
@@ -212,7 +217,7 @@ def _cached(path: Path) -> NDArray[np.uint8] | None:
             whole = _is_whole(file)
         if whole:
             return np.lib.format.open_memmap(path, mode="r")
-    except DAMAGE:
+    except HEADER_DAMAGE:
         pass
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

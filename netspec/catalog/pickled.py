@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
-from netspec.catalog.arrays import first_line
+from netspec.catalog.arrays import MOST_AXES, first_line
 
 MOST_OPERATIONS = 1_000_000
 """Of a file: a batch of 10,000 images takes 60,000."""
+DEEPEST = 8
+"""Of lists, dicts and tuples in each other: a batch has them two deep."""
 ALLOWED = "dict, list, tuple, bytes, text, whole numbers and arrays of numbers"
 ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 BUFFERS = ("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")
@@ -44,7 +46,7 @@ class _Dtype:
 
     def dtype(self) -> np.dtype[Any]:
         if not re.fullmatch("[biuf][1248]", self.code) or self.order not in "<>=|":
-            raise _Refused(f"an array of dtype {self.order}{self.code}")
+            raise _Refused(f"an array of dtype {(self.order + self.code)[:40]!r}")
         return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]  # compared with the four orders above
 
 
@@ -64,6 +66,7 @@ def load_pickled(content: bytes, name: str) -> dict[bytes, Any]:
     try:
         with warnings.catch_warnings(action="ignore"):  # pickletools decodes escapes in the names of a damaged file
             found = _interpret(content)
+            _require_shallow(found)
     except _Refused as refused:
         raise DataError(f"{name}: holds {refused}; such a file holds {ALLOWED} only, so it is not read") from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -75,6 +78,16 @@ def load_pickled(content: bytes, name: str) -> dict[bytes, Any]:
 
 def _plain(value: Any) -> Any:
     return value.values if isinstance(value, _Array) else value
+
+
+def _require_shallow(found: Any) -> None:
+    """Level by level, each list, dict or tuple of a level once, however many hold it: what holds itself has no last level."""
+    level: list[Any] = [[found]]
+    for _ in range(DEEPEST + 1):
+        inside = (inner for value in level for inner in (value.values() if isinstance(value, dict) else value))
+        level = list({id(inner): inner for inner in inside if isinstance(inner, (dict, list, tuple))}.values())
+    if level:
+        raise _Refused(f"lists, dicts or tuples more than {DEEPEST} deep in each other")
 
 
 def _interpret(content: bytes) -> Any:
@@ -100,7 +113,10 @@ def _interpret(content: bytes) -> Any:
                 stack.append(())
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[operation.name])
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8":
+            case "BININT" | "BININT1" | "BININT2" | "LONG1":
+                stack.append(argument)
+            case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8":
+                argument.encode()  # half a surrogate pair is no text, and raises
                 stack.append(argument)
             case "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
                 stack.append(bytes(argument))
@@ -122,6 +138,7 @@ def _interpret(content: bytes) -> Any:
             case "SETITEM" | "SETITEMS":
                 start = marks.pop() if operation.name == "SETITEMS" else len(stack) - 2
                 items = _taken(stack, start)
+                _require_keys(items[::2])
                 _require(stack[start - 1], dict).update(zip(items[::2], items[1::2], strict=True))
                 del stack[start:]
             case "GLOBAL":
@@ -148,6 +165,13 @@ def _require(value: Any, kind: type) -> Any:
     if type(value) is not kind:
         raise TypeError(f"a {type(value).__name__}, where a {kind.__name__} is needed")
     return value
+
+
+def _require_keys(keys: list[Any]) -> None:
+    """Text and bytes, which Python hashes with a secret: tuples overflow its stack where they are deep, and chosen numbers collide."""
+    for key in keys:
+        if type(key) not in (str, bytes):
+            raise _Refused(f"a key of type {type(key).__name__.strip('_').lower()}")
 
 
 def _name(text: str) -> _Name:
@@ -186,6 +210,8 @@ def _fill(value: Any, state: Any) -> None:
 
 def _array(data: bytes, shape: tuple[Any, ...], dtype: _Dtype, fortran: bool) -> NDArray[Any]:
     kind = dtype.dtype()
-    if not all(type(side) is int and side >= 0 for side in shape) or prod(shape) * kind.itemsize != len(data):
-        raise ValueError(f"an array declares the shape {shape} of {kind}, and has {len(data)} bytes")
+    if len(shape) > MOST_AXES or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError("an array whose shape is no tuple of sizes")
+    if prod(shape) * kind.itemsize != len(data):
+        raise ValueError(f"an array declares the shape {str(shape)[:80]} of {kind}, and has {len(data)} bytes")
     return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")

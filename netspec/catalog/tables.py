@@ -5,6 +5,7 @@ Columns come as pyarrow arrays. A column of text is a column of numbers where ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,7 +20,8 @@ from netspec.base.extras import library
 
 MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "none")
 """Cells without a value, among numbers. In a column of text only an empty cell is one: NA may be a country."""
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+LARGE_INTEGER = re.compile(r"([+-]?)0*([0-9]{16,309})")
 MOST_NAMES = 20
 """Names that a message lists."""
 
@@ -42,18 +44,33 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
 
 
-def choose(path: str, names: Sequence[str], target: str | None, features: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
-    """(target, features) among a file's columns: the last column and all others, where a spec does not say.
+def repeated(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first name that was there before."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if places.setdefault(name, place) != place:
+            return places[name], place
+    return None
+
+
+def choose(
+    path: str, names: Sequence[str], target: str | None, features: Sequence[str] | None, index: Collection[str] = ()
+) -> tuple[str, tuple[str, ...]]:
+    """(target, features) among a file's columns: the last column and all others, where a spec does not say. Those of `index`, which
+    number the rows, are taken only by name.
 
     Raises DataError for a column that is not there (with the nearest name), one given twice, and a target among the features.
     """
     require_columns(path, names, (*([target] if target is not None else []), *(features or ())))
-    chosen = names[-1] if target is None else target
+    ordinary = [name for name in names if name not in index]
+    if target is None and not ordinary:
+        raise DataError(f"{path}: has no columns{' but an index' if names else ''}; a table needs a target and features")
+    chosen = ordinary[-1] if target is None else target
     if features is None:
-        features = [name for name in names if name != chosen]
-    twice = [name for place, name in enumerate(features) if name in features[:place]]
+        features = [name for name in ordinary if name != chosen]
+    twice = repeated(features)
     if twice:
-        raise DataError(f"{path}: features lists {twice[0]} twice")
+        raise DataError(f"{path}: features lists {features[twice[0]]} twice")
     if chosen in features:
         default = " (the last column, as no target is given)" if target is None else ""
         raise DataError(f"{path}: {chosen} is the target{default} and among the features: a net would read its own answer")
@@ -89,11 +106,12 @@ def to_features(table: Table, features: Sequence[str], texts: Collection[str] = 
 
 def require_columns(path: str, names: Sequence[str], wanted: Sequence[str]) -> None:
     """Raises DataError where a column is not there, with the nearest name."""
+    there = set(names)
     for name in wanted:
-        if name not in names:
+        if name not in there:
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names)}")
+            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names) or 'no columns'}")
 
 
 def _feature(table: Table, name: str, text: bool = False) -> tuple[Column, NDArray[np.float64]]:
@@ -136,12 +154,26 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64] | None:
     if len(wrong):
         value = "NaN" if np.isnan(numbers[wrong[0]]) else "infinite, or too large for a float64"
         raise DataError(f"{table.cell(int(wrong[0]), name)}: the value is {value}; remove the row or fill the value in")
+    _require_exact(table, name, numbers)
     return numbers
 
 
 def _as_text(table: Table, name: str) -> Any:
     arrow, compute = library("pyarrow", "data"), library("pyarrow.compute", "data")
     return compute.cast(table.columns[name], arrow.string())
+
+
+def _require_exact(table: Table, name: str, numbers: NDArray[np.float64]) -> None:
+    """Raises DataError at the first integer that its float64 is another than: beyond 2**53 two of them may become one."""
+    arrow, column = library("pyarrow", "data"), table.columns[name]
+    large = np.flatnonzero(np.abs(numbers) >= 2.0**53)
+    if len(large) == 0 or arrow.types.is_floating(column.type):
+        return
+    for row, cell in zip(large, column.take(arrow.array(large)).to_pylist(), strict=True):
+        whole = LARGE_INTEGER.fullmatch(str(cell))
+        if whole and int(whole[1] + whole[2]) != int(numbers[row]):
+            advice = "subtract a constant from the column, put a letter before each to make them texts, or leave the column out"
+            raise DataError(f"{table.cell(int(row), name)}: {cell} is too large an integer to be told from its neighbours; {advice}")
 
 
 def _words(table: Table, name: str) -> NDArray[np.str_]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import DataError
 from netspec.base.shape import Shape, show, size
-from netspec.catalog.arrays import as_rows, load_npy, load_npz
+from netspec.catalog.arrays import as_rows, load_npy, load_npz, require_file
 from netspec.catalog.sources import csv as csv_source
 from netspec.catalog.sources import parquet as parquet_source
 from netspec.catalog.sources.images import SUFFIXES, ImageFolders, pictures
-from netspec.catalog.tables import Table, choose, require_columns, to_features, to_labels
+from netspec.catalog.tables import NUMBER, Table, choose, require_columns, to_features, to_labels
 from netspec.model import Model
 from netspec.train.columns import Columns, spread
 from netspec.train.data import Part
@@ -85,7 +86,7 @@ def table_rows(path: Path, columns: Columns) -> NDArray[Any]:
     """Rows (N, D) of a table, as a net takes them that was trained with these columns."""
     names = [column.name for column in columns]
 
-    def chosen(there: Sequence[str]) -> Sequence[str]:
+    def chosen(there: Sequence[str], _index: Collection[str]) -> Sequence[str]:
         require_columns(str(path), there, names)
         return names
 
@@ -97,8 +98,8 @@ def _table_part(model: Model, path: Path) -> Part:
     if columns is None or section is None:
         raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
 
-    def chosen(there: Sequence[str]) -> Sequence[str]:
-        target, features = choose(str(path), there, section.target, [column.name for column in columns])
+    def chosen(there: Sequence[str], index: Collection[str]) -> Sequence[str]:
+        target, features = choose(str(path), there, section.target, [column.name for column in columns], index)
         return (target, *features)
 
     table = TABLES[path.suffix](path, chosen)
@@ -126,12 +127,13 @@ def _picture_shape(model: Model, path: Path) -> Shape:
 
 def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
     """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1."""
+    require_file(path)
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
             lines = [(number, cells) for number, cells in enumerate(csv.reader(stream), 1) if cells]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-    if lines and not any(_is_number(cell) for cell in lines[0][1]):
+    if lines and not any(_may_be_number(cell) for cell in lines[0][1]):
         lines = lines[1:]
     if not lines:
         raise DataError(f"{path}: no rows")
@@ -141,13 +143,14 @@ def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
         if len(cells) != wanted:
             raise DataError(f"{path}: row {number} has {len(cells)} columns, and the net takes {wanted} numbers")
         for column, cell in enumerate(cells):
-            if not _is_number(cell):
+            if not re.fullmatch(NUMBER, cell.strip(), re.ASCII):
                 raise DataError(f"{path}: row {number}, column {column + 1}: {cell!r} is not a number")
             found[row, column] = float(cell)
     return found.reshape(-1, *shape)
 
 
-def _is_number(cell: str) -> bool:
+def _may_be_number(cell: str) -> bool:
+    """Python's notion, wider than that of tables: a first row of `nan` or `1_0` is no row of names to be passed over."""
     try:
         float(cell)
     except ValueError:

@@ -153,4 +153,8 @@ def _words(path: Path, names: Sequence[str], reader: Reader, binary: bool) -> tu
         found = load_pickled(reader(name), f"{path}: {name}").get(b"label_names")  # type: ignore[assignment]  # checked below
     if not isinstance(found, list) or len(found) != len(WORDS) or not all(isinstance(word, (bytes, str)) for word in found):
         raise DataError(f"{path}: {name}: the names of {len(WORDS)} classes are needed")
-    return tuple(word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in found)
+    words = tuple(word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in found)
+    for word in words:
+        if words.count(word) > 1:
+            raise DataError(f"{path}: {name}: {words.count(word)} classes are named {word}; each needs a name of its own")
+    return words

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +19,14 @@ from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
-from netspec.catalog.tables import NUMBER, Table, choose, to_dataset
+from netspec.catalog.tables import NUMBER, Table, choose, repeated, to_dataset
 
 SEPARATORS = (",", ";", "\t")
+BLOCK_BYTES = 1 << 20
+"""What pyarrow reads at a time: a row that spans three blocks is refused, and then the file is read as one."""
+LONGEST = (1 << 31) - 1
+"""Of a cell, in characters, and of a block, in bytes."""
+LIMIT_IN_USE = threading.RLock()
 
 
 class Csv(DataSource):
@@ -32,7 +40,7 @@ class Csv(DataSource):
         if path is None:
             raise DataError('source = csv needs the file: path = "table.csv"')
 
-        def chosen(names: Sequence[str]) -> Sequence[str]:
+        def chosen(names: Sequence[str], _index: Collection[str]) -> Sequence[str]:
             target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
             return (target, *features)
 
@@ -41,13 +49,14 @@ class Csv(DataSource):
         return to_dataset(table, target, features)
 
 
-def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
-    """The columns that `choice` takes of the file's names, in its order, as text. Raises DataError, LimitError for a larger file."""
+def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
+    """The columns that `choice` takes of the file's names, in its order, as text; none is an index. Raises DataError, LimitError for a
+    larger file."""
     require_file(path)
     refuse_larger(str(path), path.stat().st_size, limit_bytes)
     try:
         separator, names = read_header(path)
-        return Table(str(path), read_columns(path, separator, names, choice(names)), line_finder(path, separator))
+        return Table(str(path), read_columns(path, separator, names, choice(names, ())), line_finder(path, separator))
     except UnicodeDecodeError:
         raise DataError(_not_utf8(path)) from None
     except (OSError, csv.Error) as error:
@@ -56,9 +65,12 @@ def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], lim
 
 def read_header(path: Path) -> tuple[str, list[str]]:
     """The separator and the names of the columns. Raises DataError where the first line is not one of names, each its own."""
-    found = {separator: next(records(path, separator), (0, []))[1] for separator in SEPARATORS}
-    separator = max(found, key=lambda one: len(found[one]))
-    names = [cell.strip() for cell in found[separator]]
+    found = {separator: next(records(path, separator), (1, [], True)) for separator in SEPARATORS}
+    separator = max(found, key=lambda one: len(found[one][1]))
+    _, cells, closed = found[separator]
+    if not closed:
+        raise DataError(_not_closed(path, 1))
+    names = [cell.strip() for cell in cells]
     if not any(names):
         where = "has an empty first line" if path.stat().st_size else "is empty"
         raise DataError(f"{path}: {where}; the first line holds the names of the columns, and a row a line follows")
@@ -67,55 +79,89 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     for place, name in enumerate(names):
         if not name:
             raise DataError(f"{path}: line 1: column {place + 1} has no name; give it one, or write the file without that column")
-        if name in names[:place]:
-            raise DataError(f"{path}: line 1: columns {names.index(name) + 1} and {place + 1} are both named {name}; rename one of them")
+    twice = repeated(names)
+    if twice:
+        first, second = twice
+        raise DataError(f"{path}: line 1: columns {first + 1} and {second + 1} are both named {names[first]}; rename one of them")
     return separator, names
 
 
 def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
     """The wanted columns by name, as text without white space around it."""
     arrow, reader, compute = library("pyarrow", "data"), library("pyarrow.csv", "data"), library("pyarrow.compute", "data")
-    try:
-        table = reader.read_csv(
+
+    def in_blocks(size: int) -> Any:
+        return reader.read_csv(
             str(path),
-            read_options=reader.ReadOptions(column_names=names, skip_rows_after_names=1),
+            read_options=reader.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=size),
             parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow.string()), include_columns=wanted, strings_can_be_null=False,
             ),
         )  # fmt: skip
+
+    try:
+        try:
+            table = in_blocks(BLOCK_BYTES)
+        except arrow.ArrowInvalid as error:
+            stored = path.stat().st_size
+            if "straddling" not in str(error) or stored <= BLOCK_BYTES:
+                raise
+            table = in_blocks(min(stored, LONGEST))
     except arrow.ArrowInvalid as error:
         raise DataError(_why(path, separator, len(names)) or f"{path}: cannot be read as a table: {first_line(error)}") from None
     return {name: compute.utf8_trim_whitespace(table[name]) for name in wanted}
 
 
-def records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of the file that are not empty, each with the line that it begins on."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader, begins = csv.reader(stream, delimiter=separator), 1
+def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]:
+    """The records of the file that are not empty, each with the line that it begins on; False where its quote is open at the end."""
+    with _cells_of_any_length(), path.open(encoding="utf-8-sig", newline="") as stream:
+        reader, begins = csv.reader(chain(stream, [""]), delimiter=separator), 1  # the empty line is a record, or in an open quote
+        last: tuple[int, list[str]] | None = None
         for cells in reader:
-            if cells or begins == 1:
-                yield begins, cells
+            if last is not None:
+                yield *last, True
+            last = (begins, cells) if cells or begins == 1 else None
             begins = reader.line_num + 1
+        if last is not None and last[1]:
+            yield *last, False
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Python's csv module has one limit on cells for the whole process, which is put back."""
+    with LIMIT_IN_USE:
+        limit = csv.field_size_limit(LONGEST)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(limit)
 
 
 def line_finder(path: Path, separator: str) -> Callable[[int], str]:
     """Where a row stands in the file: it is read again up to there, which only messages do."""
 
     def place(row: int) -> str:
-        lines = (line for number, (line, _) in enumerate(records(path, separator)) if number == row + 1)
+        lines = (line for number, (line, _, _) in enumerate(records(path, separator)) if number == row + 1)
         return f"line {next(lines)}"
 
     return place
 
 
 def _why(path: Path, separator: str, columns: int) -> str | None:
-    """What is wrong with the first record that is not as wide as the first line."""
-    for line, cells in records(path, separator):
+    """What is wrong: the first record that is not as wide as the first line, a quote, or that there are no rows."""
+    line = 0
+    for line, cells, closed in records(path, separator):
+        if not closed:
+            return _not_closed(path, line)
         if len(cells) != columns:
             count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
             return f"{path}: line {line} has {count}, and line 1 names {columns} columns; is a cell missing, or one with a comma unquoted?"
-    return None
+    return None if line > 1 else f"{path}: has no rows"
+
+
+def _not_closed(path: Path, line: int) -> str:
+    return f'{path}: line {line}: a quote is opened and never closed; close it, or write "" for a quote inside a cell'
 
 
 def _not_utf8(path: Path) -> str:

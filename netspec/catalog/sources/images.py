@@ -38,7 +38,7 @@ Place = tuple[str, ...]
 class Tree:
     """What a folder or zip holds: files with a stamp that changes with them, folders, and how to read a file."""
 
-    files: dict[Place, tuple[int, int]]
+    files: dict[Place, tuple[int, ...]]
     folders: set[Place]
     read: Callable[[str], bytes]
 
@@ -138,7 +138,7 @@ def _is_passed_over(name: str) -> bool:
 
 
 def _in_folder(path: Path, allowed: Sequence[Path]) -> Tree:
-    files: dict[Place, tuple[int, int]] = {}
+    files: dict[Place, tuple[int, ...]] = {}
     folders: set[Place] = set()
 
     def walk(folder: Path, place: Place) -> None:
@@ -152,7 +152,7 @@ def _in_folder(path: Path, allowed: Sequence[Path]) -> Tree:
                 walk(real, here)
             else:
                 facts = real.stat()
-                files[here] = facts.st_size, facts.st_mtime_ns
+                files[here] = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
     try:
         walk(path, ())
@@ -163,6 +163,7 @@ def _in_folder(path: Path, allowed: Sequence[Path]) -> Tree:
 
 
 def _content(file: Path) -> bytes:
+    require_file(file)
     refuse_larger(str(file), file.stat().st_size, MOST_FILE_BYTES)
     return file.read_bytes()
 
@@ -173,12 +174,14 @@ def _in_zip(path: Path) -> Tree:
         archive = zipfile.ZipFile(path)
     except DAMAGE as error:
         raise DataError(f"{path}: cannot be read as a zip file: {first_line(error)}; `images` takes a folder or a zip") from None
-    files: dict[Place, tuple[int, int]] = {}
+    files: dict[Place, tuple[int, ...]] = {}
     folders: set[Place] = set()
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         place = PurePosixPath(entry.filename).parts
-        if any(map(_is_passed_over, place)):
+        if not place and not entry.filename.endswith("/"):
+            raise DataError(f"{path}: cannot be read as a zip file: a file in it has no name; pack the folder again")
+        if not place or any(map(_is_passed_over, place)):
             continue
         if entry.is_dir():
             folders.add(place)

@@ -1,12 +1,15 @@
 """A table in a Parquet file: columns of numbers and text.
 
 `target` is the column of labels (the last one where it is left out), `features` the columns of inputs (all others). Labels of text become
-classes in sorted order. Rows count from 0 in messages.
+classes in sorted order. The index that pandas stores where rows were left out (`__index_level_0__`) is neither unless it is named. Rows
+count from 0 in messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +17,7 @@ from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
-from netspec.catalog.tables import Table, choose, to_dataset
+from netspec.catalog.tables import Table, choose, repeated, to_dataset
 
 
 class Parquet(DataSource):
@@ -28,8 +31,8 @@ class Parquet(DataSource):
         if path is None:
             raise DataError('source = parquet needs the file: path = "table.parquet"')
 
-        def chosen(names: Sequence[str]) -> Sequence[str]:
-            target, features = choose(str(path), names, keys.get("target"), keys.get("features"))
+        def chosen(names: Sequence[str], index: Collection[str]) -> Sequence[str]:
+            target, features = choose(str(path), names, keys.get("target"), keys.get("features"), index)
             return (target, *features)
 
         table = open_table(path, chosen, keys.get("limit_bytes", LIMIT_BYTES))
@@ -37,8 +40,9 @@ class Parquet(DataSource):
         return to_dataset(table, target, features)
 
 
-def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
-    """The columns that `choice` takes of the file's names, in its order. Raises DataError, LimitError for a larger file."""
+def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Sequence[str]], limit_bytes: int = LIMIT_BYTES) -> Table:
+    """The columns that `choice` takes of the file's names and of those that are pandas' index, in its order. Raises DataError, LimitError
+    for a larger file."""
     require_file(path)
     arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
     try:
@@ -48,7 +52,7 @@ def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], lim
             stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
             refuse_larger(str(path), max(stored, 8 * facts.num_rows * len(names)), limit_bytes)
             _require_distinct(path, names)
-            wanted = list(choice(names))
+            wanted = list(choice(names, _index(file.schema_arrow.metadata or {})))
             table = file.read(columns=wanted)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
@@ -56,9 +60,18 @@ def open_table(path: Path, choice: Callable[[Sequence[str]], Sequence[str]], lim
 
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    twice = repeated(names)
     if twice:
-        raise DataError(f"{path}: two columns are named {twice[0]}; rename one of them")
+        raise DataError(f"{path}: two columns are named {names[twice[0]]}; rename one of them")
+
+
+def _index(metadata: dict[bytes, bytes]) -> set[str]:
+    """The nameless columns of pandas' index, if pandas wrote the file."""
+    try:
+        names = json.loads(metadata[b"pandas"])["index_columns"]
+        return {name for name in names if isinstance(name, str) and re.fullmatch(r"__index_level_[0-9]+__", name)}
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return set()
 
 
 def _plain(path: Path, name: str, column: Any) -> Any:
