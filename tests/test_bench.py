@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 import accuracy
 import machine
+import naive
 import numpy as np
 import pytest
 import report
@@ -438,3 +440,25 @@ def test_a_figure_below_its_limit_ends_the_accuracy_script_with_1(
     else:
         accuracy.main()
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(REACHED)
+
+
+def off(right: Callable[..., Any]) -> Callable[..., Any]:
+    """The same figures, a little too large."""
+
+    def wrong(*given: Any) -> Any:
+        found = right(*given)
+        return {name: array * (1 + 1e-8) for name, array in found.items()} if isinstance(found, dict) else found * (1 + 1e-8)
+
+    return wrong
+
+
+@pytest.mark.parametrize("case", naive.CASES, ids=lambda case: case.text)
+def test_the_loops_compute_what_netspec_does(case: naive.Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = naive.Bench(dataclasses.replace(case, shape=(3, 7, 9)), 4)
+    bench.require_equal()
+    for own in (bench.forward()[1], bench.backward()[1]):
+        assert naive.seconds(own, 3) > 0
+    for side in ("forward", "backward"):
+        monkeypatch.setattr(bench, "case", dataclasses.replace(case, **{side: off(getattr(case, side))}))
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            bench.require_equal()
