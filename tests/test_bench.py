@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import accuracy
 import machine
+import naive
 import numpy as np
 import pytest
 import report
@@ -403,3 +407,58 @@ def test_the_run_takes_parts_and_workloads() -> None:
         return next(figures)
 
     assert run.in_turn(("a", "broken", "b"), measure, 2, "what") == {"a": [3.0, 2.0], "b": [1.0, 4.0]}
+
+
+REACHED = {"two_layer, 10 epochs": 0.53, "optimizers: sgd": 0.42, "optimizers: momentum": 0.58, "optimizers: adam": 0.63}
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, []),
+        ({"two_layer, 10 epochs": 0.52}, ["two_layer, 10 epochs: 0.5200 is below 0.521"]),
+        ({"optimizers: momentum": 0.42}, ["optimizers: momentum: 0.4200 does not beat 0.4200 of optimizers: sgd"]),
+        ({"optimizers: adam": float("nan")}, ["optimizers: adam: nan is below 0.47", "optimizers: adam: nan does not beat 0.4200"]),
+    ],
+)
+def test_a_figure_below_its_limit_ends_the_accuracy_script_with_1(
+    changed: dict[str, float], found: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = iter((REACHED | changed).values())
+
+    def train(*_: object, **__: object) -> SimpleNamespace:
+        row = {"epoch": 1, "seconds": 1.0} | dict.fromkeys(("val_accuracy", "train_accuracy"), next(figures))
+        return SimpleNamespace(history=SimpleNamespace(epochs=[row]))
+
+    monkeypatch.setattr(accuracy.netspec, "train", train, raising=False)
+    monkeypatch.setattr(sys, "argv", ["accuracy.py", *REACHED])
+    monkeypatch.setenv("NETSPEC_CIFAR10", "photographs.zip")
+    if found:
+        with pytest.raises(SystemExit) as stop:
+            accuracy.main()
+        assert all(line.startswith(start) for line, start in zip(str(stop.value).splitlines(), found, strict=True))
+    else:
+        accuracy.main()
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(REACHED)
+
+
+def off(right: Callable[..., Any]) -> Callable[..., Any]:
+    """The same figures, a little too large."""
+
+    def wrong(*given: Any) -> Any:
+        found = right(*given)
+        return {name: array * (1 + 1e-8) for name, array in found.items()} if isinstance(found, dict) else found * (1 + 1e-8)
+
+    return wrong
+
+
+@pytest.mark.parametrize("case", naive.CASES, ids=lambda case: case.text)
+def test_the_loops_compute_what_netspec_does(case: naive.Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = naive.Bench(dataclasses.replace(case, shape=(3, 7, 9)), 4)
+    bench.require_equal()
+    for own in (bench.forward()[1], bench.backward()[1]):
+        assert naive.seconds(own, 3) > 0
+    for side in ("forward", "backward"):
+        monkeypatch.setattr(bench, "case", dataclasses.replace(case, **{side: off(getattr(case, side))}))
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            bench.require_equal()

@@ -145,6 +145,29 @@ def test_fit_learns_and_writes_its_history() -> None:
     assert model.evaluate(x, y)["accuracy"] > 0.9
 
 
+def sampled_accuracies(right: NDArray[np.bool_], epochs: int) -> list[float]:
+    """Training accuracy of each epoch of a net that stays as it is, and is right about these rows."""
+    model = netspec.compile("affine(2, bias=false, frozen=true) -> id -> softmax", input=2, train="batch = 500; dtype = float64")
+    model.params["affine1.W"][...] = np.eye(2)
+    rows = np.arange(len(right)) % 2
+    history = model.fit(np.eye(2)[rows], np.where(right, rows, 1 - rows), epochs=epochs)
+    return [row["train_accuracy"] for row in history.epochs]
+
+
+def test_a_thousand_training_rows_are_sampled_anew_each_epoch() -> None:
+    right = np.arange(4000) < 2000  # the first half, so that rows in their order would all be right
+    seen = np.array(sampled_accuracies(right, 30))
+    np.testing.assert_allclose(1000 * seen, np.round(1000 * seen), rtol=0, atol=1e-9)
+    deviation = np.sqrt(0.25 / 1000 * 3000 / 3999)
+    assert np.abs(seen - 0.5).max() < 5 * deviation
+    assert seen.std() == pytest.approx(deviation, rel=0.5)
+
+
+def test_a_sampled_training_row_counts_once_and_a_thousand_rows_all_count() -> None:
+    assert set(sampled_accuracies(np.arange(1001) != 7, 20)) <= {0.999, 1.0}
+    assert sampled_accuracies(np.arange(1000) < 421, 2) == [0.421, 0.421]
+
+
 def test_fit_is_silent_and_writes_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mlp().fit(*blobs())
