@@ -21,6 +21,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from netspec.frontend.explain import codes
+from netspec.frontend.sections import SECTION_MODELS
 from netspec.pipeline import restore_file
 from netspec.ui.cli import app
 from netspec.ui.verbs import layers as layers_verb
@@ -287,6 +288,8 @@ USAGE = {
     "twice": (("train", "tiny.net", "--set", "width=3", "--set", "width=4"), "given twice"),
     "no run": (("eval", "absent"), "absent: no such run folder"),
     "no layer": (("layers", "conf"), "did you mean conv?"),
+    "another's layer": (("layers", "dense"), "did you mean affine?"),
+    "another's key": (("layers", "batch_size"), "did you mean batch?"),
     "no code": (("explain", "NS999"), "no diagnostic NS999"),
     "no output folder": (("predict", "absent", "rows.npz", "-o", "nodir/o.csv"), "-o nodir/o.csv: there is no folder nodir"),
     "format": (("predict", "absent", "rows.npz", "-o", "out.xls"), ".csv, .parquet, .npz, .jsonl"),
@@ -454,6 +457,21 @@ def test_what_the_terminal_cannot_write_is_escaped(folder: Path) -> None:
 
 
 # the catalogue and the pages
+
+
+@pytest.mark.parametrize("section", ["train", "data"])
+def test_layers_shows_every_key_of_a_section(section: str) -> None:
+    facts = answer("layers", section)
+    page = call("layers", section).stdout
+    assert max(map(len, page.splitlines())) <= 80
+    assert [fact["name"] for fact in facts["keys"]] == list(SECTION_MODELS[section].model_fields)
+    for fact in facts["keys"]:
+        assert fact["description"], fact["name"]
+        assert f"\n  {fact['name']}" in page
+        assert fact["name"] in call("layers").stdout
+        if fact["name"] not in ("clip",):
+            assert answer("layers", fact["name"]) == {"kind": f"a key of {section}", **fact}
+            assert call("layers", fact["name"]).stdout.startswith(f"a key of {section}\n  {fact['name']}")
 
 
 def test_layers_shows_every_entry_in_80_columns() -> None:

@@ -16,7 +16,7 @@ from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.later import LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_WORDS
+from netspec.frontend.later import ELSE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
@@ -144,7 +144,9 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         message = f"{model.name} takes its arguments by their keys"
         return Diagnostic("NS304", message, value.source, value.span, notes=notes, help="write key = value")
     if first is None:
-        return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=f"write {model.name}")
+        written = value.source.text[value.span.start : value.span.end]
+        advice = ELSE.get(model.name, f"write {model.name}").format(written)
+        return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=advice)
     before = given[index - 1].value
     whole = type(before.content) is int and type(value.content) is int
     annotation = model.model_fields[first].annotation
@@ -223,11 +225,15 @@ def _inner(value: Value, annotation: Any) -> Any:
 
 
 def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Diagnostic:
-    notes = (f"{owner} takes: {signature(model)}",)
+    is_entry = issubclass(model, Entry)
+    takes = signature(model) if is_entry else f"{', '.join(model.model_fields)}; `netspec layers {owner}` says what they mean"
+    notes = (f"{owner} takes: {takes}",)
     if key in LATER_KEYS.get(owner, ()):
         return Diagnostic("NS501", f"`{key}` of {owner} is not in this version of netspec yet", given.source, given.span, notes=notes)
-    near = nearest(key, model.model_fields)
-    noun, code = ("argument", "NS303") if issubclass(model, Entry) else ("key", "NS204")
+    other = OTHER_KEYS.get(key.lower())
+    known = [*model.model_fields, *(("lr",) if owner == "train" else ())]
+    near = other if other in known else nearest(key, known)
+    noun, code = ("argument", "NS303") if is_entry else ("key", "NS204")
     message = f"{owner} has no {noun} `{key}`"
     return Diagnostic(code, message, given.source, given.span, notes=notes, help=f"did you mean `{near}`?" if near else None)
 

@@ -39,3 +39,21 @@ OTHER_WORDS = {
     "spatial_dropout": "dropout2d", "spatialdropout2d": "dropout2d",
 }  # fmt: skip
 """What other libraries call an entry of ours."""
+
+OTHER_KEYS = {
+    "weight_decay": "l2", "regularization": "l2", "reg": "l2", "early_stopping": "early_stop", "patience": "early_stop",
+    "batch_size": "batch", "minibatch": "batch", "learning_rate": "lr", "rate": "lr", "num_epochs": "epochs", "epoch": "epochs",
+    "max_epochs": "epochs", "iterations": "epochs", "lr_schedule": "schedule", "scheduler": "schedule", "lr_scheduler": "schedule",
+    "grad_clip": "clip", "gradient_clip": "clip", "clip_norm": "clip", "max_norm": "clip", "criterion": "loss", "objective": "loss",
+    "class_weight": "class_weights", "precision": "dtype", "augment": "transforms", "augmentation": "transforms",
+    "preprocess": "transforms", "validation_split": "split", "label": "target", "labels": "y", "columns": "features", "file": "path",
+    "image_size": "size", "resize": "size", "units": "width", "hidden": "width", "neurons": "width", "out_features": "width",
+    "features_out": "width", "out_channels": "filters", "channels": "filters", "kernel_size": "kernel", "strides": "stride",
+    "padding": "pad", "pool_size": "window", "kernel_width": "kernel", "use_bias": "bias", "drop": "p", "negative_slope": "slope",
+    "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps", "rho": "decay", "alpha": "decay", "num_groups": "groups",
+    "scale_factor": "factor", "target_shape": "shape", "kernel_initializer": "init", "initializer": "init", "trainable": "frozen",
+}  # fmt: skip
+"""What other libraries call a key or an argument of ours; of the same owner alone."""
+
+ELSE = {"linear": "linear is the head for values; the layer of that name elsewhere is affine: write affine({})"}
+"""Entries without arguments that other libraries call with some."""

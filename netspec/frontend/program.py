@@ -66,16 +66,23 @@ class DataSection(BaseModel):
     """The `data` section. `split` holds two or three parts: whole numbers are rows, decimals fractions."""
 
     model_config = CONFIG
-    source: DataSource | None = None
-    path: str | None = None
-    x: str | None = None
-    y: str | None = None
-    target: str | None = None
-    features: tuple[str, ...] | None = None
-    size: Pair | None = None
-    split: tuple[Count | Fraction, ...] = (0.8, 0.1, 0.1)
-    normalize: Literal["none", "per_feature", "per_channel", "rescale"] = "none"
-    transforms: tuple[Transform, ...] | None = None
+    source: Annotated[DataSource | None, Field(description="where the rows come from; `netspec layers` lists the sources")] = None
+    path: Annotated[str | None, Field(description="the file or folder, from the folder that the spec lies in")] = None
+    x: Annotated[str | None, Field(description="the inputs: an array's name in an .npz, or an .npy file")] = None
+    y: Annotated[str | None, Field(description="the labels, likewise")] = None
+    target: Annotated[str | None, Field(description="the column of labels in a table, one; the last column if not given")] = None
+    features: Annotated[tuple[str, ...] | None, Field(description="the columns of inputs in a table; all others if not given")] = None
+    size: Annotated[Pair | None, Field(description="height x width that pictures are resized to, as 32x32")] = None
+    split: Annotated[
+        tuple[Count | Fraction, ...],
+        Field(description="training / validation / test rows, as 80% / 10% / 10%; whole numbers count rows; two parts: no test"),
+    ] = (0.8, 0.1, 0.1)
+    normalize: Annotated[
+        Literal["none", "per_feature", "per_channel", "rescale"], Field(description="the first of the transforms, by its older name")
+    ] = "none"
+    transforms: Annotated[
+        tuple[Transform, ...] | None, Field(description="what rows go through, in order; `netspec layers` lists the transforms")
+    ] = None
 
     @property
     def preparations(self) -> tuple[Transform, ...]:
@@ -128,23 +135,28 @@ class TrainSection(BaseModel):
     """The `train` section, as language.md lists it."""
 
     model_config = CONFIG
-    optimizer: Annotated[Optimizer, Field(default_factory=_adam)]
-    batch: Count = 100
-    epochs: Count = 10
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    schedule: RateSchedule | None = None
-    l2: Annotated[float, Field(ge=0)] = 0.0
-    clip: Annotated[Clip | None, BeforeValidator(_clip)] = None
-    loss: Loss | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    drop_last: bool = False
-    monitor_rows: Annotated[int, Field(ge=0)] = 1000
-    early_stop: EarlyStop | None = None
-    checkpoint: Epochs | None = None
-    dtype: Literal["float32", "float64"] = "float32"
-    threads: Count | None = None
-    fuse: bool = True
+    optimizer: Annotated[Optimizer, Field(default_factory=_adam, description="the rule of updates; `lr = 1e-2` alone is adam's rate")]
+    batch: Annotated[Count, Field(description="rows of a step")] = 100
+    epochs: Annotated[Count, Field(description="passes over all training rows")] = 10
+    lr_decay: Annotated[float, Field(gt=0, le=1, description="factor on the learning rate after each epoch")] = 1.0
+    schedule: Annotated[RateSchedule | None, Field(description="how the learning rate changes, update by update")] = None
+    l2: Annotated[float, Field(ge=0, description="adds 0.5 l2 |W|^2 of the weights, not of biases, to the loss")] = 0.0
+    clip: Annotated[Clip | None, BeforeValidator(_clip), Field(description="bounds the gradient before the update")] = None
+    loss: Annotated[Loss | None, Field(description="instead of the head's own; `netspec layers` lists the losses")] = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="share of each label that is spread over all classes")] = 0.0
+    class_weights: Annotated[
+        Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None,
+        Field(description="factors on the losses of rows by their class, in the order of the classes"),
+    ] = None
+    drop_last: Annotated[bool, Field(description="leaves out the rows of an epoch that fill no batch")] = False
+    monitor_rows: Annotated[
+        int, Field(ge=0, description="training rows, drawn anew each epoch, that train_accuracy is measured on; 0: none")
+    ] = 1000
+    early_stop: Annotated[EarlyStop | None, Field(description="ends training when a figure no longer improves")] = None
+    checkpoint: Annotated[Epochs | None, Field(description="keeps the weights of every so many epochs in the run folder")] = None
+    dtype: Annotated[Literal["float32", "float64"], Field(description="of parameters and arithmetic")] = "float32"
+    threads: Annotated[Count | None, Field(description="at most; all cores if not given; results do not depend on it")] = None
+    fuse: Annotated[bool, Field(description="computes layers in common loops; false to compare")] = True
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source
 from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
+from netspec.frontend.later import OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
 from netspec.ui.screen import print_json
@@ -44,15 +46,23 @@ def run(name: str | None, *, json: bool) -> int:
             print(overview())
         return 0
     known = {entry.name: (entry, title) for title, entry in reversed(list(every()))}  # a layer before a transform of its name
-    if name not in known:
-        near = nearest(name, known)
+    owners = [section for section, model in SECTION_MODELS.items() if name in model.model_fields]
+    if name in known:
+        entry, title = known[name]
+        facts, text = facts_of(entry, title), page(entry)
+    elif name in SECTION_MODELS:
+        facts, text = section_facts(name), section_page(name)
+    elif owners:
+        facts, text = key_facts(owners[0], name), key_page(owners[0], name)
+    else:
+        keys = [key for model in SECTION_MODELS.values() for key in model.model_fields]
+        near = OTHER_WORDS.get(name.lower()) or OTHER_KEYS.get(name.lower()) or nearest(name, [*known, *SECTION_MODELS, *keys])
         hint = f"did you mean {near}? " if near else ""
         raise UsageError(f"there is nothing named {name} in the catalogue; {hint}`netspec layers` lists all")
-    entry, title = known[name]
     if json:
-        print_json(facts_of(entry, title))
+        print_json(facts)
     else:
-        print(page(entry))
+        print(text)
     return 0
 
 
@@ -79,7 +89,10 @@ def overview() -> str:
             lines += textwrap.wrap(call, WIDTH, initial_indent="  ", subsequent_indent="      ")
             first = " " * 31
         lines += textwrap.wrap(one_line(entry), WIDTH, initial_indent=first, subsequent_indent=" " * 31)
-    lines += ["", "`netspec layers NAME` shows one of them: arguments, shapes, formula, example."]
+    lines += ["", "sections"]
+    for name, model in SECTION_MODELS.items():
+        lines += textwrap.wrap(", ".join(model.model_fields), WIDTH, initial_indent=f"  {name:<28} ", subsequent_indent=" " * 31)
+    lines += ["", "`netspec layers NAME` shows one of them: arguments, shapes, formula, example;", "of a section or a key what it means."]
     return "\n".join(lines)
 
 
@@ -114,6 +127,33 @@ def page(entry: type[Entry]) -> str:
     return "\n\n".join(parts)
 
 
+def section_page(name: str) -> str:
+    """The keys of a section."""
+    fields = SECTION_MODELS[name].model_fields
+    parts = [f"{name} {{ key = value; ... }}", "keys\n" + "\n".join(_argument(key, info) for key, info in fields.items())]
+    return "\n\n".join([*parts, f"`--set {name}.KEY=VALUE` changes one from the command line."])
+
+
+def key_page(section: str, key: str) -> str:
+    """One key of a section."""
+    return f"a key of {section}\n{_argument(key, SECTION_MODELS[section].model_fields[key])}"
+
+
+def section_facts(name: str) -> dict[str, Any]:
+    """What `--json` prints of a section."""
+    return {"name": name, "kind": "sections", "keys": [_facts(key, info) for key, info in SECTION_MODELS[name].model_fields.items()]}
+
+
+def key_facts(section: str, key: str) -> dict[str, Any]:
+    """What `--json` prints of a key."""
+    return {"kind": f"a key of {section}", **_facts(key, SECTION_MODELS[section].model_fields[key])}
+
+
+def _facts(name: str, info: FieldInfo) -> dict[str, Any]:
+    default = None if _has_no_default(info) else _default(info)
+    return {"name": name, "type": describe_field(info), "default": default, "description": info.description}
+
+
 def _docstring(entry: type[Entry]) -> str:
     """The entry's own words; of a source those of its file, which say how the data must lie."""
     module = inspect.getmodule(entry) if issubclass(entry, DataSource) else None
@@ -140,8 +180,9 @@ def _default(info: FieldInfo) -> str:
 def _argument(name: str, info: FieldInfo) -> str:
     head = f"  {name}" if _has_no_default(info) else f"  {name} = {_default(info)}"
     text = f"{info.description} ({describe_field(info)})" if info.description else describe_field(info)
-    gap = f"{head:<20} "
-    return textwrap.fill(text, WIDTH, initial_indent=gap, subsequent_indent=" " * 21)
+    if len(head) > 24:
+        return f"{textwrap.fill(head, WIDTH, subsequent_indent=' ' * 6)}\n{textwrap.indent(textwrap.fill(text, WIDTH - 21), ' ' * 21)}"
+    return textwrap.fill(text, WIDTH, initial_indent=f"{head:<20} ", subsequent_indent=" " * 21)
 
 
 def examples(entry: type[Layer]) -> list[tuple[str, str, str]]:
@@ -162,15 +203,7 @@ def facts_of(entry: type[Entry], title: str) -> dict[str, Any]:
         "kind": title,
         "summary": one_line(entry),
         "text": inspect.cleandoc(entry.__doc__ or ""),
-        "arguments": [
-            {
-                "name": name,
-                "type": describe_field(info),
-                "default": None if _has_no_default(info) else _default(info),
-                "description": info.description,
-            }
-            for name, info in entry.model_fields.items()
-        ],
+        "arguments": [_facts(name, info) for name, info in entry.model_fields.items()],
     }
     if issubclass(entry, Layer):
         facts["examples"] = [{"call": call, "input": before, "output": after} for call, before, after in examples(entry)]
