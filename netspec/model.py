@@ -148,7 +148,7 @@ class Model:
 
     def summary(self) -> Summary:
         """A table by layer that prints."""
-        return summarize(self.program, self.graph, self.network.settings.batch, self.network.dtype.itemsize, self.plan.peak_bytes)
+        return summarize(self.program, self.graph, self.plan)
 
     # training
 

@@ -520,7 +520,7 @@ def test_summary_fits_80_columns_and_its_totals_are_sums(path: Path) -> None:
     assert f"{facts['parameters']:,} parameters" in text
 
 
-@pytest.mark.parametrize(("width", "columns"), [(80, 6), (60, 6), (50, 4), (45, 4), (30, 2)])
+@pytest.mark.parametrize(("width", "columns"), [(80, 7), (66, 6), (60, 5), (50, 4), (45, 4), (30, 2)])
 def test_summary_in_few_columns_keeps_the_names_of_layers_whole(width: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     path = MODELS / "digits_conv.net"

@@ -118,6 +118,22 @@ def test_a_read_too_early_would_be_seen() -> None:
 
 
 @over_nets
+def test_memory_by_layer_is_all_that_there_is(text: str, shape: tuple[int, ...]) -> None:
+    model = model_of(text, shape)
+    layout, summary = model.plan.train, model.summary()
+    named = {*(row.name for row in summary.rows), "input", "loss"}
+    by_layer = layout.bytes_by_layer()
+    assert set(by_layer) <= named
+    separate = sum(life.buffer.bytes for life in layout.arena.lives)
+    assert sum(forward + backward for forward, backward in by_layer.values()) == separate == summary.buffer_bytes
+    assert model.network.plan(layout.batch)._arena.nbytes == summary.shared_bytes <= separate + 64 * len(layout.arena.lives)
+    backwards = [row for row in summary.rows if row.parameters or row.backward_bytes]
+    assert backwards
+    wide = [row for row in summary.rows if row.forward_bytes >= row.memory_bytes > 0]
+    assert wide  # what a group leaves behind has a buffer, at least
+
+
+@over_nets
 def test_peak_bytes_are_those_allocated(text: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every aligned array is counted; the table of launches, which is no buffer, apart."""
     allocated, tables = [], []

@@ -123,6 +123,23 @@ class Layout:
         """Bytes of the arena, of the plan's own buffers, and of the words by which its threads meet."""
         return self.arena.bytes + 8 * TEAM_WORDS + sum(-(-buffer.bytes // 64) * 64 for buffer in self.own)
 
+    def bytes_by_layer(self) -> dict[str, tuple[int, int]]:
+        """Bytes of the buffers that the forward and the backward pass of each layer write first, by name; the input's under `input`, those
+        of the loss and the update under `loss`. Layers that are computed together keep the last one's result alone. Buffers that do not
+        live at once share memory: the arena is smaller than their sum."""
+        found: dict[str, tuple[int, int]] = {}
+        new = {life.buffer for life in self.arena.lives}
+        for launch in self.lowered.launches:
+            given = (word.buffer for word in launch.words if isinstance(word, At))
+            ahead = launch.section == "forward"
+            name = (launch.layers[-1] if ahead else launch.layers[0]) if launch.layers else "input" if ahead else "loss"
+            for buffer in (*launch.reads, *launch.writes, *given):
+                if buffer in new:
+                    new.remove(buffer)
+                    forward, backward = found.get(name, (0, 0))
+                    found[name] = (forward + buffer.bytes, backward) if ahead else (forward, backward + buffer.bytes)
+        return found
+
     @property
     def flops(self) -> int:
         return sum(launch.flops for launch in self.lowered.launches)

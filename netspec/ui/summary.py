@@ -16,13 +16,14 @@ from netspec.frontend.program import Call, Program, UnitMark
 from netspec.frontend.words import written
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import group
+from netspec.plan.network import TrainingPlan
 from netspec.ui.screen import bytes_in_words, flops_in_words, short_count
 from netspec.ui.tables import WIDTH, Justify, as_text, table
 
 DEFAULT, SECTION, COUNTED = "*", "~", "+"
 MARKS = {DEFAULT: "a default of the layer", SECTION: "from the defaults section", COUNTED: "follows from the classes or outputs"}
 
-LEAST_FIRST = ("memory", "group", "FLOPs", "parameters", "output")
+LEAST_FIRST = ("backward", "forward", "group", "FLOPs", "parameters", "output")
 """The columns of the table in the order in which they give way."""
 
 
@@ -37,7 +38,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer: `memory_bytes` are those of its output for a batch, `flops` of the forward pass on one row."""
+    """One layer: `memory_bytes` are those of its output for a batch, `flops` of the forward pass on one row. `forward_bytes` and
+    `backward_bytes` are those of the buffers that a training step has for it."""
 
     name: str
     kind: str
@@ -50,12 +52,15 @@ class LayerRow:
     implied: bool
     units: tuple[UnitMark, ...]
     frozen: bool = False
+    forward_bytes: int = 0
+    backward_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The object that `summary --json` prints."""
         return {
             "name": self.name, "layer": self.kind, "output": list(self.output), "parameters": self.parameters, "flops": self.flops,
-            "memory_bytes": self.memory_bytes, "group": self.group, "implied": self.implied, "frozen": self.frozen,
+            "memory_bytes": self.memory_bytes, "forward_bytes": self.forward_bytes, "backward_bytes": self.backward_bytes,
+            "group": self.group, "implied": self.implied, "frozen": self.frozen,
             "arguments": {argument.name: argument.value for argument in self.arguments},
             "defaulted": [argument.name for argument in self.arguments if argument.mark in (DEFAULT, SECTION)],
             "units": [{"unit": unit.text, "copy": unit.copy, "copies": unit.copies} for unit in self.units],
@@ -73,7 +78,11 @@ class Summary:
     classes: int
     batch: int
     dtype: str
-    peak_bytes: int | None = None
+    peak_bytes: int
+    rest_bytes: int
+    """Of a step's buffers, those of the input, the loss and the update."""
+    shared_bytes: int
+    """What all buffers of a step take: those that do not live at once share memory."""
 
     @property
     def parameters(self) -> int:
@@ -92,21 +101,26 @@ class Summary:
     def memory_bytes(self) -> int:
         return sum(row.memory_bytes for row in self.rows)
 
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes of all buffers of a training step."""
+        return sum(row.forward_bytes + row.backward_bytes for row in self.rows) + self.rest_bytes
+
     def as_json(self) -> dict[str, Any]:
         """The object that `summary --json` prints."""
         return {
             "input": list(self.input), "head": self.head, "loss": self.loss, "classes": self.classes, "batch": self.batch,
             "dtype": self.dtype, "layers": [row.as_json() for row in self.rows], "parameters": self.parameters,
             "trained_parameters": self.trained_parameters, "flops": self.flops, "memory_bytes": self.memory_bytes,
-            "peak_bytes": self.peak_bytes,
+            "rest_bytes": self.rest_bytes, "shared_bytes": self.shared_bytes, "peak_bytes": self.peak_bytes,
         }  # fmt: skip
 
     def table(self, width: int = WIDTH) -> Table:
         """The table of layers, units and copies as lines of their own; columns that `width` has no room for are left out."""
-        lines: list[Sequence[str | Text]] = [("input", show(self.input), "", "", "", "")]
+        lines: list[Sequence[str | Text]] = [("input", show(self.input), "", "", "", "", "")]
         before: tuple[UnitMark, ...] = ()
         for row in self.rows:
-            lines += [(Text(line, style="dim"), "", "", "", "", "") for line in _unit_lines(before, row.units)]
+            lines += [(Text(line, style="dim"), "", "", "", "", "", "") for line in _unit_lines(before, row.units)]
             before = row.units
             lines.append(
                 (
@@ -114,12 +128,13 @@ class Summary:
                     show(row.output),
                     f"{row.parameters:,}" if row.parameters else "",
                     short_count(row.flops) if row.flops else "",
-                    bytes_in_words(row.memory_bytes),
+                    bytes_in_words(row.forward_bytes) if row.forward_bytes else "",
+                    bytes_in_words(row.backward_bytes) if row.backward_bytes else "",
                     str(row.group),
                 )
             )
         columns: list[tuple[str, Justify]] = [("layer", "left"), ("output", "left")]
-        columns += [(name, "right") for name in ("parameters", "FLOPs", "memory", "group")]
+        columns += [(name, "right") for name in ("parameters", "FLOPs", "forward", "backward", "group")]
         kept = _columns_within(width, [name for name, _ in columns], lines)
         return table([columns[at] for at in kept], [[line[at] for at in kept] for line in lines], wrap=("layer",))
 
@@ -131,10 +146,9 @@ class Summary:
             f"head {self.head}, loss {self.loss}, {self.classes} {noun}",
             f"{self.parameters:,} parameters{trained}, {bytes_in_words(self.parameters * _itemsize(self.dtype))} in {self.dtype}",
             f"{flops_in_words(self.flops)} a row forward (a multiply-add is 2)",
-            f"outputs of all layers {bytes_in_words(self.memory_bytes)} at batch {self.batch}",
+            f"a step's buffers {bytes_in_words(self.buffer_bytes)} at batch {self.batch}, in turn in {bytes_in_words(self.shared_bytes)}",
+            f"training needs {bytes_in_words(self.peak_bytes)}, parameters, optimiser and evaluation included",
         ]
-        if self.peak_bytes is not None:
-            lines.append(f"training needs {bytes_in_words(self.peak_bytes)} at batch {self.batch}, parameters and optimiser included")
         lines.append("layers of one group are computed together")
         return "\n".join([*lines, *self._defaults()])
 
@@ -159,14 +173,15 @@ class Summary:
     __repr__ = __str__
 
 
-def summarize(program: Program, graph: Graph, batch: int, itemsize: int, peak_bytes: int | None = None) -> Summary:
-    """The table of a graph, for batches of `batch` rows of numbers of `itemsize` bytes. `peak_bytes` is the plan's, where there is one."""
+def summarize(program: Program, graph: Graph, plan: TrainingPlan) -> Summary:
+    """The table of a graph and its plan of training."""
+    batch, itemsize, bytes_of = program.train.batch, plan.train.itemsize, plan.train.bytes_by_layer()
     numbers = {node.name: number for number, one in enumerate(group(graph, program.train.fuse).groups) for node in one.nodes}
     rows = [
         LayerRow(
             node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.parameters.values()),
             node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, numbers[node.name], node.call is None,
-            node.call.units if node.call else (), node.frozen,
+            node.call.units if node.call else (), node.frozen, *bytes_of.get(node.name, (0, 0)),
         )
         for node in graph.nodes
     ]  # fmt: skip
@@ -175,7 +190,9 @@ def summarize(program: Program, graph: Graph, batch: int, itemsize: int, peak_by
         if rows[place].implied:
             rows[place] = LayerRow(**{**vars(rows[place]), "units": rows[place + 1].units})
     dtype = "float32" if itemsize == 4 else "float64"
-    return Summary(tuple(rows), graph.input.shape, graph.head.name, graph.loss.name, graph.classes, batch, dtype, peak_bytes)
+    rest = sum(sum(bytes_of.get(name, (0, 0))) for name in ("input", "loss"))
+    memory = (plan.peak_bytes, rest, plan.train.arena.bytes)
+    return Summary(tuple(rows), graph.input.shape, graph.head.name, graph.loss.name, graph.classes, batch, dtype, *memory)
 
 
 def _moves_nothing(node: Node) -> bool:

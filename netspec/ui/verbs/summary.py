@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from netspec.frontend.program import Overrides
 from netspec.pipeline import read, stages
 from netspec.ui.given import spec_file
@@ -19,8 +17,7 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
     """Prints the table and the totals. Raises SpecError."""
     program = read(spec_file(file), overrides)
     made = stages(program, known_counts(program))
-    train = made.program.train
-    summary = summarize(made.program, made.graph, train.batch, np.dtype(train.dtype).itemsize, made.plan.peak_bytes)
+    summary = summarize(made.program, made.graph, made.plan)
     if json:
         print_json(summary.as_json())
     else:
