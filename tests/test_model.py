@@ -824,6 +824,16 @@ def test_fit_warns_of_what_its_caller_probably_does_not_mean() -> None:
         netspec.compile("affine -> softmax", train="epochs = 1; checkpoint = 1ep").fit(x, y)
 
 
+@pytest.mark.parametrize("head", ["softmax", "svm", "sigmoid", "linear"])
+def test_backward_of_a_head_alone(head: str) -> None:
+    model = netspec.compile(head, input=10, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(4, 10))
+    dout = model.forward(x, train=True) ** 2
+    dx, gradients = model.backward(dout)
+    np.testing.assert_array_equal(dx, dout)
+    assert not gradients
+
+
 def test_a_model_says_what_it_is() -> None:
     model = netspec.compile("affine(8)-relu -> affine -> softmax", train="epochs = 2")
     assert repr(model) == "Model(shapes not known yet)"

@@ -341,6 +341,8 @@ class Network:
     @_exclusive
     def backward(self, dout: NDArray[Any]) -> NDArray[Any]:
         """dx in interface layout, after `values(x, None, True)` on as many rows; gradients are left in the store, without l2."""
+        if not self.graph.nodes:  # the input is the scores
+            return dout.copy()
         plan, rows = self.plan(len(dout), input_gradient=True), len(dout)
         target = plan.array("dscores")[: rows * size(self.graph.output.shape)]
         target[:] = (channels_last(dout) if dout.ndim == 4 else dout).reshape(-1)

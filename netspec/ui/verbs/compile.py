@@ -41,7 +41,7 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     if json:
         print_json(as_json(made, seconds, compiled))
     else:
-        print_table(launch_table(made.plan.train))
+        print_table(launch_table(made.plan.train, program.train.batch))
         print(f"\n{memory_in_words(made.plan)}")
         total = len({*made.plan.train.sources, *made.plan.test.sources})
         how = f"{compiled} of {total} kernels compiled" if compiled else f"all {total} kernels were in the cache"
@@ -49,8 +49,9 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     return 0
 
 
-def launch_table(layout: Layout) -> Table:
-    """Each launch of a training step: its layers, the buffers that it reads and writes with their shapes, FLOPs and bytes."""
+def launch_table(layout: Layout, batch: int) -> Table:
+    """Each launch of a training step on `batch` rows: its layers, the buffers that it reads and writes with their shapes, FLOPs and
+    bytes."""
 
     def shapes(buffers: Sequence[Buffer]) -> str:
         return ", ".join(_shape(buffer, layout.batch) for buffer in buffers if not buffer.name.startswith("work"))
@@ -62,7 +63,8 @@ def launch_table(layout: Layout) -> Table:
         ends = f"{shapes(launch.reads)}\n-> {shapes(launch.writes)}"
         rows.append((str(number), name, str(launch.tasks), work, bytes_in_words(launch.bytes), ends))
     numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("tasks", "FLOPs", "bytes")]
-    title = f"a training step of at most {layout.batch} rows"
+    joined = f": {batch}, and a last one alone, which joins them as bn needs two" if layout.batch > batch else ""
+    title = f"a training step of at most {layout.batch} rows{joined}"
     return table([("", "right"), ("launch", "left"), *numbers, ("buffers", "left")], rows, title, wrap=("launch", "buffers"))
 
 
