@@ -150,3 +150,18 @@ def test_dropout_of_250_000_elements(p: float, seed: int) -> None:
     y = compiled(f"dropout({p})", (500,), seed=seed).forward(x, train=True)
     assert np.mean(y == 0) == pytest.approx(p, abs=1e-3)
     assert y.mean() == pytest.approx(x.mean(), rel=1e-3)
+
+
+def test_filters_set_by_hand_give_grey_and_edges() -> None:
+    """Row 17: a convolution as a bank of image filters, against sums over shifted images."""
+    image = np.random.default_rng(0).integers(0, 256, (3, 20, 30)).astype(float)
+    bank = netspec.compile("conv(2, pad=0)", input=(3, 20, 30), dtype="float64")
+    filters = bank.params["conv1.W"]
+    filters[...] = 0
+    filters[0, :, 1, 1] = 0.3, 0.6, 0.1
+    filters[1] = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
+    grey, edges = bank.forward(image[np.newaxis])[0]
+    np.testing.assert_allclose(grey, np.tensordot([0.3, 0.6, 0.1], image, 1)[1:-1, 1:-1], rtol=1e-13)
+    sums = image.sum(axis=0)
+    across = sums[:, :-2] - sums[:, 2:]
+    np.testing.assert_allclose(edges, across[:-2] + 2 * across[1:-1] + across[2:], atol=1e-10)
