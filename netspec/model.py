@@ -444,9 +444,10 @@ class Model:
     def evaluate(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
         """Figures on raw rows: test form, without l2 and without weights of classes.
 
-        For classes `loss`, `accuracy`, `f1` (of class 1 where there are two classes, else the plain mean over classes), `top5` (of more
-        than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over classes; left out where only one class
-        occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold` is as for `predict`.
+        For classes `loss`, `accuracy` (of single answers where a row has several), `f1` (of class 1 where there are two classes, else the
+        plain mean over classes), `top5` (of more than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over
+        classes; left out where only one class occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold`
+        is as for `predict`.
         """
         return self.evaluate_rows(self.part(X, y), threshold, top)
 

@@ -210,7 +210,7 @@ BAD_NPZ = {
     "text inputs": (npz_bytes(x=X.astype("U4"), y=Y), ["array x", "<U4"]),
     "dates": (npz_bytes(x=X, y=Y.astype("M8[s]")), ["array y", "datetime64"]),
     "records": (npz_bytes(x=X, y=np.zeros(6, [("a", "i4")])), ["array y", "dtype"]),
-    "one axis": (npz_bytes(x=X[:, 0], y=Y), ["(6,)", "reshape to (N, 1)"]),
+    "one axis": (npz_bytes(x=X[:, 0], y=Y), ["(6,)", "x.reshape(-1, 1)"]),
     "three axes": (npz_bytes(x=X[:, None], y=Y), ["(6, 1, 2)", "reshape to (N, 1, H, W)"]),
     "lengths": (npz_bytes(x=X, y=Y[:5]), ["array x has 6 rows", "array y has 5"]),
     "no rows": (npz_bytes(x=X[:0], y=Y[:0]), ["(0, 2)", "no rows"]),
@@ -556,7 +556,7 @@ BAD_X = {
     "none": ([[1, None]], ["row 0, feature 1 is NaN"]),
     "words in objects": (np.array([[1, "a"]], object), ["row 0, column 1 holds 'a'", "no number"]),
     "empty": ([], ["(0,)"]),
-    "rank": ([1.0, 2.0], ["(2,)", "(N, 1)"]),
+    "rank": ([1.0, 2.0], ["(2,)", "x.reshape(-1, 1)"]),
 }  # fmt: skip
 
 

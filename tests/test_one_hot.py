@@ -74,7 +74,7 @@ def test_what_new_rows_may_not_hold(tmp_path: Path) -> None:
     (tmp_path / "t.net").write_text(SPEC.format(kind="csv"))
     model = train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,)).model
     other = {**columns, "city": np.where(np.arange(60) == 7, "Paris", columns["city"])}
-    with pytest.raises(DataError, match=r"new.csv: row 7, city: 'Paris' is not among the texts .*: Bern, Oslo, Rome"):
+    with pytest.raises(DataError, match=r"new.csv: line 9, city: 'Paris' is not among the texts .*: Bern, Oslo, Rome"):
         table_rows(written(tmp_path, "csv", other, "new"), model.columns)
     with pytest.raises(DataError, match="has no column city; did you mean citi"):
         table_rows(written(tmp_path, "csv", {"rooms": columns["rooms"], "citi": columns["city"]}, "new"), model.columns)

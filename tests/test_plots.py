@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import netspec
 from netspec.ui.cli import app
-from netspec.ui.curves import COLOURS, Curves, draw_curves, names_of, read_curves, smooth
+from netspec.ui.curves import COLOURS, VALIDATED, Curves, draw_curves, names_of, read_curves, smooth
 from netspec.ui.filters import GAP, first_filters, grid
 
 ROWS = np.random.default_rng(0).normal(size=(60, 5))
@@ -55,7 +55,12 @@ def has_colour(picture: Any, colour: str) -> bool:
 @pytest.mark.parametrize("decades", [2, 4, 11])
 def test_losses_of_many_decades_have_numbers_beside_them(tmp_path: Path, decades: int) -> None:
     steps = np.arange(1, 201)
-    run = Curves("far", steps, 10.0 ** (decades * np.sin(steps / 30) ** 2), [{"epoch": 1, "train_accuracy": 0.5, "val_accuracy": 0.5}])
+    run = Curves(
+        "far",
+        steps,
+        10.0 ** (decades * np.sin(steps / 30) ** 2),
+        [{"epoch": 1, "train_accuracy": 0.5, "val_accuracy": 0.5, "val_loss": None}],
+    )
     draw_curves([run], tmp_path / "far.svg")
     axes = (tmp_path / "far.svg").read_text()
     figure = axes[axes.index('id="axes_1"') : axes.index('id="axes_2"')]
@@ -68,6 +73,7 @@ def test_a_run_folder_gets_its_curves(folder: Path) -> None:
     assert picture.shape[1] == 1430
     assert has_colour(picture, COLOURS[0])
     assert not has_colour(picture, COLOURS[1])
+    assert has_colour(picture, VALIDATED)  # the loss on validation rows, of a single run
 
 
 def test_without_matplotlib_a_run_has_no_picture_and_plot_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +121,8 @@ def test_the_legend_names_what_is_drawn(folder: Path) -> None:
         model = netspec.compile("affine -> softmax", input=5, classes=3, train=f"monitor_rows = {rows}")
         model.fit(ROWS, LABELS, validation=validation, epochs=2, run_dir=name)
         assert call("plot", name, "-o", f"{name}.svg").exit_code == 0
-        written = re.findall(r"<!-- (.*?) -->", Path(f"{name}.svg").read_text().replace(f"<!-- {name} -->", "", 1))
+        right = Path(f"{name}.svg").read_text().split('id="axes_2"')[1].replace(f"<!-- {name} -->", "", 1)
+        written = re.findall(r"<!-- (.*?) -->", right)
         assert {"training", "validation"} & set(written) == ({"training", "validation"} if name == "both" else {name})
 
 

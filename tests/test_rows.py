@@ -141,7 +141,7 @@ def test_tables_are_evaluated_by_the_names_of_their_columns(target: str) -> None
     found = answer("eval", run.path, "--data", "new.csv")
     assert (found["rows"], found["accuracy"]) == (3, pytest.approx(2 / 3))
     Path("new.csv").write_text("city,age,income\nBern,30,low\n")
-    assert "new.csv: row 0, city: 'Bern' is not among the texts" in refusal("eval", run.path, "--data", "new.csv")
+    assert "new.csv: line 2, city: 'Bern' is not among the texts" in refusal("eval", run.path, "--data", "new.csv")
     Path("new.csv").write_text("city,age,income\nRome,30,middling\n")
     assert "'middling'" in refusal("eval", run.path, "--data", "new.csv")
     Path("new.csv").write_text("city,income\nRome,low\n")

@@ -130,7 +130,7 @@ def check_inputs(x: NDArray[Any], name: str) -> None:
         raise DataError(f"{name}: dtype {x.dtype}; inputs are integers or floating-point numbers of at most {8 * MOST_BYTES} bits")
     if x.ndim not in (2, 4):
         hint = {
-            1: "; for rows of one number reshape to (N, 1)",
+            1: "; a single row is x[None], rows of one number each are x.reshape(-1, 1)",
             3: "; for images of one channel reshape to (N, 1, H, W)",
         }.get(x.ndim, "")
         raise DataError(f"{name}: shape {x.shape}; inputs are vectors (N, D) or images (N, C, H, W){hint}")
@@ -152,7 +152,7 @@ def require_file(path: Path) -> None:
 
 
 def _missing(path: Path, name: str, stored: list[str]) -> str:
-    near = get_close_matches(name, stored, n=1)
+    near = get_close_matches(name, stored, n=1, cutoff=0.65)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}"
 

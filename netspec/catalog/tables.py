@@ -109,7 +109,7 @@ def require_columns(path: str, names: Sequence[str], wanted: Sequence[str]) -> N
     there = set(names)
     for name in wanted:
         if name not in there:
-            near = get_close_matches(name, names, n=1)
+            near = get_close_matches(name, names, n=1, cutoff=0.65)
             hint = f"did you mean {near[0]}? " if near else ""
             raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names) or 'no columns'}")
 

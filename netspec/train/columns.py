@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,31 +110,35 @@ def _column(cells: NDArray[Any], column: str, text: bool, name: str) -> tuple[Co
     return Column(column, tuple(texts.tolist())), numbers.astype(np.float64)
 
 
-def spread(x: NDArray[Any], own: Columns, known: Columns, name: str) -> NDArray[np.float64]:
-    """Rows whose columns of text hold places among the texts of `own`, with a column for each text of `known` instead."""
+def spread(
+    x: NDArray[Any], own: Columns, known: Columns, name: str, place: Callable[[int], str] = "row {} (rows count from 0)".format
+) -> NDArray[np.float64]:
+    """Rows whose columns of text hold places among the texts of `own`, with a column for each text of `known` instead. `place` says where a
+    row stands, for messages. Raises DataError."""
     if len(own) != len(known):
         raise DataError(f"{name}: {len(own)} columns, and the net was trained with {len(known)}: {listed([c.name for c in known])}")
     parts = []
-    for place, (mine, theirs) in enumerate(zip(own, known, strict=True)):
+    for number, (mine, theirs) in enumerate(zip(own, known, strict=True)):
         if theirs.categories is None:
             if mine.categories is not None:
                 raise DataError(f"{name}: {theirs.name} holds text ({listed(mine.categories)}), where the net was trained with numbers")
-            parts.append(x[:, place : place + 1].astype(np.float64))
+            parts.append(x[:, number : number + 1].astype(np.float64))
         elif mine.categories is None:
             raise DataError(f"{name}: {theirs.name} holds numbers, where the net was trained with text: {listed(theirs.categories)}")
         else:
-            parts.append(_coded(x[:, place].astype(np.int64), mine.categories, theirs, name))
+            parts.append(_coded(x[:, number].astype(np.int64), mine.categories, theirs, name, place))
     return np.concatenate(parts, axis=1)
 
 
-def _coded(numbers: NDArray[np.int64], texts: Sequence[str], column: Column, name: str) -> NDArray[np.float64]:
+def _coded(
+    numbers: NDArray[np.int64], texts: Sequence[str], column: Column, name: str, where: Callable[[int], str]
+) -> NDArray[np.float64]:  # fmt: skip
     wanted = {text: place for place, text in enumerate(column.categories or ())}
     for place, text in enumerate(texts):
         if text not in wanted and (numbers == place).any():
             row = int(np.flatnonzero(numbers == place)[0])
-            raise DataError(
-                f"{name}: row {row}, {column.name}: {text!r} is not among the texts that the net was trained with: {listed(list(wanted))}"
-            )
+            known = listed(list(wanted))
+            raise DataError(f"{name}: {where(row)}, {column.name}: {text!r} is not among the texts that the net was trained with: {known}")
     places = np.array([wanted.get(text, 0) for text in texts], np.int64)
     return np.eye(len(wanted))[places[numbers]]
 

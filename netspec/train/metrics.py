@@ -151,5 +151,5 @@ def log_loss(scores: NDArray[Any], confidence: NDArray[Any], y: NDArray[Any]) ->
     Unlike the loss of training it smooths no labels. Scores (N, K) of several answers are logits, so that log(1 - p) = log p - s.
     """
     if y.shape[1:] not in ((), (1,)):
-        return float(-np.where(y > 0, confidence, confidence - scores).mean())
-    return float(-np.take_along_axis(confidence, y.reshape(-1, 1).astype(np.int64), axis=1).mean())
+        return float(np.where(y > 0, -confidence, scores - confidence).mean()) + 0.0  # no -0.0
+    return float(-np.take_along_axis(confidence, y.reshape(-1, 1).astype(np.int64), axis=1).mean()) + 0.0

@@ -35,6 +35,8 @@ MANY = 1000
 KINDS = ({"linestyle": (0, (4, 2)), "linewidth": 1.3, "markerfacecolor": "white"}, {"linestyle": "-", "linewidth": 1.8, "zorder": 3})
 """How training and validation figures are drawn."""
 GREY = "#555555"
+VALIDATED = "#222222"
+"""The loss on validation rows beside a single run's own."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
         look = _look(number)
         _draw_losses(left, run, look)
         _draw_epochs(right, run, columns, look)
-    _label(left, "step", "training loss")
+    validated = _validated(runs)
+    if validated:
+        left.plot(
+            *zip(*validated, strict=True), color=VALIDATED, linewidth=1.4, marker="o" if len(validated) <= FEW else None, markersize=4
+        )
+    _label(left, "step", "loss" if validated else "training loss")
     _label(right, "epoch", "loss" if values else "accuracy")
     _limit_losses(left, runs)
     for axes in (left, right):
@@ -107,6 +114,13 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
         right.set_ylim(*_widened(right.get_ylim(), 0.1))
     _legends(figure, left, right, runs, columns)
     write_picture(figure, path)
+
+
+def _validated(runs: Sequence[Curves]) -> list[tuple[int, float]]:
+    """(step, validation loss) by epoch of a single run on classes, whose other picture is of accuracies."""
+    if len(runs) > 1 or not runs[0].has_accuracy:
+        return []
+    return [(row["step"], row["val_loss"]) for row in runs[0].epochs if row["val_loss"] is not None and isfinite(row["val_loss"])]
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -149,7 +163,8 @@ def _draw_epochs(axes: Any, run: Curves, columns: tuple[str, str], look: dict[st
 
 def _limit_losses(axes: Any, runs: Sequence[Curves]) -> None:
     """Axes that a few losses far away, at the start above all, do not stretch; logarithmic where losses differ very much."""
-    lines = np.concatenate([smooth(run.losses) for run in runs])
+    drawn = (run.losses if len(run.steps) <= FEW else smooth(run.losses) for run in runs)
+    lines = np.concatenate([*drawn, [loss for _, loss in _validated(runs)]])
     lowest, highest = float(lines.min()), float(lines.max())
     low = min(lowest, *(float(np.quantile(run.losses, 0.005)) for run in runs))
     high = max(highest, *(float(np.quantile(run.losses, 0.995)) for run in runs))
@@ -187,10 +202,15 @@ def _label(axes: Any, x: str, y: str) -> None:
 def _legends(figure: Any, left: Any, right: Any, runs: Sequence[Curves], columns: tuple[str, str]) -> None:
     """Runs above the axes, by colour; what the kinds of lines mean inside them, in grey."""
     line = library("matplotlib.lines", "plot").Line2D
+    colour = COLOURS[0] if len(runs) == 1 else GREY
+    of_training = {"training": line([], [], color=colour, linewidth=1.8)}
     if any(len(run.steps) > FEW for run in runs):
-        kinds = [line([], [], color=GREY, linewidth=1.8), line([], [], color=GREY, linewidth=0.7, alpha=0.5)]
-        left.legend(kinds, ["smoothed", "single steps"], loc="best", frameon=False)
+        single = line([], [], color=colour, linewidth=0.7, alpha=0.5)
+        of_training = {"training, smoothed": of_training["training"], "training, single steps": single}
     marker = "o" if any(len(run.epochs) <= FEW for run in runs) else None
+    validated = {"validation": line([], [], color=VALIDATED, linewidth=1.4, marker=marker, markersize=4)} if _validated(runs) else {}
+    if len(of_training) > 1 or validated:
+        left.legend([*of_training.values(), *validated.values()], [*of_training, *validated], loc="best", frameon=False)
     kinds = [line([], [], color=GREY, marker=marker, markersize=4, **kind) for kind in KINDS]
     drawn = [any(row[column] is not None for run in runs for row in run.epochs) for column in columns]
     right.legend(*zip(*compress(zip(kinds, ("training", "validation"), strict=True), drawn), strict=True), loc="best", frameon=False)

@@ -109,7 +109,7 @@ def _table_part(model: Model, path: Path) -> Part:
 def _spread(table: Table, columns: Columns) -> NDArray[np.float64]:
     texts = [column.name for column in columns if column.categories is not None]
     x, found = to_features(table, [column.name for column in columns], texts)
-    return spread(x, found, columns, table.path)
+    return spread(x, found, columns, table.path, table.place)
 
 
 def _picture_shape(model: Model, path: Path) -> Shape:

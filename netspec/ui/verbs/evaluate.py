@@ -68,7 +68,8 @@ def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: S
         rows: Part | None = getattr(splits, name)
         if rows is not None:
             return name, rows
-    raise UsageError(f"the run has no {' and no '.join(names)} part; its rows are --split train")
+    there = " and ".join(f"--split {name}" for name in splits.counts() if name != "unused")
+    raise UsageError(f"the run has no {' and no '.join(names)} part; its rows are {there}")
 
 
 def _fingerprint(folder: RunFolder) -> str | None:
