@@ -105,7 +105,9 @@ class Model:
     def network(self) -> Network:
         """The graph with its memory. Raises UsageError before the shapes are known."""
         if self._network is None:
-            raise UsageError("the model has no shape yet: give input= (and classes= or outputs=) to compile, or call fit(X, y) first")
+            has_data = self.program.data is not None and self.program.data.source is not None
+            fit = "fit(), which reads the file's data," if has_data else "fit(X, y)"
+            raise UsageError(f"the model has no shape yet: give input= (and classes= or outputs=) to compile, or call {fit} first")
         return self._network
 
     @property

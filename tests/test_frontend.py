@@ -563,6 +563,14 @@ def test_a_spec_that_is_no_text_is_a_usage_error(spec: object) -> None:
             call(spec)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("text", ["net affine", "net " + "a" * 5000, "net \n\0 x"])
+def test_load_of_a_text_names_parse(text: str) -> None:
+    with pytest.raises(UsageError, match=r"no such file; load reads a \.net file, and parse\(text\) takes a text"):
+        netspec.load(text)
+    with pytest.raises(UsageError, match=r"format takes what parse\(text\) or load\(path\) gives; this is of the type str"):
+        netspec.format(text)  # type: ignore[arg-type]
+
+
 def test_dir_lists_each_public_name_once() -> None:
     listed = dir(netspec)
     assert len(listed) == len(set(listed))

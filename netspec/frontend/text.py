@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def parse(text: str) -> syntax.File:
 
 def load(path: str | Path) -> syntax.File:
     """The program of a .net file, as written. Raises SpecError, UsageError."""
+    if isinstance(path, str) and not path.endswith(".net") and not os.path.exists(path):  # which answers for any text
+        raise UsageError(f"{path[:40]}: no such file; load reads a .net file, and parse(text) takes a text")
     return parse_source(source_of(Path(path) if isinstance(path, str) else path))
 
 
