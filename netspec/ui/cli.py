@@ -232,6 +232,23 @@ def bench(
 
 @app.command()
 @guarded
+def draw(
+    file: File,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="An .svg; the file's name in the current folder if not given.")
+    ] = None,
+    unroll: Annotated[bool, typer.Option("--unroll", help="Every copy of a repeat, also where they are alike.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="A mermaid flowchart on stdout instead.")] = False,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="Rows of a batch; train.batch if not given.")] = None,
+    pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
+) -> int:  # fmt: skip
+    """Draw the data's way through the net, forward and backward."""
+    overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, batch=batch)
+    return int(_verb("draw").run(file, overrides, output=output, unroll=unroll, as_mermaid=mermaid, json=json))
+
+
+@app.command()
+@guarded
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
     output: Annotated[

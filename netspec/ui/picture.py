@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ DPI = 130
 SUFFIXES = (".png", ".svg")
 
 
-def picture_path(path: Path) -> Path:
+def picture_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
     """The path, if a picture can be written there. Raises UsageError."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: pictures are written as .png or .svg; give one of these endings to -o")
+    if path.suffix.lower() not in suffixes:
+        one = "one of these endings" if len(suffixes) > 1 else "this ending"
+        raise UsageError(f"{path}: pictures are written as {' or '.join(suffixes)}; give {one} to -o")
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{path}: {'is a folder' if path.is_dir() else f'there is no folder {path.parent}'}")
     return path
