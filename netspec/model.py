@@ -173,11 +173,16 @@ class Model:
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
-        splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
-        self._warn(splits.train.rows.x, run_dir)
         count = epochs if epochs is not None else self.program.train.epochs
         hooks = Callbacks(self, callbacks)
-        training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
+        before = self._network, self.labels, self.normalization, self.columns
+        try:
+            splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
+            training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
+        except NetspecError:
+            self._network, self.labels, self.normalization, self.columns = before
+            raise
+        self._warn(splits.train.rows.x, run_dir)
         record = None
         if run_dir is not None:
             record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
@@ -186,7 +191,7 @@ class Model:
     def _warn(self, x: NDArray[Any], run_dir: str | Path | None) -> None:
         """What `fit` does otherwise than its caller probably means."""
         train = self.program.train
-        if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] == x.shape[2] > 4:
+        if x.ndim == 4 and self.program.input is None and x.shape[3] in (1, 3, 4) and x.shape[1] == x.shape[2] > 4:
             told = f"x {x.shape} are images of {x.shape[1]} channels, {x.shape[2]}x{x.shape[3]} pixels each: (N, C, H, W)"
             warnings.warn(f"{told}; for channels last call x.transpose(0, 3, 1, 2)", stacklevel=3)
         if train.schedule is not None and self.epochs_done >= train.epochs:
@@ -201,6 +206,7 @@ class Model:
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
+        counted = self.program.classes is not None or self._network is not None
         dataset, self.columns = read_encoded(self.program, allow, self.columns)
         section = self.program.data
         assert section is not None, "read_encoded has checked it"
@@ -214,7 +220,7 @@ class Model:
             check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
             splits = prepare(
                 dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
-                counted=self.program.classes is not None, labels=self.labels, score_shape=graph.output.shape if value else None,
+                counted=counted, labels=self.labels, score_shape=graph.output.shape if value else None,
             )  # fmt: skip
         except Problem as found:
             raise key_error(self.program, found) from None
@@ -229,6 +235,7 @@ class Model:
         if self.normalization is not None:  # the statistics are those of the first rows
             steps = tuple(step for step in steps if not isinstance(step, Scaling))
         before = self._network, self.columns
+        counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
             if self.columns is None:
                 encodes = self.program.data is not None and self.program.data.encodes
@@ -241,7 +248,7 @@ class Model:
             graph = self.graph
             splits = prepare_arrays(
                 x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
-                classes=None if head.target == "value" else graph.classes, counted=self.program.classes is not None, labels=self.labels,
+                classes=None if head.target == "value" else graph.classes, counted=counted, labels=self.labels,
                 score_shape=graph.output.shape,
             )  # fmt: skip
         except (Problem, NetspecError) as found:

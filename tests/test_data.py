@@ -508,7 +508,9 @@ def test_facts_that_contradict():
         assert caught.value.argument == next(iter(given_counts))
 
 
-@pytest.mark.parametrize("y", [[1, 2, 3] * 4, [1.0, 2.0, 3.0] * 4, [10, 30, 20] * 4])
+@pytest.mark.parametrize(
+    "y", [[1, 2, 3] * 4, [1.0, 2.0, 3.0] * 4, [10, 30, 20] * 4, list(range(1, 13)), [1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 4, 3]]
+)
 def test_numbers_without_0_are_words(y):
     found = netspec.compile("affine -> softmax", train="epochs = 1")
     x = np.random.default_rng(0).normal(size=(12, 4))
@@ -516,12 +518,23 @@ def test_numbers_without_0_are_words(y):
     assert found.classes_.tolist() == sorted(set(y))
     assert set(found.predict(x).tolist()) <= set(y)
     assert found.evaluate(x, y)["accuracy"] == np.mean(found.predict(x) == y)
-    with pytest.raises(DataError, match="out of range; allowed are 0 to 2"):
-        netspec.compile("affine -> softmax", classes=3, train="epochs = 1").fit(x, y)
+    with pytest.raises(DataError, match=r"out of range; allowed are 0 to \d"):
+        netspec.compile("affine -> softmax", classes=len(set(y)), train="epochs = 1").fit(x, y)
+
+
+def test_a_trained_net_keeps_the_meaning_of_its_classes():
+    x, y = np.eye(3)[np.arange(30) % 3], np.arange(30) % 3
+    model = netspec.compile("affine -> softmax", train="optimizer = adam(lr=0.1); epochs = 30")
+    model.fit(x, y)
+    model.fit(x[y > 0], y[y > 0], epochs=1)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert model.predict(np.eye(3)).tolist() == [0, 1, 2]
+    with pytest.raises(DataError, match="label 3 in row 2"):
+        model.fit(x, y + 1)
 
 
 @pytest.mark.parametrize(
-    ("y", "classes"), [([0, 1, 2] * 4, None), ([1, 2, 3] * 4, 3), ([1, 2, 3] * 4, 10), ([2] * 12, None), (list(range(1, 13)), None)]
+    ("y", "classes"), [([0, 1, 2] * 4, None), ([1, 2, 3] * 4, 3), ([1, 2, 3] * 4, 10), ([2] * 12, None), ([150, 480, 210, 390], None)]
 )
 def test_numbers_that_are_class_numbers(y, classes):
     assert learn_labels(np.array(y), "class", classes) is None

@@ -34,6 +34,8 @@ class Column:
     name: str
     categories: tuple[str, ...] | None = None
     text_at: str = ""
+    named: bool = True
+    """Whether the name is the table's own; else it counts the columns, for messages."""
 
 
 @dataclass(frozen=True)

@@ -66,13 +66,19 @@ def _prepared(program: Program, row: Shape) -> Shape:
     return program.data.prepared_shape(row) if program.data is not None else row
 
 
+def _advice(given: Shape, found: Shape) -> str:
+    if len(found) == 3 and given == (found[2], *found[:2]):
+        return "the rows have their channels last: x.transpose(0, 3, 1, 2) puts them first"
+    return f"write input {show(found)}, or leave it out"
+
+
 def check_facts(facts: Facts, *, input: Shape | None, classes: int | None, outputs: int | None, target: Target) -> None:  # noqa: A002  the word of the language
     """Raises Problem NS601 (classes), NS602 (outputs) or NS603 (input) where what the spec gives contradicts what the data is."""
     if input is not None and tuple(input) != facts.shape:
         raise Problem(
             "NS603",
             f"input {show(input)} contradicts the data, whose rows are {show(facts.shape)}",
-            help=f"write input {show(facts.shape)}, or leave it out",
+            help=_advice(tuple(input), facts.shape),
             argument="input",
         )
     if target != "value" and classes is not None and facts.classes is not None and classes != facts.classes:

@@ -53,6 +53,8 @@ def require_categories(columns: Columns, rows: int, name: str) -> Columns:
 
 def names_of(x: Any) -> tuple[str, ...] | None:
     """The names of the columns of a table in memory, of pandas or polars; None for arrays and lists."""
+    if hasattr(x, "collect") and hasattr(x, "lazy"):
+        raise DataError("x: a lazy table has no rows yet: call .collect() first")
     if not (hasattr(x, "columns") and hasattr(x, "dtypes")):
         return None
     return tuple(str(name) for name in x.columns)
@@ -66,48 +68,62 @@ def named(x: Any) -> Columns | None:
 
 def in_order(x: Any, columns: Columns, name: str = "x") -> Any:
     """A table in memory with these columns alone, in their order, found by name; arrays, lists, and rows for a net whose columns have no
-    names, as they are. Raises DataError for a column that is not there."""
+    names, as they are. Raises DataError for a column that is not there, or there twice."""
     names, wanted = names_of(x), [column.name for column in columns]
-    if names is None or all(one == _place_name(place) for place, one in enumerate(wanted)):
+    if names is None or not all(column.named for column in columns):
         return x
+    twice = next((one for one in wanted if names.count(one) > 1), None)
+    if twice is not None:
+        raise DataError(f"{name}: two columns are named {twice}; rename one of them")
     require_columns(name, names, wanted)
     own = dict(zip(names, x.columns, strict=True))
     return x[[own[one] for one in wanted]]
 
 
-def _place_name(place: int) -> str:
-    return f"column {place}"
-
-
 def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[NDArray[np.float64], Columns]:
     """Rows (N, D) of numbers and text, a list of lists say, as numbers: of a column of text each row's place among its sorted texts. Where
     the columns are `known` they say which hold text, else a column does where a cell is no number. Raises DataError for missing text."""
-    try:
-        cells = np.asarray(x, dtype=object)
-    except ValueError:
-        raise DataError(f"{name}: its rows have different lengths") from None
+    cells, names = _cells(x, name), names_of(x)
     if cells.ndim != 2:
         raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {cells.shape}")
     numbers, columns = np.empty(cells.shape), []
-    names = names_of(x) or [_place_name(place) for place in range(cells.shape[1])]
     for place in range(cells.shape[1]):
         text = known is not None and place < len(known) and known[place].categories is not None
-        column, numbers[:, place] = _column(cells[:, place], names[place], text, name)
+        own = Column(f"column {place}", named=False) if names is None else Column(names[place])
+        column, numbers[:, place] = _column(cells[:, place], own, text, name)
         columns.append(column)
     return numbers, tuple(columns)
 
 
-def _column(cells: NDArray[Any], column: str, text: bool, name: str) -> tuple[Column, NDArray[np.float64]]:
+def _cells(x: Any, name: str) -> NDArray[Any]:
+    """Rows of Python's objects; of a table column by column, for side by side its whole numbers would become decimals."""
+    if names_of(x) is not None:
+        return np.stack([np.asarray(x[column], dtype=object) for column in x.columns], axis=1)
+    try:
+        return np.asarray(x, dtype=object)
+    except ValueError:
+        raise DataError(f"{name}: its rows have different lengths") from None
+
+
+def _column(cells: NDArray[Any], column: Column, text: bool, name: str) -> tuple[Column, NDArray[np.float64]]:
     if not text:
         try:
-            return Column(column), cells.astype(np.float64)
+            return column, cells.astype(np.float64)
         except (TypeError, ValueError):
             pass
     for row, cell in enumerate(cells):
-        if cell is None or cell == "" or cell != cell:  # NaN, and pandas' NaT
-            raise DataError(f"{name}: row {row}, {column} holds {cell!r}, no value; fill it in, or leave the row or the column out")
+        if _is_missing(cell):
+            raise DataError(f"{name}: row {row}, {column.name} holds {cell!r}, no value; fill it in, or leave the row or the column out")
     texts, numbers = np.unique([str(cell) for cell in cells], return_inverse=True)
-    return Column(column, tuple(texts.tolist())), numbers.astype(np.float64)
+    return replace(column, categories=tuple(texts.tolist())), numbers.astype(np.float64)
+
+
+def _is_missing(cell: Any) -> bool:
+    """None, an empty text, NaN, NaT, and pandas' NA, which compares with nothing."""
+    try:
+        return cell is None or bool(cell == "") or bool(cell != cell)
+    except (TypeError, ValueError):
+        return True
 
 
 def spread(
@@ -121,7 +137,8 @@ def spread(
     for number, (mine, theirs) in enumerate(zip(own, known, strict=True)):
         if theirs.categories is None:
             if mine.categories is not None:
-                raise DataError(f"{name}: {theirs.name} holds text ({listed(mine.categories)}), where the net was trained with numbers")
+                text = mine.text_at or listed(mine.categories)
+                raise DataError(f"{name}: {theirs.name} holds text ({text}), where the net was trained with numbers")
             parts.append(x[:, number : number + 1].astype(np.float64))
         elif mine.categories is None:
             raise DataError(f"{name}: {theirs.name} holds numbers, where the net was trained with text: {listed(theirs.categories)}")
@@ -145,12 +162,31 @@ def _coded(
 
 def as_metadata(columns: Columns) -> list[dict[str, Any]]:
     """What a weights file says of them."""
-    return [{"name": column.name, "categories": column.categories and list(column.categories)} for column in columns]
+    return [
+        {"name": column.name, "categories": column.categories and list(column.categories), **({} if column.named else {"named": False})}
+        for column in columns
+    ]
+
+
+def width(columns: Columns) -> int:
+    """Numbers in a row once it is spread."""
+    return sum(1 if column.categories is None else len(column.categories) for column in columns)
 
 
 def from_metadata(found: Sequence[Any]) -> Columns:
     """The inverse of `as_metadata`. Raises DataError where the file holds something else."""
     try:
-        return tuple(Column(str(one["name"]), one["categories"] and tuple(map(str, one["categories"]))) for one in found)
-    except (TypeError, KeyError):
+        return tuple(
+            Column(
+                str(one["name"]), None if one["categories"] is None else _distinct(one["categories"]), named=bool(one.get("named", True))
+            )
+            for one in found
+        )
+    except (TypeError, KeyError, AttributeError):
         raise DataError("its metadata does not tell the columns of a table") from None
+
+
+def _distinct(texts: Any) -> tuple[str, ...]:
+    if not isinstance(texts, list) or len(set(texts)) != len(texts) or not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return tuple(texts)

@@ -42,8 +42,12 @@ class History:
     def _table(self) -> list[str]:
         """The lines of the epochs, columns without a figure left out."""
         columns = [column for column in COLUMNS if any(row[column] is not None for row in self.epochs)]
-        rows = [columns, *([_FORMATS.get(column, "{:.4f}").format(row[column]) for column in columns] for row in self.epochs)]
+        rows = [columns, *([_shown(column, row[column]) for column in columns] for row in self.epochs)]
         if len(self.epochs) > SHOWN:
             rows[1 + SHOWN // 2 : -SHOWN // 2] = [["..."] * len(columns)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows if self.epochs]
+
+
+def _shown(column: str, figure: Any) -> str:
+    return "" if figure is None else _FORMATS.get(column, "{:.4f}").format(figure)

@@ -138,7 +138,8 @@ def _number_words(flat: NDArray[Any]) -> Words | None:
     if flat.dtype.kind == "b" or not len(flat) or not (np.isfinite(flat).all() and (flat == np.floor(flat)).all() and flat.min() >= 1):
         return None
     found = np.unique(flat)
-    return tuple(int(word) for word in found) if 2 <= len(found) <= len(flat) / 2 else None  # more of them measure something
+    few = flat.max() <= 10 * len(found) or 2 * len(found) <= len(flat)  # else they measure something
+    return tuple(int(word) for word in found) if len(found) > 1 and few else None
 
 
 def _class_numbers(y: NDArray[Any], classes: int | None, labels: Words | None, name: str) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from netspec.base import random
 from netspec.base.errors import UsageError
 from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
-from netspec.train.columns import Columns, columns_of, spread
+from netspec.train.columns import Columns, columns_of, in_order, named, spread
 from netspec.train.data import check_x
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
 
@@ -23,6 +23,7 @@ class TransformRule:
         self.transform = transform
         self._normalization: Normalization | None = None
         self._columns: Columns | None = None
+        """Of tables in memory, and of rows with text."""
 
     def fit(self, x: Any) -> TransformRule:
         """Takes the statistics of training rows (N, D) or (N, C, H, W), or for one_hot the texts of columns; gives itself. Raises
@@ -30,6 +31,7 @@ class TransformRule:
         if isinstance(self.transform, Encoding):
             self._columns = columns_of(x)[1]
         else:
+            self._columns = named(x)
             self._normalization = fit_preparation(check_x(x), (self.transform,))
         return self
 
@@ -39,6 +41,9 @@ class TransformRule:
         if isinstance(self.transform, (Encoding, Scaling)) and self._columns is None and self._normalization is None:
             raise UsageError(f"{self.transform.name} has seen no rows yet: call fit(training rows) first")
         if self._columns is not None:
+            x = in_order(x, self._columns)
+        if isinstance(self.transform, Encoding):
+            assert self._columns is not None
             return spread(*columns_of(x, self._columns), self._columns, "x")
         rows = check_x(x)
         if isinstance(self.transform, Augmentation):
