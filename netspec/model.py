@@ -26,7 +26,7 @@ from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, columns_of, from_metadata, in_order, named, require_categories, spread
+from netspec.train.columns import Columns, columns_of, in_order, named, require_categories, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.evaluate import Scored, score
 from netspec.train.feed import Material, network_rows
@@ -42,7 +42,7 @@ from netspec.train.settings import settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import Description, description, require_learned, take_over, tensors_of
+from netspec.train.weights import Description, Origin, description, learned, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
@@ -65,6 +65,8 @@ class Model:
         self.labels: tuple[Any, ...] | None = None
         self.columns: Columns | None = None
         """Of a table with categories, the columns that the net was trained with."""
+        self.origin: Origin | None = None
+        """What rows are before they are prepared, once some were seen."""
         self.class_weights = written_out(program)
         """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
         self.epochs_done = 0
@@ -225,6 +227,7 @@ class Model:
         except Problem as found:
             raise key_error(self.program, found) from None
         self.labels, self.normalization = splits.labels, splits.normalization
+        self.origin = Origin(row=list(dataset.rows.x.shape[1:]), target=dataset.target_column)
         return splits
 
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
@@ -586,20 +589,18 @@ class Model:
         """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
         done = self.epochs_done if epoch is None else epoch
         more = {} if self.class_weights is None else {"class_weights": self.class_weights.tolist()}
-        return {**description(self.network, self.program, self.normalization, self.labels, done, self.columns), **more}
+        return {**description(self.network, self.program, self.normalization, self.labels, done, self.columns, self.origin), **more}
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], found: Description, *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.
 
         Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
         """
-        require_learned(found, self.graph)
-        scaled = found.normalization and Normalization.from_tensors(found.normalization, tensors, self.graph.input.shape)
-        columns = None if found.columns is None else from_metadata(found.columns)
+        known = learned(found, tensors, self.graph, strict)
         left_out = take_over(self.network, tensors, strict)
-        self.normalization = scaled or self.normalization
-        self.labels = self.labels if found.labels is None else tuple(found.labels)
-        self.columns = columns or self.columns
-        if found.class_weights is not None and self.program.train.class_weights == "balanced":
-            self.class_weights = np.asarray(found.class_weights, np.float64)
+        for name in ("labels", "normalization", "columns", "origin"):
+            if known.get(name) is not None:
+                setattr(self, name, tuple(known[name]) if name == "labels" else known[name])
+        if known.get("class_weights") is not None and self.program.train.class_weights == "balanced":
+            self.class_weights = np.asarray(known["class_weights"], np.float64)
         return left_out

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
+from netspec.base.errors import DataError
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
@@ -24,7 +27,7 @@ from netspec.train.history import History
 from netspec.train.loop import Monitor
 from netspec.train.record import Record
 from netspec.train.settings import settings_of
-from netspec.train.weights import described, spec_of
+from netspec.train.weights import Description, described, spec_of
 
 
 def read(spec: str | Path, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -78,7 +81,14 @@ def load_into(model: Model, path: Path, strict: bool) -> None:
     tensors, metadata = load_weights(weights)
     found = described(metadata, weights)
     model.build_as(found)
-    model.unloaded = model.load_tensors(tensors, found, strict=strict)
+    model.unloaded = _loaded(model, tensors, found, weights, strict)
+
+
+def _loaded(model: Model, tensors: Mapping[str, NDArray[Any]], found: Description, path: Path, strict: bool) -> list[str]:
+    try:
+        return model.load_tensors(tensors, found, strict=strict)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def restore(path: str | Path) -> Model:
@@ -93,7 +103,7 @@ def restore_file(path: Path) -> Model:
     shape = tuple(found.input)
     program = load(spec_of(path, found), Overrides(shape, found.classes, found.outputs, found.seed))
     model = Model(program, Counts(shape, found.classes, found.outputs))
-    model.load_tensors(tensors, found)
+    _loaded(model, tensors, found, path, True)
     model.epochs_done, model.network.store.step = found.epoch, found.step
     return model
 

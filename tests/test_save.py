@@ -404,6 +404,23 @@ def test_damaged_metadata_are_data_errors(tmp_path: Path) -> None:
         except netspec.NetspecError:
             refused += 1
     assert refused > 100
+    faults = {
+        "labels": (["a", "a"], "labels must differ"), "normalization": (None, "statistics of a normalisation whose kind is missing"),
+        "columns": ([{"name": "c", "categories": None}], "columns of 1 numbers, and the net takes 5"),
+        "classes": (None, "either classes or"),
+    }  # fmt: skip
+    for key, (value, found) in faults.items():
+        save_weights(path, tensors, {**metadata, key: value})
+        with pytest.raises(DataError, match=rf"odd\.safetensors: .*{found}"):
+            netspec.restore(path)
+    for categories in ("uv", ["u", "u"], [1]):
+        save_weights(path, tensors, {**metadata, "columns": [{"name": "c", "categories": categories}]})
+        with pytest.raises(DataError, match=r"odd\.safetensors: its metadata does not tell the columns"):
+            netspec.restore(path)
+    other = netspec.compile("affine(4)-bn-relu -> affine -> softmax", input=5, classes=5, weights=tmp_path / "w.safetensors", strict=False)
+    assert other.unloaded == ["affine2.W", "affine2.b"]
+    assert other.labels is None
+    assert other.normalization is not None
     save_weights(path, tensors, {**metadata, "labels": ["a", "b", "c"]})
     with pytest.raises(DataError, match="3 labels, and the net has 2 classes"):
         netspec.restore(path)

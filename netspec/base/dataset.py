@@ -42,7 +42,8 @@ class Column:
 class Dataset:
     """What a source gives: all rows; an official test part where there is one; the label words by class number (None for numbers).
 
-    Of a table also its feature `columns` in the order of x (N, D), and `target`, what messages call its labels: `column price`.
+    Of a table also its feature `columns` in the order of x (N, D), and `target`, what messages call its labels: `column price`;
+    `target_column` is the name alone.
     """
 
     rows: Rows
@@ -51,6 +52,7 @@ class Dataset:
     origin: str = ""
     columns: tuple[Column, ...] | None = None
     target: str = "y"
+    target_column: str | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 LARGE_INTEGER = re.compile(r"([+-]?)0*([0-9]{16,309})")
 MOST_NAMES = 20
 """Names that a message lists."""
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Table:
 
 def listed(names: Sequence[str]) -> str:
     """Names or texts for a message, the first of many."""
-    return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    return ", ".join(map(cut, names[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
+
+
+def cut(text: str) -> str:
+    """A text for a message, the beginning of a long one."""
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 def repeated(names: Sequence[str]) -> tuple[int, int] | None:
@@ -94,12 +100,14 @@ def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
         columns.append(column)
         if len(y) > 1 and (x[:, place] == x[0, place]).all():
             raise DataError(_constant(table, column, x[0, place], features))
-    return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}")
+    return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}", target_column=target)
 
 
 def to_features(table: Table, features: Sequence[str], texts: Collection[str] = ()) -> tuple[NDArray[np.float64], tuple[Column, ...]]:
     """Features (N, D) without labels, as in `to_dataset`; a constant column is none the worse here. The columns `texts` are known to hold
     text, whatever their cells look like. Raises DataError."""
+    if len(next(iter(table.columns.values()))) == 0:
+        raise DataError(f"{table.path}: has no rows")
     found = [_feature(table, name, name in texts) for name in features]
     return np.stack([numbers for _, numbers in found], axis=1), tuple(column for column, _ in found)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
-from netspec.catalog.tables import NUMBER, listed, require_columns
+from netspec.catalog.tables import NUMBER, cut, listed, require_columns
 
 Columns = tuple[Column, ...]
 FEW = 20
@@ -155,7 +155,9 @@ def _coded(
         if text not in wanted and (numbers == place).any():
             row = int(np.flatnonzero(numbers == place)[0])
             known = listed(list(wanted))
-            raise DataError(f"{name}: {where(row)}, {column.name}: {text!r} is not among the texts that the net was trained with: {known}")
+            raise DataError(
+                f"{name}: {where(row)}, {column.name}: {cut(text)!r} is not among the texts that the net was trained with: {known}"
+            )
     places = np.array([wanted.get(text, 0) for text in texts], np.int64)
     return np.eye(len(wanted))[places[numbers]]
 

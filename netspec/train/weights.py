@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from netspec.base.errors import DataError
 from netspec.base.shape import show, size
@@ -15,13 +16,23 @@ from netspec.base.text import Source
 from netspec.frontend.program import Program
 from netspec.graph.graph import Graph
 from netspec.plan.network import Network
-from netspec.train.columns import Columns, as_metadata
+from netspec.train.columns import Columns, as_metadata, from_metadata, width
 from netspec.train.loop import Best
 from netspec.train.normalize import Kind, Normalization
 
 FORMAT = 1
+PREFIX = "normalization."
+"""Of the names of arrays that are no parameters."""
 Counted = Annotated[int, Field(ge=0, lt=2**62)]
 Side = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class Origin(BaseModel):
+    """What rows were before they were prepared: their shape, and the column of labels where they stood in a table."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    row: list[Side] = Field(min_length=1, max_length=3)
+    target: str | None = None
 
 
 class Description(BaseModel):
@@ -41,6 +52,15 @@ class Description(BaseModel):
     normalization: Kind | None = None
     columns: list[dict[str, Any]] | None = None
     class_weights: list[Annotated[float, Field(ge=0)]] | None = None
+    origin: Origin | None = None
+
+    @model_validator(mode="after")
+    def has_ends(self) -> Self:
+        if (self.classes is None) == (self.outputs is None):
+            raise PydanticCustomError("ends", "either classes or outputs must be there")
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise PydanticCustomError("labels", "labels must differ")
+        return self
 
 
 def described(metadata: Mapping[str, Any], path: Path) -> Description:
@@ -49,7 +69,8 @@ def described(metadata: Mapping[str, Any], path: Path) -> Description:
         return Description.model_validate(metadata)
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataError(f"{path}: its metadata is damaged: {first['loc'][0]}: {first['msg']}") from None
+        where = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise DataError(f"{path}: its metadata is damaged: {where}{first['msg']}") from None
 
 
 def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
@@ -62,7 +83,7 @@ def tensors_of(network: Network, normalization: Normalization | None, best: Best
 
 def description(
     network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None, epoch: int,
-    columns: Columns | None = None,
+    columns: Columns | None = None, origin: Origin | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The metadata of a weights file: the resolved spec, the ends of the net, how far training has come."""
     graph = network.graph
@@ -80,6 +101,7 @@ def description(
         "labels": [_plain(label) for label in labels] if labels is not None else None,
         "normalization": normalization.kind if normalization is not None else None,
         **({"columns": as_metadata(columns)} if columns is not None else {}),
+        **({"origin": origin.model_dump()} if origin is not None else {}),
     }
 
 
@@ -112,17 +134,39 @@ def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[
         if name in tensors and name not in fitting
     ]
     missing = [f"{name} is missing" for name in sorted(own) if name not in tensors]
-    foreign = [f"{name} is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith("normalization.")]
+    foreign = [f"{name} is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith(PREFIX)]
     if wrong or missing or foreign:
         raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
 
 
-def require_learned(found: Description, graph: Graph) -> None:
-    """Raises DataError where labels or weights of classes are not as many as the net's classes."""
+def learned(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Graph, strict: bool) -> dict[str, Any]:
+    """What a file's net learnt of its data, by the names of a model's attributes: labels, class_weights, normalization, columns, origin.
+
+    What does not fit the graph raises DataError, or is left out where that is not `strict`.
+    """
+    shape = graph.input.shape
     classes = {1: 2}.get(size(graph.output.shape), graph.classes) if graph.head.target == "binary" else graph.classes
+    fits: dict[str, Any] = {"origin": found.origin}
+    faults = []
     for what, values in (("labels", found.labels), ("class_weights", found.class_weights)):
-        if values is not None and len(values) != classes:
-            raise DataError(f"the weights do not fit the spec: {len(values)} {what}, and the net has {classes} classes")
+        if values is None or (len(values) == classes and graph.head.target != "value"):
+            fits[what] = values
+        else:
+            faults.append(f"{len(values)} {what}, and the net has {classes} classes")
+    columns = None if found.columns is None else from_metadata(found.columns)
+    if columns is None or width(columns) == size(shape):
+        fits["columns"] = columns
+    else:
+        faults.append(f"columns of {width(columns)} numbers, and the net takes {size(shape)}")
+    if found.normalization is None and any(name.startswith(PREFIX) for name in tensors):
+        faults.append("statistics of a normalisation whose kind is missing")
+    try:
+        fits["normalization"] = found.normalization and Normalization.from_tensors(found.normalization, tensors, shape)
+    except DataError as error:
+        faults.append(str(error))
+    if faults and strict:
+        raise DataError(f"the weights do not fit the spec: {'; '.join(faults)}")
+    return fits
 
 
 def spec_of(path: Path, found: Description) -> Source:

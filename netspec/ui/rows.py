@@ -18,7 +18,7 @@ from netspec.catalog.arrays import as_rows, load_npy, load_npz, require_file
 from netspec.catalog.sources import csv as csv_source
 from netspec.catalog.sources import parquet as parquet_source
 from netspec.catalog.sources.images import SUFFIXES, ImageFolders, pictures
-from netspec.catalog.tables import NUMBER, Table, choose, require_columns, to_features, to_labels
+from netspec.catalog.tables import NUMBER, Table, listed, require_columns, to_features, to_labels
 from netspec.model import Model
 from netspec.train.columns import Columns, spread
 from netspec.train.data import Part
@@ -43,9 +43,9 @@ def read_inputs(model: Model, path: Path) -> Inputs:
     shape = model.graph.input.shape
     if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
         return Inputs(*pictures(path, _picture_shape(model, path)))
-    if model.columns is not None and path.suffix in TABLES:
+    if model.columns is not None and path.suffix.lower() in TABLES:
         return Inputs(table_rows(path, model.columns))
-    match path.suffix:
+    match path.suffix.lower():
         case ".npy":
             x = load_npy(path)
         case ".npz":
@@ -54,8 +54,9 @@ def read_inputs(model: Model, path: Path) -> Inputs:
         case ".csv":
             x = read_csv(path, shape)
         case _:
+            tables = "; a .parquet file needs a net whose columns have names" if path.suffix.lower() == ".parquet" else ""
             kinds = f"rows are read from .npy, .npz (array x) and .csv files, pictures from {', '.join(SUFFIXES)}, folders and .zip"
-            raise DataError(f"{path}: {kinds}")
+            raise DataError(f"{path}: {kinds}{tables}")
     return Inputs(x[np.newaxis] if x.shape == shape else x)
 
 
@@ -65,14 +66,14 @@ def read_part(model: Model, path: Path) -> Part:
     if not path.exists():
         raise DataError(f"{path}: no such file")
     if path.is_dir() or path.suffix.lower() == ".zip":
-        height, width = _picture_shape(model, path)[1:]
-        found = ImageFolders().read(path, {"size": (height, width)}, ())
+        channels, *sides = _picture_shape(model, path)
+        found = ImageFolders().read(path, {"size": tuple(sides), "channels": channels}, ())
         rows = found.rows if found.test is None else found.test
         return model.part(rows.x, np.asarray(found.labels)[rows.y])
-    if path.suffix in TABLES:
+    if path.suffix.lower() in TABLES:
         return _table_part(model, path)
     names = array_names(path, model.program.data)
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         raise DataError(
             f"{path}: rows with labels are read from an .npz file with the arrays {names[0]} and {names[1]}, from .csv and .parquet files, "
             "and from folders and zips of pictures"
@@ -90,19 +91,25 @@ def table_rows(path: Path, columns: Columns) -> NDArray[Any]:
         require_columns(str(path), there, names)
         return names
 
-    return _spread(TABLES[path.suffix](path, chosen), columns)
+    return _spread(TABLES[path.suffix.lower()](path, chosen), columns)
 
 
 def _table_part(model: Model, path: Path) -> Part:
-    columns, section = model.columns, model.program.data
-    if columns is None or section is None:
+    columns = model.columns
+    if columns is None or not all(column.named for column in columns):
         raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
+    names = [column.name for column in columns]
 
-    def chosen(there: Sequence[str], index: Collection[str]) -> Sequence[str]:
-        target, features = choose(str(path), there, section.target, [column.name for column in columns], index)
-        return (target, *features)
+    def chosen(there: Sequence[str], _index: Collection[str]) -> Sequence[str]:
+        target = model.origin.target if model.origin is not None else None
+        others = [name for name in there if name not in names]
+        if target is None and len(others) != 1:
+            raise DataError(f"{path}: which column holds the labels? Beside the net's columns there is {listed(others) or 'none'}")
+        target = others[0] if target is None else target
+        require_columns(str(path), there, [target, *names])
+        return (target, *names)
 
-    table = TABLES[path.suffix](path, chosen)
+    table = TABLES[path.suffix.lower()](path, chosen)
     return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns)), text=model.has_text_labels))
 
 
@@ -117,11 +124,9 @@ def _picture_shape(model: Model, path: Path) -> Shape:
     shape, section = model.graph.input.shape, model.program.data
     if len(shape) == 3:
         return shape
-    facts = section.source.facts() if section is not None and section.source is not None else None
-    if facts is not None and len(facts.shape) == 3 and size(facts.shape) == size(shape):
-        return facts.shape
-    if section is not None and section.size is not None and size(shape) % size(section.size) == 0:
-        return (size(shape) // size(section.size), *section.size)
+    row = tuple(model.origin.row) if model.origin is not None else ()
+    if len(row) == 3:
+        return row if section is None or section.size is None else (row[0], *section.size)
     raise DataError(f"{path}: the net takes rows of {show(shape)} numbers, no pictures")
 
 

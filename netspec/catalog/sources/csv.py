@@ -110,7 +110,22 @@ def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Seque
             table = in_blocks(min(stored, LONGEST))
     except arrow.ArrowInvalid as error:
         raise DataError(_why(path, separator, len(names)) or f"{path}: cannot be read as a table: {first_line(error)}") from None
+    line = _open_quote(path, separator)
+    if line is not None:
+        raise DataError(_not_closed(path, line))
     return {name: compute.utf8_trim_whitespace(table[name]) for name in wanted}
+
+
+def _open_quote(path: Path, separator: str) -> int | None:
+    """The line of the last record, if a quote in it is open at the end of the file, which then holds an odd number of them."""
+    with path.open("rb") as stream:
+        count = sum(part.count(b'"') for part in iter(lambda: stream.read(1 << 20), b""))
+    if count % 2 == 0:
+        return None
+    line, closed = 1, True
+    for line, _, closed in records(path, separator):  # noqa: B007  the last one counts
+        pass
+    return None if closed else line
 
 
 def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]:

@@ -67,9 +67,9 @@ class ImageFolders(DataSource):
             )
         every = [*train, *(test or ())]
         stamps = [tree.files[name] for name in every]
-        x = decode(
-            Images(str(path), ["/".join(name) for name in every], stamps, tree.read, keys.get("size")), keys.get("limit_bytes", LIMIT_BYTES)
-        )
+        files = ["/".join(name) for name in every]
+        images = Images(str(path), files, stamps, tree.read, keys.get("size"), keys.get("channels"))
+        x = decode(images, keys.get("limit_bytes", LIMIT_BYTES))
         y = _labels(path, every, words)
         held_out = None if test is None else Rows(x[len(train) :], y[len(train) :])
         return Dataset(Rows(x[: len(train)], y[: len(train)]), test=held_out, labels=words, origin=str(path))
