@@ -21,6 +21,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from netspec.frontend.explain import codes
+from netspec.frontend.later import OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.pipeline import restore_file
 from netspec.ui.cli import app
@@ -474,6 +475,13 @@ def test_layers_shows_every_key_of_a_section(section: str) -> None:
             assert call("layers", fact["name"]).stdout.startswith(f"a key of {section}\n  {fact['name']}")
 
 
+def test_what_layers_suggests_it_knows() -> None:
+    for word in {*OTHER_KEYS.values(), *OTHER_WORDS.values()}:
+        assert call("layers", word).exit_code == 0, word
+    assert call("layers", "lr").stdout.startswith("an argument of adagrad, adam, adamw, rmsprop, sgd\n")
+    assert set(answer("layers", "kernel")["of"]) == {"conv"}
+
+
 def test_layers_shows_every_entry_in_80_columns() -> None:
     everything = answer("layers")
     assert {"affine", "conv", "bn", "softmax", "adam", "he", "digits", "hinge"} <= {one["name"] for one in everything}
@@ -783,7 +791,8 @@ def test_rows_that_a_split_leaves_out_are_told(folder: Path) -> None:
     Path("few.net").write_text("netspec 1 data { source = digits; split = 80 / 10 / 10 } net affine -> softmax train { epochs = 1 }")
     told = "train 80, validation 10, test 10; the split leaves out 1,697"
     assert f"rows         {told}\n" in call("train", "few.net").stdout
-    assert f"rows         {told}, each 1x8x8\n" in call("train", "few.net", "--dry-run").stdout
+    dry = call("train", "few.net", "--dry-run").stdout
+    assert dry.startswith(f"rows         {told}\nof           1x8x8 numbers each\ntraining     1 epoch of 1 step, 100 rows each\n")
     found = json.loads(call("train", "few.net", "--json").stdout.splitlines()[-1])
     assert found["rows"] == {"train": 80, "validation": 10, "test": 10, "unused": 1697}
     few = call("train", "few.net", "--overfit", "20", "--set", "train.early_stop=1ep", "--epochs", "30").stdout

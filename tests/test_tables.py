@@ -371,3 +371,13 @@ def test_a_long_column_is_read_whole(tmp_path: Path) -> None:
     text.writelines(f"{row},{row % 2}\n" for row in range(200_000))
     found = read("csv", text_file(tmp_path, text.getvalue()))
     assert found.rows.x[:, 0].sum() == 199_999 * 100_000
+
+
+@pytest.mark.parametrize(("place", "line"), [(9, 11), (29, 31)])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_quote_that_is_never_closed_is_found(tmp_path: Path, place: int, line: int, column: int) -> None:
+    rows = [[str(n), f"c{n % 3}", "pq"[n % 2]] for n in range(30)]
+    rows[place][column] = '"' + rows[place][column]
+    (tmp_path / "t.csv").write_text("a,c,y\n" + "".join(",".join(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=rf"t\.csv: line {line}: a quote is opened and never closed"):
+        entries(DataSource)["csv"]().read(tmp_path / "t.csv", {}, ())

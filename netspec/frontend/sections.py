@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.entry import Entry
 from netspec.base.errors import SpecError, UsageError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
@@ -228,9 +229,15 @@ def _order_errors(section: DataSection, keys: Keys) -> list[Diagnostic]:
     why = (
         "text becomes numbers first" if step.turn == 0 else f"{before.name} is drawn anew in each step, and {step.name} is done once before"
     )
-    right = ", ".join(written(one) for one in sorted(steps, key=lambda one: one.turn))
+    right = ", ".join(_as_given(one) for one in sorted(section.transforms or (), key=lambda one: one.turn))
     message = f"{step.name} cannot stand behind {before.name}: {why}"
     return [Diagnostic("NS315", message, given.value.source, given.value.span, help=f"write transforms = {right}")]
+
+
+def _as_given(entry: Entry) -> str:
+    """The call with the arguments that were written."""
+    inner = ", ".join(f"{name}={written(getattr(entry, name))}" for name in type(entry).model_fields if name in entry.model_fields_set)
+    return f"{entry.name}({inner})" if inner else entry.name
 
 
 def read_defaults(keys: Keys, report: Report) -> dict[str, Keys]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -54,6 +54,8 @@ def run(name: str | None, *, json: bool) -> int:
         facts, text = section_facts(name), section_page(name)
     elif owners:
         facts, text = key_facts(owners[0], name), key_page(owners[0], name)
+    elif takers := [entry for _, entry in every() if name in entry.model_fields]:
+        facts, text = argument_facts(takers, name), argument_page(takers, name)
     else:
         keys = [key for model in SECTION_MODELS.values() for key in model.model_fields]
         near = OTHER_WORDS.get(name.lower()) or OTHER_KEYS.get(name.lower()) or nearest(name, [*known, *SECTION_MODELS, *keys])
@@ -147,6 +149,18 @@ def section_facts(name: str) -> dict[str, Any]:
 def key_facts(section: str, key: str) -> dict[str, Any]:
     """What `--json` prints of a key."""
     return {"kind": f"a key of {section}", **_facts(key, SECTION_MODELS[section].model_fields[key])}
+
+
+def argument_page(takers: Sequence[type[Entry]], name: str) -> str:
+    """An argument of several entries, what it means in each."""
+    return f"an argument of {', '.join(entry.name for entry in takers)}\n\n" + "\n".join(
+        dict.fromkeys(f"{entry.name}\n{_argument(name, entry.model_fields[name])}" for entry in takers)
+    )
+
+
+def argument_facts(takers: Sequence[type[Entry]], name: str) -> dict[str, Any]:
+    """What `--json` prints of an argument."""
+    return {"kind": "an argument", "name": name, "of": {entry.name: _facts(name, entry.model_fields[name]) for entry in takers}}
 
 
 def _facts(name: str, info: FieldInfo) -> dict[str, Any]:

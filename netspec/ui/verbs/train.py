@@ -60,8 +60,9 @@ def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit:
         return 0
     print(
         _lines(
-            ("rows", f"{rows_in_words(rows)}, each {show(model.graph.input.shape)}"),
-            ("training", f"{section.epochs} epochs of {steps} steps, {section.batch} rows each"),
+            ("rows", rows_in_words(rows) if overfit is None else f"{rows['train']:,}, to train on and to measure on"),
+            ("of", f"{show(model.graph.input.shape)} numbers each"),
+            ("training", f"{_count(section.epochs, 'epoch')} of {_count(steps, 'step')}, {section.batch} rows each"),
             ("net", f"{model.graph.parameter_count:,} parameters"),
             ("memory", f"{bytes_in_words(model.plan.peak_bytes)} at most"),
             ("", "a dry run: nothing was trained, nothing was written"),
@@ -131,6 +132,10 @@ def in_words(done: Run, overfit: int | None) -> str:
     lines.append((measured, figures_in_words({name: done.metrics[name] for name in HEADLINE if name in done.metrics})))
     lines += [("time", f"{last['seconds']:.2f} s for {last['step']:,} steps"), ("run folder", str(done.path))]
     return _lines(*lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def rows_in_words(rows: Mapping[str, int]) -> str:
