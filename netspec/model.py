@@ -25,6 +25,7 @@ from netspec.plan.store import Arrays
 from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
+from netspec.train.cautions import cautions
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
 from netspec.train.columns import Columns, columns_of, in_order, named, require_categories, spread
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
@@ -47,9 +48,6 @@ from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
 from netspec.ui.summary import Summary, summarize
-
-SPENT = 1e-3
-"""Of the optimiser's rate: below it a schedule has come to its end."""
 
 
 class Model:
@@ -184,27 +182,13 @@ class Model:
         except NetspecError:
             self._network, self.labels, self.normalization, self.columns = before
             raise
-        self._warn(splits.train.rows.x, run_dir)
+        rate = training.schedule.scalars(self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
+        for told in cautions(self.program, splits.train.rows.x, self.epochs_done, float(rate[0, 0]), run_dir is not None):
+            warnings.warn(told, stacklevel=2)
         record = None
         if run_dir is not None:
             record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
         return self.run_training(training, record, hooks)
-
-    def _warn(self, x: NDArray[Any], run_dir: str | Path | None) -> None:
-        """What `fit` does otherwise than its caller probably means."""
-        train = self.program.train
-        if x.ndim == 4 and self.program.input is None and x.shape[3] in (1, 3, 4) and x.shape[1] == x.shape[2] > 4:
-            told = f"x {x.shape} are images of {x.shape[1]} channels, {x.shape[2]}x{x.shape[3]} pixels each: (N, C, H, W)"
-            warnings.warn(f"{told}; for channels last call x.transpose(0, 3, 1, 2)", stacklevel=3)
-        if train.schedule is not None and self.epochs_done >= train.epochs:
-            schedule = Schedule(train.optimizer, 1, train.batch, train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
-            figures = (self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
-            rate = float(schedule.scalars(*figures)[0, 0])
-            if rate <= train.optimizer.lr * SPENT:
-                told = f"the schedule was over after epoch {train.epochs}, and its last rate is {rate:g}: little more is learnt"
-                warnings.warn(f"{told}; raise train.epochs, or call model.reset()", stacklevel=3)
-        if train.checkpoint is not None and run_dir is None:
-            warnings.warn("checkpoint writes into a run folder, and there is none: give run_dir", stacklevel=3)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""

@@ -66,7 +66,7 @@ def test_what_is_no_number_is_named() -> None:
     ):
         model.fit(frame[["age", "city"]], frame.rich)
     frame["day"] = pandas.Timestamp("2020-01-01")
-    with pytest.raises(DataError, match=r"x: "):
+    with pytest.raises(DataError, match=r"x: row 0, day holds .*2020.*, which is no number"):
         model.fit(frame[["age", "day"]], frame.rich)
     with pytest.raises(DataError, match="x: its rows have different lengths"):
         model.fit([[1.0], [1.0, 2.0]], ["a", "b"])

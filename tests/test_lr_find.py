@@ -53,25 +53,28 @@ def test_the_curve_is_that_of_training_by_growing_rates() -> None:
     assert not found.exploded
 
 
-@pytest.mark.parametrize("weights", ["1, 2, 3", "balanced"])
-def test_the_curve_counts_the_weights_of_classes(weights: str) -> None:
-    """Against a search in which each row stands as often as its class weighs."""
+def test_the_curve_counts_the_weights_of_classes() -> None:
+    """Its first loss is that of rows of which each stands as often as its class weighs."""
     x, y = data(60)
     often = np.repeat(np.arange(60), y + 1)
-    written = "1, 2, 3" if weights != "balanced" else ", ".join(repr(60 / 3 / count) for count in np.bincount(y).tolist())
-    model = model_of(f"optimizer = sgd; batch = 60; class_weights = {weights}", dtype="float64")
-    found = model.lr_find(x, y, lowest=1e-4, highest=1e-2, steps=20)
-    assert weights != "balanced" or model.class_weights is None  # counted by a fit
-    twin = model_of(f"optimizer = sgd; batch = 60; class_weights = {written}", dtype="float64")
-    assert found.losses[0] == pytest.approx(twin.loss(x, y)[0], rel=1e-12)
-    np.testing.assert_allclose(found.losses, twin.lr_find(x, y, lowest=1e-4, highest=1e-2, steps=20).losses, rtol=1e-12)
-    plain = netspec.compile("affine(10)-tanh -> affine -> softmax", input=6, classes=3, train="batch = 60", seed=1, dtype="float64")
-    if weights != "balanced":
-        p = netspec.compile(
-            "affine(10)-tanh -> affine -> softmax", input=6, classes=3, train="batch = 60; class_weights = 1, 2, 3", seed=1, dtype="float64"
-        )  # fmt: skip
-        first = p.lr_find(x, y, lowest=1e-4, highest=1e-2, steps=20).losses[0]
-        assert first == pytest.approx(plain.evaluate(x[often], y[often])["loss"] * len(often) / 60, rel=1e-12)
+    rates: dict[str, Any] = {"lowest": 1e-4, "highest": 1e-2, "steps": 20}
+    text = "affine(10)-tanh -> affine -> softmax"
+    weighted, plain = (
+        netspec.compile(text, input=6, classes=3, dtype="float64", train=f"batch = 60{more}") for more in ("; class_weights = 1, 2, 3", "")
+    )
+    first, unweighted = weighted.lr_find(x, y, **rates).losses[0], plain.loss(x[often], y[often])[0]
+    assert first == pytest.approx(unweighted * len(often) / 60, rel=1e-12)
+
+
+def test_the_curve_counts_balanced_classes_for_itself() -> None:
+    x, y = data(60)
+    rates: dict[str, Any] = {"lowest": 1e-4, "highest": 1e-2, "steps": 20}
+    model = model_of("batch = 60; class_weights = balanced", dtype="float64")
+    found = model.lr_find(x, y, **rates)
+    assert model.class_weights is None  # a fit counts them anew
+    written = ", ".join(repr(60 / 3 / count) for count in np.bincount(y).tolist())
+    twin = model_of(f"batch = 60; class_weights = {written}", dtype="float64").lr_find(x, y, **rates)
+    np.testing.assert_allclose(found.losses, twin.losses, rtol=1e-12)
 
 
 @pytest.mark.parametrize("trained", [False, True])

@@ -809,7 +809,7 @@ def test_no_earlier_call_changes_a_bit_of_a_layers_output() -> None:
     assert model.forward(x[:50], at="affine1").tobytes() == first.tobytes()
 
 
-def test_fit_warns_of_what_its_caller_probably_does_not_mean() -> None:
+def test_fit_warns_of_what_its_caller_probably_does_not_mean(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     with pytest.warns(UserWarning, match=r"32 channels, 32x3 pixels each.*transpose\(0, 3, 1, 2\)"):
         netspec.compile("conv(4)-relu -> affine -> softmax").fit(draw.integers(0, 256, (20, 32, 32, 3)), np.arange(20) % 2, epochs=1)
@@ -818,8 +818,10 @@ def test_fit_warns_of_what_its_caller_probably_does_not_mean() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         spent.fit(x, y)
-    with pytest.warns(UserWarning, match="the schedule was over after epoch 3, and its last rate is 0"):
-        spent.fit(x, y)
+    spent.save(tmp_path / "spent.safetensors")
+    for model in (spent, netspec.restore(tmp_path / "spent.safetensors")):
+        with pytest.warns(UserWarning, match="the schedule was over after epoch 3, and its last rate is 0"):
+            model.fit(x, y, epochs=1)
     with pytest.warns(UserWarning, match="checkpoint writes into a run folder"):
         netspec.compile("affine -> softmax", train="epochs = 1; checkpoint = 1ep").fit(x, y)
 

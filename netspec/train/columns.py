@@ -33,7 +33,7 @@ def one_hot(dataset: Dataset, known: Columns | None, name: str) -> tuple[Dataset
 
 def require_categories(columns: Columns, rows: int, name: str) -> Columns:
     """The columns, if those of text hold categories. Raises DataError for numbers among which a few cells are none, for numbers with a
-    decimal comma, and for texts of which nearly each row has its own."""
+    decimal comma, and for more different texts than half of the rows."""
     for column in columns:
         texts = column.categories or ()
         if len(texts) <= FEW:

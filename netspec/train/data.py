@@ -83,10 +83,9 @@ def prepare(
 ) -> Splits:  # fmt: skip
     """The splits that a data section asks for. An official test part is the test split, and a third part is then left unused.
 
-    `target` is the head's; `classes` are `counted` where a person gave them, not the data; `labels` the words that
-    training learnt, else they are learnt here; `score_shape` the shape of one row of scores,
-    for `value`. Raises DataError naming row and column, Problem NS601 where `classes` contradicts the data, NS604 where the split can
-    never be.
+    `target` is the head's; `classes` are `counted` where a person gave them, or a net that is built, not this data; `labels` the words that
+    training learnt, else they are learnt here; `score_shape` the shape of one row of scores, for `value`. Raises DataError naming row and
+    column, Problem NS601 where `classes` contradicts the data, NS604 where the split can never be.
     """
     name = section.path or (section.source.name if section.source is not None else "data")
     y_name = f"{name}: {dataset.target}"
@@ -138,7 +137,7 @@ def prepare_arrays(
     """The splits of arrays given from Python. Without a fraction as `validation` all rows are training rows, in their order.
 
     `shape` is what the net takes, `steps` what rows are prepared by; `labels` the words learnt by an earlier fit, else they are learnt
-    here. Raises as `prepare`.
+    here; `counted` and what is raised as in `prepare`.
     """
     array, x, raw = as_labels(y, "y"), arranged(x, steps), np.shape(x)[1:]
     labels = labels if labels is not None else learn_labels(array, target, classes if counted else None, "y")
