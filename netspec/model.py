@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from netspec.train.settings import settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import Description, Origin, description, learned, take_over, tensors_of
+from netspec.train.weights import LEARNED, Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
@@ -137,6 +138,27 @@ class Model:
         return self.network.store.step
 
     @property
+    def learned(self) -> dict[str, Any]:
+        """What is known of the data, by LEARNED's names."""
+        return {name: getattr(self, name) for name in LEARNED}
+
+    def learn(self, known: Mapping[str, Any]) -> None:
+        """Takes over some of it."""
+        for name, value in known.items():
+            setattr(self, name, value)
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """Where rows are at fault nothing is built or learned."""
+        before = self._network, self.learned
+        try:
+            yield
+        except NetspecError:
+            self._network = before[0]
+            self.learn(before[1])
+            raise
+
+    @property
     def has_text_labels(self) -> bool:
         """Whether the classes have words."""
         return self.labels is not None and isinstance(self.labels[0], str)
@@ -175,13 +197,9 @@ class Model:
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
         count = epochs if epochs is not None else self.program.train.epochs
         hooks = Callbacks(self, callbacks)
-        before = self._network, self.labels, self.normalization, self.columns
-        try:
+        with self._undone_on_error():
             splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
             training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
-        except NetspecError:
-            self._network, self.labels, self.normalization, self.columns = before
-            raise
         rate = training.schedule.scalars(self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
         for told in cautions(self.program, splits.train.rows.x, self.epochs_done, float(rate[0, 0]), run_dir is not None):
             warnings.warn(told, stacklevel=2)
@@ -216,12 +234,11 @@ class Model:
 
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
         """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels, columns and
-        normalisation. Where they are at fault nothing is built or learned."""
+        normalisation."""
         head = split_head(self.program)[1]
         steps = self._preparations
         if self.normalization is not None:  # the statistics are those of the first rows
             steps = tuple(step for step in steps if not isinstance(step, Scaling))
-        before = self._network, self.columns
         counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
             if self.columns is None:
@@ -238,11 +255,8 @@ class Model:
                 classes=None if head.target == "value" else graph.classes, counted=counted, labels=self.labels,
                 score_shape=graph.output.shape,
             )  # fmt: skip
-        except (Problem, NetspecError) as found:
-            self._network, self.columns = before
-            if isinstance(found, Problem):
-                raise key_error(self.program, found) from None
-            raise
+        except Problem as found:
+            raise key_error(self.program, found) from None
         self.labels = splits.labels
         if splits.normalization is not None:
             self.normalization = splits.normalization
@@ -257,21 +271,18 @@ class Model:
             raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
         if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
             raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
-        learned = self.labels, self.normalization, self.columns
+        before = self.learned
         try:
-            splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
+            with self._undone_on_error():
+                splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
             return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
         finally:
-            self.labels, self.normalization, self.columns = learned
+            self.learn(before)
 
     def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
         """`lr_find` on the training part of splits that this model made."""
         self._forward_rows = 0
-        counted = self.class_weights
-        try:
-            material = self._training_material(splits.train)
-        finally:
-            self.class_weights = counted
+        material = self._training_material(splits.train)
         return find_lr(self.network, material, drop_last=self.program.train.drop_last, lowest=lowest, highest=highest, steps=steps)
 
     def training_of(
@@ -362,8 +373,7 @@ class Model:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
-        self.normalization, self.labels, self.columns = None, None, None
-        self.class_weights = written_out(self.program)
+        self.learn({**dict.fromkeys(LEARNED), "class_weights": written_out(self.program)})
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.
@@ -580,11 +590,9 @@ class Model:
 
         Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
         """
-        known = learned(found, tensors, self.graph, strict)
+        known = learned_of(found, tensors, self.graph, strict)
+        if self.program.train.class_weights != "balanced":
+            known.pop("class_weights", None)  # they are written out
         left_out = take_over(self.network, tensors, strict)
-        for name in ("labels", "normalization", "columns", "origin"):
-            if known.get(name) is not None:
-                setattr(self, name, tuple(known[name]) if name == "labels" else known[name])
-        if known.get("class_weights") is not None and self.program.train.class_weights == "balanced":
-            self.class_weights = np.asarray(known["class_weights"], np.float64)
+        self.learn(known)
         return left_out

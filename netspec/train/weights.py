@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +24,8 @@ from netspec.train.normalize import Kind, Normalization
 FORMAT = 1
 PREFIX = "normalization."
 """Of the names of arrays that are no parameters."""
+LEARNED = ("labels", "normalization", "columns", "origin", "class_weights")
+"""What a model knows of its data beside its arrays, by the names of its attributes."""
 Counted = Annotated[int, Field(ge=0, lt=2**62)]
 Side = Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -139,8 +142,8 @@ def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[
         raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
 
 
-def learned(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Graph, strict: bool) -> dict[str, Any]:
-    """What a file's net learnt of its data, by the names of a model's attributes: labels, class_weights, normalization, columns, origin.
+def learned_of(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Graph, strict: bool) -> dict[str, Any]:
+    """What a file's net learnt of its data, by LEARNED's names, without what it says nothing of.
 
     What does not fit the graph raises DataError, or is left out where that is not `strict`.
     """
@@ -148,9 +151,9 @@ def learned(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Grap
     classes = {1: 2}.get(size(graph.output.shape), graph.classes) if graph.head.target == "binary" else graph.classes
     fits: dict[str, Any] = {"origin": found.origin}
     faults = []
-    for what, values in (("labels", found.labels), ("class_weights", found.class_weights)):
+    for what, values, convert in (("labels", found.labels, tuple), ("class_weights", found.class_weights, np.array)):
         if values is None or (len(values) == classes and graph.head.target != "value"):
-            fits[what] = values
+            fits[what] = values and convert(values)
         else:
             faults.append(f"{len(values)} {what}, and the net has {classes} classes")
     columns = None if found.columns is None else from_metadata(found.columns)
@@ -166,7 +169,7 @@ def learned(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Grap
         faults.append(str(error))
     if faults and strict:
         raise DataError(f"the weights do not fit the spec: {'; '.join(faults)}")
-    return fits
+    return {name: value for name, value in fits.items() if value is not None}
 
 
 def spec_of(path: Path, found: Description) -> Source:

@@ -58,9 +58,9 @@ def run(
 
 def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Part]:
     """(name, rows) of a split of the data that the net was trained on."""
-    learnt = model.labels, model.normalization
+    learnt = model.learned
     splits = model.splits_of_data(allow)
-    model.labels, model.normalization = learnt  # what it was trained with, should the data have changed since
+    model.learn(learnt)  # what it was trained with, should the data have changed since
     if folder is not None and _fingerprint(folder) not in (None, splits.fingerprint):
         tell("warning: the data is not the same as when this net was trained")
     names = [split] if split is not None else ["test", "validation"]
