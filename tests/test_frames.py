@@ -59,6 +59,27 @@ def test_a_csv_is_predicted_by_the_names_of_a_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict_proba(read_inputs(model, tmp_path / "new.csv").x), model.predict_proba(frame), rtol=1e-5)
 
 
+@pytest.mark.parametrize("transforms", ["per_feature", "one_hot"])
+def test_tables_that_no_names_lead_through(transforms: str) -> None:
+    frame = people()
+    model = netspec.compile(f"data {{ transforms = {transforms} }} net affine -> softmax", train="epochs = 1")
+    with pytest.raises(DataError, match="x: two columns are named age; rename one of them"):
+        model.fit(frame[["age", "income", "age"]], frame.rich)
+    assert model.columns is None
+
+    class Lazy:
+        columns, dtypes = ("age",), ("i8",)
+
+        def lazy(self) -> Lazy:
+            return self
+
+        def collect(self) -> Any:
+            return frame
+
+    with pytest.raises(DataError, match=r"no rows yet: call \.collect\(\) first"):
+        model.fit(Lazy(), frame.rich)
+
+
 def test_what_is_no_number_is_named() -> None:
     frame, model = people(), netspec.compile("affine(8)-relu -> affine -> softmax")
     with pytest.raises(

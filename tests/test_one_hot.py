@@ -195,3 +195,12 @@ def test_spread_against_numpy() -> None:
         spread(numbers[:, :2], own[:2], own, "x")
     with pytest.raises(DataError, match=r"needs rows of columns"):
         columns_of(["a", "b"])
+
+
+def test_texts_that_all_look_like_numbers_are_judged_as_texts(tmp_path: Path) -> None:
+    """Digits of another script are none to tables, and so the column is one of text."""
+    cells = [str(n).translate({48 + digit: 0x660 + digit for digit in range(10)}) for n in range(40)]
+    (tmp_path / "t.csv").write_text("c,y\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8")
+    (tmp_path / "t.net").write_text(SPEC.format(kind="csv"))
+    with pytest.raises(DataError, match="c holds 40 different texts in 40 rows, too many for categories"):
+        train(tmp_path / "t.net", run_dir=tmp_path / "run", allow=(tmp_path,))

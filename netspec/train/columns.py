@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,7 @@ def require_categories(columns: Columns, rows: int, name: str) -> Columns:
         texts = column.categories or ()
         if len(texts) <= FEW:
             continue
-        odd = [text for text in texts if not re.match(NUMBER, text)]
+        odd = [text for text in texts if not re.match(NUMBER, text, re.ASCII)]
         if all(re.match(COMMA, text) for text in odd):
             raise DataError(f"{name}: {column.name} holds numbers with a decimal comma, such as {odd[0]!r}; write them with a point")
         if len(odd) <= len(texts) / 10:
@@ -52,12 +53,17 @@ def require_categories(columns: Columns, rows: int, name: str) -> Columns:
 
 
 def names_of(x: Any) -> tuple[str, ...] | None:
-    """The names of the columns of a table in memory, of pandas or polars; None for arrays and lists."""
+    """The names of the columns of a table in memory, of pandas or polars; None for arrays and lists. Raises DataError for one that is
+    lazy, or has two columns of a name."""
     if hasattr(x, "collect") and hasattr(x, "lazy"):
         raise DataError("x: a lazy table has no rows yet: call .collect() first")
     if not (hasattr(x, "columns") and hasattr(x, "dtypes")):
         return None
-    return tuple(str(name) for name in x.columns)
+    names = [str(name) for name in x.columns]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"x: two columns are named {twice}; rename one of them")
+    return tuple(names)
 
 
 def named(x: Any) -> Columns | None:
@@ -68,13 +74,10 @@ def named(x: Any) -> Columns | None:
 
 def in_order(x: Any, columns: Columns, name: str = "x") -> Any:
     """A table in memory with these columns alone, in their order, found by name; arrays, lists, and rows for a net whose columns have no
-    names, as they are. Raises DataError for a column that is not there, or there twice."""
+    names, as they are. Raises DataError for a column that is not there."""
     names, wanted = names_of(x), [column.name for column in columns]
     if names is None or not all(column.named for column in columns):
         return x
-    twice = next((one for one in wanted if names.count(one) > 1), None)
-    if twice is not None:
-        raise DataError(f"{name}: two columns are named {twice}; rename one of them")
     require_columns(name, names, wanted)
     own = dict(zip(names, x.columns, strict=True))
     return x[[own[one] for one in wanted]]
