@@ -44,7 +44,7 @@ def read_inputs(model: Model, path: Path) -> Inputs:
     if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
         return Inputs(*pictures(path, _picture_shape(model, path)))
     if model.columns is not None and path.suffix.lower() in TABLES:
-        return Inputs(table_rows(path, model.columns))
+        return Inputs(table_rows(path, _named(model, path)))
     match path.suffix.lower():
         case ".npy":
             x = load_npy(path)
@@ -95,9 +95,7 @@ def table_rows(path: Path, columns: Columns) -> NDArray[Any]:
 
 
 def _table_part(model: Model, path: Path) -> Part:
-    columns = model.columns
-    if columns is None or not all(column.named for column in columns):
-        raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
+    columns = _named(model, path)
     names = [column.name for column in columns]
 
     def chosen(there: Sequence[str], _index: Collection[str]) -> Sequence[str]:
@@ -111,6 +109,14 @@ def _table_part(model: Model, path: Path) -> Part:
 
     table = TABLES[path.suffix.lower()](path, chosen)
     return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns)), text=model.has_text_labels))
+
+
+def _named(model: Model, path: Path) -> Columns:
+    """The columns that the net was trained with. Raises DataError where they have no names."""
+    columns = model.columns
+    if columns is None or not all(column.named for column in columns):
+        raise DataError(f"{path}: the net was not trained on a table, so its columns have no names; give an .npz file")
+    return columns
 
 
 def _spread(table: Table, columns: Columns) -> NDArray[np.float64]:
@@ -134,8 +140,7 @@ def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
     """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1."""
     require_file(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            lines = [(number, cells) for number, cells in enumerate(csv.reader(stream), 1) if cells]
+        lines = [(line, cells) for line, cells, _ in csv_source.records(path, ",") if cells]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
     if lines and not any(_may_be_number(cell) for cell in lines[0][1]):
