@@ -16,7 +16,7 @@ from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.later import ELSE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.later import CALLED_ELSEWHERE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
@@ -145,7 +145,7 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         return Diagnostic("NS304", message, value.source, value.span, notes=notes, help="write key = value")
     if first is None:
         written = value.source.text[value.span.start : value.span.end]
-        advice = ELSE.get(model.name, f"write {model.name}").format(written)
+        advice = CALLED_ELSEWHERE.get(model.name, f"write {model.name}").format(written)
         return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=advice)
     before = given[index - 1].value
     whole = type(before.content) is int and type(value.content) is int

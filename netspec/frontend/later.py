@@ -55,5 +55,5 @@ OTHER_KEYS = {
 }  # fmt: skip
 """What other libraries call a key or an argument of ours; of the same owner alone."""
 
-ELSE = {"linear": "linear is the head for values; the layer of that name elsewhere is affine: write affine({})"}
+CALLED_ELSEWHERE = {"linear": "linear is the head for values; the layer of that name elsewhere is affine: write affine({})"}
 """Entries without arguments that other libraries call with some."""
