@@ -12,7 +12,9 @@ from netspec.base.text import Source, Span
 from netspec.frontend import syntax
 from netspec.frontend.bind import find, layers
 from netspec.frontend.cycles import check_cycles
-from netspec.frontend.expand import Definition, Expander, flatten
+from netspec.frontend.expand import Expander
+from netspec.frontend.flatten import flatten
+from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
@@ -33,7 +35,8 @@ from netspec.frontend.sections import (
 )
 from netspec.frontend.structure import check_counts, check_early_stop, check_heads, check_loss, head_of, lint, with_head_form
 from netspec.frontend.used import nodes_in, used_names
-from netspec.frontend.values import Scope, Value, evaluate, fail
+from netspec.frontend.uses import Library, bring
+from netspec.frontend.values import Definition, Scope, Value, evaluate, fail
 from netspec.frontend.words import nearest
 
 NOTHING = Overrides()
@@ -71,10 +74,13 @@ class _Validation:
     indices: dict[str, int] = field(default_factory=dict)
     train_places: dict[str, Place] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.library = Library(self.report, self.layers)
+
     def run(self) -> Program:
         self._entries_once()
         self._names()
-        check_cycles(self.definitions, self.source)
+        check_cycles({name: one for name, one in self.definitions.items() if one.home.source is self.source}, self.source)
         settings = self._settings()
         train_keys, data = self._train_keys(), self._data()
         train = self._train(train_keys)
@@ -86,7 +92,7 @@ class _Validation:
         return self._program(net, train, data, settings)
 
     def _scope(self, index: int) -> Scope:
-        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken)
+        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken, definitions=self.definitions)
 
     # what stands in the file
 
@@ -98,8 +104,6 @@ class _Validation:
                     case syntax.Version():
                         self._once("netspec", entry, index, Span(entry.span.start, entry.span.start + len("netspec")))
                         self._version(entry)
-                    case syntax.Use():
-                        raise fail("NS501", "`use` is not in this version of netspec yet", self.source, entry.span)
                     case syntax.Setting():
                         self._once(entry.word.text, entry, index, entry.word.span)
                         self.spans[entry.word.text] = entry.value.span
@@ -145,7 +149,7 @@ class _Validation:
             if name not in self.let_spans:
                 self._override_let(name, given, -1)
         for index, entry in enumerate(self.file.entries):
-            if not isinstance(entry, (syntax.Let, syntax.Def)) or self.report.full:
+            if not isinstance(entry, (syntax.Let, syntax.Def, syntax.Use)) or self.report.full:
                 continue
             known = len(self.report.errors)
             with self.report.collecting():
@@ -157,30 +161,15 @@ class _Validation:
             if name not in used:
                 self._unused(name, used)
 
-    def _define(self, entry: syntax.Let | syntax.Def, index: int) -> None:
+    def _define(self, entry: syntax.Let | syntax.Def | syntax.Use, index: int) -> None:
+        if isinstance(entry, syntax.Use):
+            bring(self.definitions, self.library.definitions(entry, self.source), entry, index, self.source)
+            return
         name = entry.name.text
-        taken = self.definitions.get(name) or self.lets.get(name)
-        if taken is not None and not (isinstance(taken, tuple) and taken[0] < 0):
-            at = taken.index if isinstance(taken, Definition) else taken[0]
-            line = self.source.position(self.file.entries[at].span.start)[0]
-            raise fail(
-                "NS206", f"`{name}` is defined twice, first in line {line}", self.source, entry.name.span, help="choose another name"
-            )
+        check_free(entry, self.file, self.source, self.definitions, self.lets)
         if isinstance(entry, syntax.Def):
-            self.definitions[name] = Definition(index, entry)
-            if name in self.layers:
-                raise fail(
-                    "NS205",
-                    f"`{name}` is a layer, and a def may not take its name",
-                    self.source,
-                    entry.name.span,
-                    help="choose another name",
-                )
-            names = [parameter.name.text for parameter in entry.parameters]
-            for at, parameter in enumerate(entry.parameters):
-                if parameter.name.text in names[:at]:
-                    message = f"`{parameter.name.text}` is a parameter twice"
-                    raise fail("NS206", message, self.source, parameter.name.span, help="choose another name")
+            self.definitions[name] = Definition(index, entry, self._scope(index))
+            check_definition(entry, self.source, self.layers)
         elif name in self.overrides.lets:
             self._override_let(name, self.overrides.lets[name], index, entry.value)
         else:
@@ -292,16 +281,16 @@ class _Validation:
         if not isinstance(entry, syntax.Net):
             return None
         scope = self._scope(self.indices["net"])
-        expander = Expander(scope, self.definitions, defaults, self.report)
+        expander = Expander(self.source, defaults, self.report)
         pieces = expander.chain(entry.chain, scope)
         self._unused_defs(expander)
-        return with_head_form(flatten(pieces, self.source, entry.chain.span))
+        return with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
 
     def _unused_defs(self, expander: Expander) -> None:
         """The names in defs that the net never calls; nothing else of them can be told without arguments."""
         named = {*self.layers, *self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
-            if definition.node.name.text in expander.called or self.report.full:
+            if definition.node.name.text in expander.called or definition.home.source is not self.source or self.report.full:
                 continue
             taken = {parameter.name.text for parameter in definition.node.parameters}
             for layer in nodes_in(definition.node):
@@ -318,7 +307,7 @@ class _Validation:
         if not net:
             self.report.add([Diagnostic("NS507", "the net has no layers", self.source, self.spans["net"])])
             return
-        misplaced = check_heads(net, self.source)
+        misplaced = check_heads(net)
         self.report.add(misplaced)
         if not misplaced:  # else nothing can be told about what goes with the head
             head = head_of(net)
@@ -326,7 +315,7 @@ class _Validation:
             if train is not None:
                 self.report.add(check_loss(head, train, self.train_places))
                 self.report.add(check_early_stop(head, train, self.train_places.get("early_stop")))
-        self.report.add(lint(net, self.source))
+        self.report.add(lint(net))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:
             message = f"no version line; the newest language, version {NEWEST}, is read"
