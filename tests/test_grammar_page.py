@@ -15,7 +15,8 @@ from netspec.frontend.validate import load
 from netspec.graph.check import diagnose, to_graph
 
 PAGE = (Path(__file__).parents[1] / "grammar" / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)( [\w.]+)?\n(.*?)^```$", PAGE, flags=re.M | re.S)
+FENCED = re.compile(r"^```(\w+)( [\w.]+)?\n(.*?)^```$", flags=re.M | re.S)
+BLOCKS = FENCED.findall(PAGE)
 NETS = [code for language, name, code in BLOCKS if language == "net" and not name]
 ELSEWHERE = ("keras", "pytorch", "prototxt", "yaml")
 BARE = Overrides(input=(3, 32, 32), classes=10)
@@ -47,7 +48,7 @@ def test_every_program_is_right(text: str, folder: Path) -> None:
 def sections() -> dict[str, dict[str, str]]:
     """The blocks of each net that is written in all formats."""
     parts = re.findall(r"^### (.*?)\n(.*?)(?=^### |\Z)", PAGE, flags=re.M | re.S)
-    return {title.lower(): {language: code for language, _, code in re.findall(r"^```(\w+)( [\w.]+)?\n(.*?)^```$", body, flags=re.M | re.S)} for title, body in parts}  # fmt: skip
+    return {title.lower(): {language: code for language, _, code in FENCED.findall(body)} for title, body in parts}
 
 
 def lines(code: str) -> int:
