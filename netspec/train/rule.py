@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netspec.base.errors import UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.bind import entry_from_text
+from netspec.frontend.builder_value import Built
 
 
 class OptimizerRule:
@@ -49,6 +50,6 @@ class OptimizerRule:
         return f"{self.optimizer.name}({given})"
 
 
-def optimizer(text: str) -> OptimizerRule:
-    """The rule that a text like `adam(lr=1e-2)` stands for. Raises SpecError."""
+def optimizer(text: str | Built) -> OptimizerRule:
+    """The rule that a text like `adam(lr=1e-2)`, or `netspec.adam(lr=1e-2)`, stands for. Raises SpecError."""
     return OptimizerRule(entry_from_text(Optimizer, text))
