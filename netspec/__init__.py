@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from netspec.frontend.builder_net import unit as unit
     from netspec.frontend.builder_value import Value as Value
     from netspec.frontend.builder_value import literal as literal
+    from netspec.frontend.builder_value import max as max
+    from netspec.frontend.builder_value import min as min
     from netspec.frontend.builder_value import param as param
     from netspec.frontend.builder_value import split as split
     from netspec.frontend.builder_value import string as string
@@ -82,7 +84,7 @@ _NAMES = {
     "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
     "netspec.frontend.builder": "Spec define definition let program",
     "netspec.frontend.builder_net": "Net Word add block branches call concat layer mul ref repeat res unit",
-    "netspec.frontend.builder_value": "Value literal param split string",
+    "netspec.frontend.builder_value": "Value literal max min param split string",
     "netspec.frontend.text": "format load parse",
     "netspec.graph.check": "check",
     "netspec.model": "Model",

@@ -16,7 +16,8 @@ from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.builder_value import Built, as_value
+from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import as_value
 from netspec.frontend.later import CALLED_ELSEWHERE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value

@@ -17,26 +17,14 @@ from netspec.base.errors import UsageError
 from netspec.base.text import Source
 from netspec.frontend import syntax
 from netspec.frontend.builder_net import Word, as_net, version_entry, whole, word_net
-from netspec.frontend.builder_value import (
-    NAME,
-    Built,
-    Definition,
-    Held,
-    Parameter,
-    Value,
-    as_value,
-    in_words,
-    named_word,
-    param,
-    string,
-    together,
-)
+from netspec.frontend.builder_part import NAME, Built, Definition, Held, in_words, named_word, together
+from netspec.frontend.builder_value import Parameter, Value, as_value, param, string
 from netspec.frontend.format import format_file
 from netspec.frontend.parse import parse_pairs
 from netspec.frontend.resolved import NEWEST
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Spec:
     """A whole program. `str(spec)` is the text of its file; `ns.compile`, `ns.check`, `ns.train` and `ns.format` take it as it is."""
 
@@ -48,13 +36,19 @@ class Spec:
     def __repr__(self) -> str:
         return f"Spec({len(self.tree.entries)} entries)\n{self}"
 
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, Spec) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
 
 def let(name: str, value: Any) -> Value:
     """A value with a name: `width = ns.let("width", 100)`, then `ns.affine(width)`. A net that uses it brings `let width = 100` along, and
     `compile(net, width=64)` gives it another value. Raises UsageError."""
     given = as_value(value)
     entry = syntax.Let(named_word(name), given.node)
-    return Value(Held((*given.held.names, entry)), syntax.Name(name))
+    return Value(Held((*given.held.names, Definition.of(entry))), syntax.Name(name))
 
 
 def define(function: Callable[..., Any]) -> Word:
@@ -88,9 +82,9 @@ def definition(name: str, chain: Any, /, *parameters: Parameter) -> Word:
             raise UsageError(f'the parameters of a def are made by ns.param("w"); this is {in_words(one)}')
         assert isinstance(one.node, syntax.Name), "a parameter is a name"
         taken.append(syntax.Parameter(syntax.Word(one.node.text), one.default.node if one.default else None))
-    inside = together([body, *(one.default for one in parameters if one.default is not None)])
+    inside = together([body.held, *(one.default.held for one in parameters if one.default)])
     entry = syntax.Def(named_word(name), tuple(taken), body.chain)
-    return word_net(name, (), Held((*inside.names, entry)))
+    return word_net(name, (), Held((*inside.names, Definition.of(entry))))
 
 
 Given = Mapping[str, Any] | str | None
@@ -119,11 +113,11 @@ def program(
     if net is not None:
         chain = as_net(net)
         entries["net"] = syntax.Net(chain.chain), [chain]
-    used = together(part for _, parts in entries.values() for part in parts)
+    used = together(part.held for _, parts in entries.values() for part in parts)
     head: list[syntax.Entry] = [] if version is None else [version_entry(version)]
     head += map(_use, [use] if isinstance(use, (str, os.PathLike)) else use)
     defined = tuple(dict.fromkeys((*_defined(names), *used.names)))
-    return Spec(whole(head, defined, [entries[word][0] for word in ORDER if word in entries]))
+    return Spec(whole(head, [name.entry for name in defined], [entries[word][0] for word in ORDER if word in entries]))
 
 
 def _use(path: str | os.PathLike[str]) -> syntax.Use:

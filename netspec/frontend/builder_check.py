@@ -52,7 +52,7 @@ def _check(contract: type[Entry], text: str) -> None:
     except SpecError as error:
         found = [one for one in error.diagnostics if _can_be_told(one, open_places)]
         if found:
-            raise SpecError(found) from None
+            raise SpecError(sorted(found, key=lambda one: one.span.start if one.span else -1)) from None
 
 
 def _has_names(node: syntax.Expression) -> bool:

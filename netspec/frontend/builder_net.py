@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
 from netspec.base.layer import Layer
 from netspec.frontend import syntax
 from netspec.frontend.builder_check import check_call
-from netspec.frontend.builder_value import Built, Held, Value, as_value, in_words, named_word, param, single, together
+from netspec.frontend.builder_part import Built, Held, in_words, named_word, together
+from netspec.frontend.builder_value import Value, as_value, param, single
 from netspec.frontend.format import chain_text, format_file
 from netspec.frontend.resolved import NEWEST
 from netspec.frontend.syntax import Bracket, Chain, Reference, Repeated, Run
@@ -27,6 +28,7 @@ class Net(Built):
     A chain or a named unit inside a run gets its brackets by itself. `str(net)` is the text, with the `let`s and defs that it uses.
     """
 
+    kind: ClassVar[str] = "net"
     chain: Chain
 
     def __sub__(self, other: Any) -> Net:
@@ -58,7 +60,6 @@ class Net(Built):
 
     @property
     def text(self) -> str:
-        """The chain alone, on one line."""
         return chain_text(self.chain)
 
     @property
@@ -66,7 +67,7 @@ class Net(Built):
         """The program that the text is: a chain alone, or with the definitions that it uses."""
         if not self.held.names:
             return syntax.File((syntax.Net(self.chain, bare=True),))
-        return whole([version_entry(NEWEST)], self.held.names, [syntax.Net(self.chain)])
+        return whole([version_entry(NEWEST)], [name.entry for name in self.held.names], [syntax.Net(self.chain)])
 
     def expression(self) -> syntax.Expression:
         run = self.chain.runs[0]
@@ -91,12 +92,6 @@ class Net(Built):
 
     def __repr__(self) -> str:
         return f"Net({self.text})"
-
-    def __eq__(self, other: object) -> bool:
-        return (self.chain, self.held.names) == (other.chain, other.held.names) if isinstance(other, Net) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.chain, self.held.names))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -129,7 +124,7 @@ def word_net(name: str, contracts: tuple[type[Entry], ...], held: Held | None = 
 def _called(name: syntax.Word, positional: Sequence[Any], keywords: dict[str, Any], contracts: Sequence[type[Entry]], held: Held) -> Net:
     arguments, parts = _arguments(positional, keywords)
     check_call(contracts, syntax.CallValue(name, arguments))
-    return Net(together([Net(held, _chain(syntax.Layer(name))), *parts], deeper=1), _chain(syntax.Layer(name, arguments)))
+    return Net(together([held, *(part.held.bracketed() for part in parts)]), _chain(syntax.Layer(name, arguments)))
 
 
 def _arguments(positional: Sequence[Any], keywords: dict[str, Any]) -> tuple[tuple[syntax.Argument, ...], list[Value]]:
@@ -157,14 +152,17 @@ def _single_run(net: Net) -> Run | None:
 
 
 def _run(one: Net, other: Net) -> Net:
-    items: list[syntax.Item] = []
-    brackets = False
-    for part in (one, other):
-        run = _single_run(part)
-        found = [Bracket(part.chain)] if run is None else [_in_run(item) for item in run.items]
-        brackets |= run is None or any(item is not before for item, before in zip(found, run.items, strict=True))
-        items += found
-    return Net(together([one, other], deeper=brackets), Chain((Run(tuple(items)),)))
+    left, right = _items(one), _items(other)
+    return Net(together([left[1], right[1]]), Chain((Run((*left[0], *right[0])),)))
+
+
+def _items(net: Net) -> tuple[Sequence[syntax.Item], Held]:
+    """A net as elements of a run."""
+    run = _single_run(net)
+    if run is None:
+        return [Bracket(net.chain)], net.held.bracketed()
+    items = [_in_run(item) for item in run.items]
+    return items, net.held.bracketed(any(item is not before for item, before in zip(items, run.items, strict=True)))
 
 
 def _in_run(item: syntax.Item) -> syntax.Item:
@@ -175,13 +173,13 @@ def _in_run(item: syntax.Item) -> syntax.Item:
 
 
 def _arrow(one: Net, other: Net) -> Net:
-    return Net(together([one, other]), Chain((*one.chain.runs, *other.chain.runs)))
+    return Net(together([one.held, other.held]), Chain((*one.chain.runs, *other.chain.runs)))
 
 
 def unit(net: Any) -> Net:
     """The chain in brackets, one unit: `ns.unit(a >> b)` is `[a -> b]`."""
     inner = as_net(net)
-    return Net(together([inner], deeper=1), _chain(Bracket(inner.chain)))
+    return Net(together([inner.held.bracketed()]), _chain(Bracket(inner.chain)))
 
 
 def repeat(what: Any, times: Any = None, /, *, tied: bool = False, **over: Any) -> Net:
@@ -209,7 +207,7 @@ def repeat(what: Any, times: Any = None, /, *, tied: bool = False, **over: Any) 
 def _repeated(body: Net, values: Sequence[Value], times: syntax.Count | syntax.Over, tied: bool) -> Net:
     direct = _repeatable(body)
     copied = Repeated(direct or Bracket(body.chain), times, bool(tied))
-    return Net(together([Net(together([body], deeper=not direct), body.chain), *values]), _chain(copied))
+    return Net(together([body.held.bracketed(not direct), *(value.held.bracketed() for value in values)]), _chain(copied))
 
 
 def _repeatable(body: Net) -> syntax.Layer | Bracket | syntax.Block | syntax.Branches | None:
@@ -264,7 +262,7 @@ def branches(name: str, /, *chains: Any) -> Net:
     word, nets = named_word(name), [as_net(chain) for chain in chains]
     if len(nets) < 2:
         raise UsageError(f"{name} merges two branches or more: ns.{name}(a, b)")
-    return Net(together(nets, deeper=1), _chain(syntax.Branches(word, tuple(net.chain for net in nets))))
+    return Net(together(net.held.bracketed() for net in nets), _chain(syntax.Branches(word, tuple(net.chain for net in nets))))
 
 
 def res(chain: Any, *, proj: bool = False) -> Net:
@@ -277,7 +275,7 @@ def block(name: str, chain: Any, /, *positional: Any, **keywords: Any) -> Net:
     inner = as_net(chain)
     arguments, values = _arguments(positional, keywords)
     node = syntax.Block(named_word(name), inner.chain, arguments or None)
-    return Net(together([inner, *values], deeper=1), _chain(node))
+    return Net(together(part.held.bracketed() for part in (inner, *values)), _chain(node))
 
 
 def version_entry(number: int) -> syntax.Version:

@@ -7,74 +7,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from netspec.base.diagnostic import Diagnostic
-from netspec.base.errors import LimitError, SpecError, UsageError
+from netspec.base.errors import SpecError, UsageError
 from netspec.base.text import Source
-from netspec.frontend import limits, syntax
+from netspec.frontend import syntax
+from netspec.frontend.builder_part import Built, Held, in_words, named_word, together
 from netspec.frontend.format import value_text
 from netspec.frontend.parse import parse_value
-from netspec.frontend.tokens import ENTRY_WORDS
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = ENTRY_WORDS | {"mod", "true", "false"}
 RANKS = {"+": 1, "-": 1, "*": 2, "//": 2, "mod": 2}
 SIGNED, ATOM = 3, 4
 
-Definition = syntax.Let | syntax.Def
 
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a part brings along: the definitions that it uses, each before its use; how deep its brackets go; how many words it has."""
-
-    names: tuple[Definition, ...] = ()
-    depth: int = 0
-    size: int = 1
-
-
-def together(parts: Iterable[Built], *, deeper: int = 0) -> Held:
-    """What several parts in one bring along. Raises LimitError where no text could hold them: shared parts grow fast when written out."""
-    held = [part.held for part in parts]
-    names = tuple(dict.fromkeys(name for one in held for name in one.names))
-    depth = max((one.depth for one in held), default=0) + deeper
-    size = sum(one.size for one in held) + deeper
-    if depth > limits.NESTING:
-        raise LimitError([Diagnostic("NS803", f"brackets are nested more than {limits.NESTING} deep")])
-    if size > limits.SPEC_BYTES:
-        message = f"the text is longer than {limits.SPEC_BYTES // 1024} KiB"
-        raise LimitError([Diagnostic("NS801", message, help="write a repeat, such as ns.repeat(block, 4)")])
-    return Held(names, depth, size)
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A part of a program that was built in Python. It never changes; what is made of it is a new one."""
-
-    held: Held
-    __array_ufunc__: ClassVar[None] = None  # a NumPy number on the left leaves operators to the part on the right
-
-    def expression(self) -> syntax.Expression:
-        """The part where a value stands. Raises UsageError where it is none."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Value(Built):
     """A value of the language: `+ - * // %` (mod) and the sign write a calculation down, brackets where they are needed."""
 
+    kind: ClassVar[str] = "value"
     node: syntax.Expression
+
+    @property
+    def text(self) -> str:
+        return value_text(self.node)
 
     def expression(self) -> syntax.Expression:
         return self.node
 
     def __str__(self) -> str:
-        return value_text(self.node)
+        return self.text
 
     def __repr__(self) -> str:
         return f"Value({self})"
@@ -110,10 +75,11 @@ class Value(Built):
         return _calculated(other, "mod", self)
 
     def __neg__(self) -> Value:
-        return Value(together([self], deeper=1), syntax.Negative(_operand(single(self), ATOM)))
+        operand = _operand(single(self), ATOM)
+        return Value(together([self.held.bracketed(operand is not self.node)]), syntax.Negative(operand))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parameter(Value):
     """A name that a def takes, with its default."""
 
@@ -125,12 +91,13 @@ def _calculated(left: Any, operator: str, right: Any) -> Value:
         return NotImplemented  # type: ignore[no-any-return]  # a net on either side: there `-` binds a run
     one, other, rank = as_value(left), as_value(right), RANKS[operator]
     first, second = single(one), _operand(single(other), rank + 1)
+    before: tuple[tuple[str, syntax.Expression], ...] = ()
+    begin = _operand(first, rank)
     if isinstance(first, syntax.Arithmetic) and _rank(first) == rank:
-        node = syntax.Arithmetic(first.first, (*first.rest, (operator, second)))
-    else:
-        node = syntax.Arithmetic(_operand(first, rank), ((operator, second),))
-    bracketed = second is not other.node or _rank(first) < rank
-    return Value(together([one, other], deeper=bracketed), node)
+        begin, before = first.first, first.rest
+    left = one.held.bracketed(not before and begin is not first)
+    right = other.held.bracketed(second is not other.node)
+    return Value(together([left, right]), syntax.Arithmetic(begin, (*before, (operator, second))))
 
 
 def _rank(node: syntax.Expression) -> int:
@@ -174,14 +141,6 @@ def as_value(given: Any) -> Value:
         case list():
             return _list(given)
     raise UsageError(f"{in_words(given)} is no value of the language; {_help(given)}")
-
-
-def in_words(given: Any) -> str:
-    """`None`, `[3] (a list)`."""
-    if given is None:
-        return "None"
-    shown, kind = repr(given), type(given).__name__
-    return f"{shown if len(shown) <= 40 else shown[:37] + '...'} ({'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind})"
 
 
 def _help(given: Any) -> str:
@@ -235,7 +194,7 @@ def _list(items: Sequence[Any]) -> Value:
         raise UsageError(f"{nested} is a list in a list, which the language does not have")
     if len(values) == 1:
         return values[0]
-    return Value(together(values), syntax.ListValue(tuple(value.node for value in values)))
+    return Value(together(value.held for value in values), syntax.ListValue(tuple(value.node for value in values)))
 
 
 def literal(given: Any) -> Value:
@@ -251,12 +210,30 @@ def string(text: str) -> Value:
     return _literal("string", f'"{escaped}"')
 
 
+def min(*values: Any) -> Value:  # noqa: A001  the word of the language
+    """The least of two values or more, to calculate with: `ns.min(width, 64)` is `min(width, 64)`. Raises UsageError."""
+    return _of_several("min", values)
+
+
+def max(*values: Any) -> Value:  # noqa: A001  the word of the language
+    """The greatest of two values or more: `ns.max(width // 2, 1)` is `max(width // 2, 1)`. Raises UsageError."""
+    return _of_several("max", values)
+
+
+def _of_several(name: str, values: Sequence[Any]) -> Value:
+    if len(values) < 2:
+        raise UsageError(f"{name} takes two numbers or more: ns.{name}(a, b)")
+    given = [as_value(value) for value in values]
+    arguments = tuple(syntax.Argument(None, single(value)) for value in given)
+    return Value(together(value.held.bracketed() for value in given), syntax.CallValue(syntax.Word(name), arguments))
+
+
 def split(*parts: Any) -> Value:
     """`ns.split("80%", "10%", "10%")` is `80% / 10% / 10%`. Raises UsageError for fewer than two parts."""
     if len(parts) < 2:
         raise UsageError('a split has two parts or more: ns.split(49000, 1000), ns.split("80%", "10%", "10%")')
     values = [as_value(part) for part in parts]
-    return Value(together(values), syntax.SplitValue(tuple(map(single, values))))
+    return Value(together(value.held for value in values), syntax.SplitValue(tuple(map(single, values))))
 
 
 def param(name: str, default: Any = None) -> Parameter:
@@ -268,13 +245,3 @@ def param(name: str, default: Any = None) -> Parameter:
     if value is not None:
         single(value)
     return Parameter(Held(), syntax.Name(named_word(name).text), value)
-
-
-def named_word(name: str) -> syntax.Word:
-    """A name of the language. Raises UsageError for what is none."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or len(name) > limits.NAME_LENGTH:
-        rule = f"the letters A-Z and a-z, digits and _, no digit first, at most {limits.NAME_LENGTH}"
-        raise UsageError(f"{in_words(name)} is no name of the language: names are made of {rule}")
-    if name in RESERVED:
-        raise UsageError(f"`{name}` is a word of the language itself, and no name; choose another")
-    return syntax.Word(name)

@@ -18,7 +18,8 @@ from netspec.base.text import Source, Span
 from netspec.base.transform import Flattening
 from netspec.frontend import syntax
 from netspec.frontend.bind import Key, Keys, check, find
-from netspec.frontend.builder_value import Built, as_value
+from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import as_value
 from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report

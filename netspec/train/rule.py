@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from netspec.base.errors import UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.bind import entry_from_text
-from netspec.frontend.builder_value import Built
+from netspec.frontend.builder_part import Built
 
 
 class OptimizerRule:

@@ -11,7 +11,7 @@ from netspec.base import random
 from netspec.base.errors import UsageError
 from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
-from netspec.frontend.builder_value import Built
+from netspec.frontend.builder_part import Built
 from netspec.train.columns import Columns, columns_of, in_order, named, spread
 from netspec.train.data import check_x
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
