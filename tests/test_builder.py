@@ -286,6 +286,10 @@ def test_a_text_is_a_word_or_the_same_string(text: str) -> None:
         (lambda: ns.program(ns.relu, names=[3]), "names takes what ns.let and ns.define give"),
         (lambda: ns.program(ns.relu, train=3), "train= takes a mapping of keys, or what stands between the braces as a text; this is 3"),
         (lambda: ns.program(ns.relu, train={"a b": 3}), r'a key of train is a name, or names with points, such as "affine.width"; this is'),
+        (
+            lambda: ns.program(ns.program(ns.relu)),
+            r"a net is made of layers and nets.*; this is Spec\(2 entries\) netspec 1 net relu \(a Spec\)",
+        ),
         (lambda: ns.program("relu"), "a net is made of layers and nets"),
     ],
 )
@@ -416,6 +420,42 @@ def test_every_entry_has_its_keyword() -> None:
     assert spec.tree == ns.parse(text)
     library = ns.program(version=None, names=[hidden])
     assert str(library) == "def hidden(w, p = 25%, act = relu) = affine(w)-bn-act-dropout(p)"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "given", "text"),
+    [
+        ("data", "path", "x/cifar-10", '"x/cifar-10"'),
+        ("data", "path", "houses.csv", '"houses.csv"'),
+        ("data", "target", "age(years)", '"age(years)"'),
+        ("data", "source", "digits", "digits"),
+        ("data", "split", "80% / 10% / 10%", "80% / 10% / 10%"),
+        ("data", "split", ns.split(1000, "50"), "1000 / 50"),
+        ("data", "features", ["age", "my column"], 'age, "my column"'),
+        ("data", "transforms", "flip, crop(4)", "flip, crop(4)"),
+        ("train", "optimizer", "adam(lr=1e-3)", "adam(lr=1e-3)"),
+        ("train", "optimizer", ns.call("adam", lr="1e-3"), "adam(lr=1e-3)"),
+        ("train", "schedule", ns.cosine("20ep"), "cosine(20ep)"),
+        ("train", "class_weights", "balanced", "balanced"),
+        ("train", "class_weights", [1, 2.5], "1, 2.5"),
+        ("train", "dtype", "float64", "float64"),
+        ("train", "lr", "1e-3", "1e-3"),
+        ("train", "batsch", "(", '"("'),
+        ("defaults", "affine.init", "normal(0.1)", "normal(0.1)"),
+        ("search", "train.lr", "log(1e-4, 1e-2)", "log(1e-4, 1e-2)"),
+    ],
+)
+def test_how_the_value_of_a_key_is_written(section: str, key: str, given: Any, text: str) -> None:
+    spec = ns.program(ns.affine, **{section: {key: given}})
+    assert f"{section} {{ {key} = {text} }}" in str(spec)
+    assert ns.parse(str(spec)) == spec.tree
+
+
+def test_a_text_with_an_error_is_refused_at_its_key() -> None:
+    with pytest.raises(ns.SpecError, match=r"--> <train.optimizer>:1:6"):
+        ns.program(ns.affine, train={"optimizer": "adam("})
+    with pytest.raises(ns.SpecError, match=r"--> <train>:1:7"):
+        ns.program(ns.affine, train="batch 3")
 
 
 def test_a_net_brings_the_names_that_it_uses() -> None:

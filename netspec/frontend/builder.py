@@ -13,15 +13,17 @@ from inspect import Parameter as Argument
 from inspect import signature
 from typing import Any
 
-from netspec.base.errors import UsageError
+from netspec.base.errors import SpecError, UsageError
 from netspec.base.text import Source
 from netspec.frontend import syntax
 from netspec.frontend.builder_net import Word, as_net, version_entry, whole, word_net
 from netspec.frontend.builder_part import NAME, Built, Definition, Held, in_words, named_word, together
 from netspec.frontend.builder_value import Parameter, Value, as_value, param, string
 from netspec.frontend.format import format_file
-from netspec.frontend.parse import parse_pairs
+from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.resolved import NEWEST
+from netspec.frontend.sections import SECTION_MODELS
+from netspec.frontend.words import accepts_words, is_list
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -103,8 +105,9 @@ def program(
 
     `names` are `let`s and defs in their order, or a mapping of `let` values by name; those that the net uses need not be given. `use` is
     the path of another text, or several. `data`, `train`, `defaults` and `search` are mappings of keys, such as
-    `{"optimizer": ns.adam(lr=1e-3), "batch": 100}` and `{"affine.width": 64}`, or what stands between the braces as a text; `input` is a
-    shape or a number of features. Without a net it is a library for `use`. Raises UsageError, and SpecError for a text with an error.
+    `{"optimizer": ns.adam(lr=1e-3), "batch": 100}` and `{"affine.width": 64}`, or what stands between the braces as a text; a str by its
+    key is what the text says there: `"80% / 10% / 10%"`, `"adam(lr=1e-3)"`, a path. `input` is a shape or a number of features. Without a
+    net it is a library for `use`. Raises UsageError, and SpecError for a text with an error.
     """
     sections = {"data": data, "defaults": defaults, "train": train, "search": search}
     settings = {"input": input, "classes": classes, "outputs": outputs, "seed": seed}
@@ -147,9 +150,24 @@ def _section(word: str, given: Mapping[str, Any] | str) -> Entry:
         return syntax.Section(syntax.Word(word), parse_pairs(Source(given, f"<{word}>"))), []
     if not isinstance(given, Mapping):
         raise UsageError(f"{word}= takes a mapping of keys, or what stands between the braces as a text; this is {in_words(given)}")
-    values = {_key(word, key): as_value(value) for key, value in given.items()}
+    values = {_key(word, key): _value(word, key, value) for key, value in given.items()}
     pairs = (syntax.Pair(key, key_span=syntax.NOWHERE, value=value.node) for key, value in values.items())
     return syntax.Section(syntax.Word(word), tuple(pairs)), list(values.values())
+
+
+def _value(section: str, key: str, given: Any) -> Value:
+    """What stands behind a key's `=`. A str is a text of the language, but where the key takes words, such as a path."""
+    model = SECTION_MODELS.get(section)
+    info = model.model_fields.get(key) if model else None
+    takes_words = info is not None and accepts_words(info.annotation) and not is_list(info.annotation)
+    if not isinstance(given, str) or takes_words:
+        return as_value(given)
+    try:
+        return Value(Held(), parse_value(Source(given, f"<{section}.{key}>")))
+    except SpecError:
+        if model is not None and info is None:  # the key is unknown, which is told of the whole program
+            return as_value(given)
+        raise
 
 
 def _key(word: str, key: Any) -> tuple[str, ...]:

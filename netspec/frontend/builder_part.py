@@ -87,7 +87,7 @@ def in_words(given: Any) -> str:
     """`None`, `[3] (a list)`."""
     if given is None:
         return "None"
-    shown, kind = repr(given), type(given).__name__
+    shown, kind = " ".join(repr(given).split()), type(given).__name__
     return f"{shown if len(shown) <= 40 else shown[:37] + '...'} ({'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind})"
 
 
