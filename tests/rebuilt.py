@@ -162,8 +162,9 @@ def _bracketed(item: syntax.Item) -> syntax.Item:
 def _entries(entries: Sequence[syntax.Entry]) -> tuple[syntax.Entry, ...]:
     of = {kind: tuple(one for one in entries if isinstance(one, kind)) for kind in (syntax.Version, syntax.Use, syntax.Let | syntax.Def)}
     words = {_word(one): one for one in reversed(entries)}
-    names = tuple(dict.fromkeys(of[syntax.Let | syntax.Def]))
-    return (*of[syntax.Version][:1], *of[syntax.Use], *names, *(words[word] for word in ORDER if word in words))
+    names = {meaning(one): one for one in reversed(of[syntax.Let | syntax.Def])}
+    firsts = [one for one in of[syntax.Let | syntax.Def] if names[meaning(one)] is one]
+    return (*of[syntax.Version][:1], *of[syntax.Use], *firsts, *(words[word] for word in ORDER if word in words))
 
 
 def _word(entry: syntax.Entry) -> str:
