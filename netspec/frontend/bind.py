@@ -16,8 +16,6 @@ from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.builder_part import Built
-from netspec.frontend.builder_value import as_value
 from netspec.frontend.later import CALLED_ELSEWHERE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
@@ -285,9 +283,9 @@ def _decimal_comma(content: Content) -> str | None:
     return f"{one.content}.{other.source.words(other.span)}" if adjacent and whole else None
 
 
-def entry_from_text(contract: type[EntryT], text: str | Built) -> EntryT:
-    """The entry that a text like `adam(lr=1e-2)`, or the same built in Python, stands for. Raises SpecError."""
-    source = Source(str(as_value(text)) if isinstance(text, Built) else text)
+def entry_from_text(contract: type[EntryT], text: str) -> EntryT:
+    """The entry that a text like `adam(lr=1e-2)` stands for. Raises SpecError."""
+    source = Source(text)
     value = evaluate(parse_value(source), Scope(source, {}, 0))
     if not isinstance(value.content, Named):
         raise fail("NS304", f"a name or a call is needed here, as in {next(iter(entries(contract)))}(...)", source, value.span)

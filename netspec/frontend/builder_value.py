@@ -197,6 +197,11 @@ def _list(items: Sequence[Any]) -> Value:
     return Value(together(value.held for value in values), syntax.ListValue(tuple(value.node for value in values)))
 
 
+def value_in_text(given: str | Built) -> str:
+    """A value as a text of the language, whether it is given as one or was built in Python. Raises UsageError for a chain."""
+    return str(as_value(given)) if isinstance(given, Built) else given
+
+
 def literal(given: Any) -> Value:
     """A Python value as one of the language, to calculate with: `ns.literal("25%") * 2`. Raises UsageError for what is none."""
     return as_value(given)

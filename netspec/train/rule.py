@@ -11,6 +11,7 @@ from netspec.base.errors import UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.bind import entry_from_text
 from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import value_in_text
 
 
 class OptimizerRule:
@@ -52,4 +53,4 @@ class OptimizerRule:
 
 def optimizer(text: str | Built) -> OptimizerRule:
     """The rule that a text like `adam(lr=1e-2)`, or `netspec.adam(lr=1e-2)`, stands for. Raises SpecError."""
-    return OptimizerRule(entry_from_text(Optimizer, text))
+    return OptimizerRule(entry_from_text(Optimizer, value_in_text(text)))

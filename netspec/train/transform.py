@@ -12,6 +12,7 @@ from netspec.base.errors import UsageError
 from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
 from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import value_in_text
 from netspec.train.columns import Columns, columns_of, in_order, named, spread
 from netspec.train.data import check_x
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
@@ -75,4 +76,4 @@ def augmented(images: NDArray[Any], transform: Augmentation, key: int) -> NDArra
 
 def transform(text: str | Built) -> TransformRule:
     """The transform that a text like `crop(4)`, or `netspec.crop(4)`, stands for. Raises SpecError."""
-    return TransformRule(entry_from_text(Transform, text))
+    return TransformRule(entry_from_text(Transform, value_in_text(text)))
