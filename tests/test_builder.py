@@ -146,7 +146,8 @@ def test_a_tree_that_differs_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("path", [*MODELS, WHOLE], ids=lambda path: path.stem)
-def test_every_example_can_be_built(path: Path) -> None:
+def test_every_example_can_be_built(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)  # where a text without a file looks for what it uses
     file = ns.load(path)
     built = program(file)
     assert built.tree == file
@@ -491,6 +492,17 @@ def test_a_built_net_compiles_to_the_same_model() -> None:
     assert act == ns.compile("affine(4)-leaky_relu(0.2)", input=7).program.net[1].layer
     assert ns.optimizer(ns.sgd(lr=0.5)).optimizer == ns.optimizer("sgd(lr=0.5)").optimizer
     assert str(ns.transform(ns.crop(4))) == str(ns.transform("crop(4)"))
+
+
+def test_branches_names_and_ties_compile_to_the_same_model() -> None:
+    stem = (ns.affine(6) - ns.relu).named("stem")
+    code = ns.affine(4).named("code")
+    net = stem >> ns.res(ns.affine(6) - ns.relu) >> ns.add(ns.id, ns.ref(stem)) >> code >> ns.affine(6, tie=code.T) >> ns.affine
+    text = "affine(6)-relu @stem -> res[affine(6)-relu] -> add(id | @stem) -> affine(4) @code -> affine(6, tie=code.T) -> affine"
+    x = np.random.default_rng(0).normal(size=(5, 7))
+    one, two = (ns.compile(spec, input=7, outputs=2) for spec in (net, text))
+    assert list(one.params) == list(two.params)
+    np.testing.assert_array_equal(one.forward(x), two.forward(x))
 
 
 def test_a_built_program_trains_and_is_restored(tmp_path: Path) -> None:
