@@ -22,6 +22,7 @@ DIRECTIONS = 2
 DRAWS = 12
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 RESOLVED = 2e-7  # a larger error that rounding of the loss explains is no finding: the place is drawn again
+SMALL = 1e-6  # an error up to here is one of a right gradient, where rounding leaves none smaller
 HIDDEN = 13
 AGREE = 1e-7  # relative difference of two numeric estimates that counts as smooth
 
@@ -143,6 +144,7 @@ class Gradcheck:
         elements = min(SAMPLES, values.size)
         fresh = self.generator.permutation(values.size)
         for number in range(DIRECTIONS + elements):
+            best = np.inf
             for draw in range(DRAWS):
                 if number < DIRECTIONS:
                     direction = self.generator.standard_normal(values.size)
@@ -158,9 +160,13 @@ class Gradcheck:
                     if error <= RESOLVED or abs(expected - numeric) > noise:
                         worst = max(worst, error)
                         break
+                    best = min(best, error)
                 self.kinks += 1
             else:
-                missed += 1
+                if best <= SMALL:
+                    worst = max(worst, best)
+                else:
+                    missed += 1
         return worst, missed
 
     def _along(self, values: Vector, places: slice | NDArray[np.int64], direction: Vector, largest: float) -> tuple[float, float] | None:
