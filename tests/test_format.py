@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from grammar import comments_of, texts
+from drawn_specs import comments_of, texts
 from hypothesis import HealthCheck, given, settings
 
 from netspec.base.text import Source

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from grammar import FILES
+from drawn_specs import FILES
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -130,7 +130,8 @@ def _mark_forced(doc: Doc) -> bool:
         return doc.forced
     if isinstance(doc, (str, Own, Trail)):
         return False
-    forced = any([_mark_forced(part) for part in (doc if isinstance(doc, list) else doc.parts)])
+    parts = [_mark_forced(part) for part in (doc if isinstance(doc, list) else doc.parts)]
+    forced = any(parts)
     if isinstance(doc, (Group, Fill)):
         doc.forced = forced
     return forced

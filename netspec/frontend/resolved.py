@@ -9,18 +9,17 @@ from pydantic import BaseModel
 
 from netspec.frontend import syntax
 from netspec.frontend.format import format_file
+from netspec.frontend.migrations import newest
 from netspec.frontend.program import Chain, Program, TrainSection
 from netspec.frontend.syntax import Literal, Word
 from netspec.frontend.values import Value, show
 from netspec.frontend.words import written
 
-NEWEST = 1
-
 
 def resolve(file: syntax.File, program: Program, lets: Mapping[str, Value], added: Sequence[str]) -> str:
     """The text. `lets` are those that a caller replaced, `added` the names among them that the file does not have."""
     settings = {"input": program.input, "classes": program.classes, "outputs": program.outputs, "seed": program.seed}
-    entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(NEWEST)))]
+    entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(newest())))]
     entries += [syntax.Let(Word(name), _raw(show(lets[name].content))) for name in added]
     for entry in file.entries:
         match entry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from netspec.base.text import Source
@@ -78,7 +80,7 @@ def texts(draw: st.DrawFn, most_comments: int = 6) -> str:
     """A program with comments, and white space that means nothing, anywhere between its words."""
     source = Source(format_file(draw(FILES)))
     words = tokenize(source).tokens
-    gaps = [source.text[one.end_pos : other.start_pos] for one, other in zip(words, words[1:], strict=False)]
+    gaps = [source.text[one.end_pos : other.start_pos] for one, other in pairwise(words)]
     free = [at for at, word in enumerate(words[:-1]) if word.type != "REPEAT"]  # `x` and its count are one word to the reader
     places = [-1, *free, len(words) - 1]
     spaced = draw(st.lists(st.sampled_from(free), max_size=8)) if free else []
