@@ -105,11 +105,13 @@ class _Placing:
         if not isinstance(node, (File, Section)):
             return [text for _, text in own]
         texts: list[str] = []
-        end = previous.span.end if isinstance(previous, (Pair, *ENTRIES)) else None
+        end = previous.span.end if previous is not None and isinstance(previous, (Pair, *ENTRIES)) else None
         for at, text in own:
             texts += [*self._empty_line(end, at), text]
             end = at + len(text)
-        return [*texts, *self._empty_line(end, following.span.start)] if following is not None else texts
+        if following is not None:
+            texts += self._empty_line(end, following.span.start)
+        return texts
 
     def _empty_line(self, end: int | None, start: int) -> list[str]:
         """An empty text where empty lines lie between what ends, perhaps with a comment, and what begins."""
@@ -126,7 +128,7 @@ def _beside(node: Node, found: _Gathered) -> Node:
 
 def _parts(node: Node) -> Iterator[Node]:
     """The nodes of which a node is made."""
-    for name in _fields(type(node)):
+    for name in _fields(type(node)):  # type: ignore[arg-type]  # mypy takes the hash of a node for that of its class
         yield from _nodes(getattr(node, name))
 
 
@@ -140,7 +142,7 @@ def _nodes(value: Any) -> Iterator[Node]:
 
 def _rebuilt(node: Node, parts: Mapping[int, Node]) -> Node:
     """The node with other parts, by the identity of those that it has."""
-    changed = {name: _with(getattr(node, name), parts) for name in _fields(type(node))}
+    changed = {name: _with(getattr(node, name), parts) for name in _fields(type(node))}  # type: ignore[arg-type]  # mypy takes the hash of a node for that of its class
     return replace(node, **changed)
 
 

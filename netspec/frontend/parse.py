@@ -24,7 +24,7 @@ KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)
 
 
 def parse(source: Source) -> syntax.File:
-    """The program as written. Raises SpecError with every syntax error, one for each entry at most; for a newer language with that alone."""
+    """The program as written. Raises SpecError with every syntax error, one for each entry at most, or that its version is not known."""
     check_version(source)
     words = tokenize(source)
     try:

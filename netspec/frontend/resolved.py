@@ -28,7 +28,7 @@ def resolve(file: syntax.File, program: Program, lets: Mapping[str, Value], adde
             case syntax.Let() | syntax.Def():
                 entries.append(entry)
     if program.data is not None:
-        entries.append(_section("data", _data(program.data)))
+        entries.append(_section("data", data_keys(program.data)))
     for word, value in settings.items():
         if value is not None:
             shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -37,7 +37,7 @@ def resolve(file: syntax.File, program: Program, lets: Mapping[str, Value], adde
     if defaults:
         entries.append(_section("defaults", defaults))
     entries += [replace(entry, bare=False) for entry in file.entries if isinstance(entry, syntax.Net)]
-    entries.append(_section("train", _train(program.train)))
+    entries.append(_section("train", train_keys(program.train)))
     return format_file(syntax.File(tuple(entries)))
 
 
@@ -56,12 +56,14 @@ def _keys(section: BaseModel) -> dict[str, str]:
     return {name: written(value) for name, value in values.items() if value is not None}
 
 
-def _train(section: TrainSection) -> dict[str, str]:
+def train_keys(section: TrainSection) -> dict[str, str]:
+    """Every key of the train section with its value as text."""
     keys, weights = _keys(section), section.class_weights
     return {**keys, "class_weights": ", ".join(map(repr, weights))} if isinstance(weights, tuple) else keys
 
 
-def _data(section: BaseModel) -> dict[str, str]:
+def data_keys(section: BaseModel) -> dict[str, str]:
+    """Every key of the data section that has a value, as text."""
     keys = _keys(section)
     split = getattr(section, "split", ())
     return {**keys, "split": " / ".join(map(repr, split))} if split else keys
