@@ -85,13 +85,15 @@ def _section(section: syntax.Section) -> Doc:
     return [_word(section.word), " ", Group(["{", Nest([*pairs, *map(Own, section.tail)]), Line(" ", closes=True), "}"])]
 
 
-def _bracketed(opener: str, parts: Sequence[Doc], closer: str, opening: str = "", separator: str = ", ") -> Doc:
+def _bracketed(
+    opener: str, parts: Sequence[Doc], closer: str, *, opening: str = "", separator: str = ", ", rather_not: bool = False
+) -> Doc:
     """All on one line, or a part a line, indented; `opening` is a comment behind the opener."""
     before, behind = separator.split(" ", 1)
     inside: list[Doc] = [Trail(opening)] if opening else []
     for number, part in enumerate(parts):
-        inside += [before, Line(" "), behind, part] if number else [Line(""), part]
-    return Group([opener, Nest(inside), Line("", closes=True), closer])
+        inside += [before, Line(" ", rather_not=rather_not), behind, part] if number else [Line("", rather_not=rather_not), part]
+    return Group([opener, Nest(inside), Line("", closes=True, rather_not=rather_not), closer])
 
 
 # chains
@@ -130,9 +132,10 @@ def _bare_item(item: syntax.Item) -> Doc:
         case syntax.Layer():
             return [_word(item.name), _arguments(item.arguments)]
         case syntax.Bracket():
-            return _bracketed("[", [_chain(item.chain, inside=True)], "]", item.opening)
+            return _bracketed("[", [_chain(item.chain, inside=True)], "]", opening=item.opening)
         case syntax.Block():
-            return [_word(item.name), _bracketed("[", [_chain(item.chain, inside=True)], "]"), _arguments(item.arguments)]
+            behind = _arguments(item.arguments, rather_not=True)
+            return [_word(item.name), _bracketed("[", [_chain(item.chain, inside=True)], "]"), behind]
         case syntax.Branches():
             return [_word(item.name), _bracketed("(", [_chain(chain) for chain in item.chains], ")", separator=" | ")]
         case syntax.Reference():
@@ -149,10 +152,10 @@ def _times(times: syntax.Count | syntax.Over) -> Doc:
     return _with_comments(times, shown if plain else ["(", shown, ")"])
 
 
-def _arguments(arguments: Sequence[syntax.Argument] | None) -> Doc:
+def _arguments(arguments: Sequence[syntax.Argument] | None, rather_not: bool = False) -> Doc:
     if not arguments:
         return "" if arguments is None else "()"
-    return _bracketed("(", [_argument(one) for one in arguments], ")")
+    return _bracketed("(", [_argument(one) for one in arguments], ")", rather_not=rather_not)
 
 
 def _argument(argument: syntax.Argument) -> Doc:

@@ -29,10 +29,12 @@ class Trail:
 
 @dataclass(eq=False, slots=True)
 class Line:
-    """A place where a line may end; `flat` stands there where it does not. `closes` where a closing bracket follows."""
+    """A place where a line may end; `flat` stands there where it does not. `closes` where a closing bracket follows; `rather_not` where
+    what stands before should break first."""
 
     flat: str
     closes: bool = False
+    rather_not: bool = False
     suffix: str = ""
     """The comment behind the line that ends here."""
     own: list[str] = field(default_factory=list)
@@ -236,7 +238,7 @@ class _Lines:
                     return True
                 continue
             for leaf in _leaves(one.doc):
-                if isinstance(leaf, Line) and not one.on_line:
+                if isinstance(leaf, Line) and not one.on_line and (leaf.forced or not leaf.rather_not):
                     return True
                 room -= len(leaf) if isinstance(leaf, str) else len(leaf.flat) if isinstance(leaf, Line) else 0
                 if room < 0:

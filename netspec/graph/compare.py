@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +12,17 @@ from netspec.base.entry import Entry
 from netspec.base.errors import DataError, SpecError
 from netspec.base.kinds import Head
 from netspec.base.loss import Loss
-from netspec.base.shape import Shape, show, size
+from netspec.base.shape import show, size
 from netspec.catalog.paths import data_folders, resolve_path
 from netspec.catalog.registry import entries
 from netspec.frontend.program import DataSection, Program
 from netspec.frontend.resolved import data_keys, train_keys
 from netspec.frontend.words import written
+from netspec.graph.align import Point, aligned
 from netspec.graph.check import to_graph
 from netspec.graph.counted import counted_arguments
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node
-
-MOST_COMPARED = 4_000_000
-"""Pairs of layers that are compared one by one; beyond, layers that occur very often are not looked for."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """A layer in its place, and what there is to compare of it; what needs shapes is None where they are not known."""
-
-    name: str
-    kind: str
-    arguments: Mapping[str, str]
-    reads: tuple[str, ...]
-    """The names of the layers whose values it takes; `input` is the row."""
-    output: Shape | None = None
-    parameters: int | None = None
-    flops: int | None = None
-
-    @property
-    def label(self) -> str | None:
-        """Its name, where the text gives it."""
-        return None if re.fullmatch(rf"{re.escape(self.kind)}\d+", self.name) else self.name
-
-    @property
-    def signature(self) -> tuple[Any, ...]:
-        return self.kind, tuple(self.arguments.items()), self.label
 
 
 @dataclass(frozen=True)
@@ -167,7 +140,7 @@ def _arguments(entry: Entry) -> dict[str, str]:
 
 
 def _layer_changes(a: list[Point], b: list[Point]) -> Iterator[LayerChange]:
-    pairs = _aligned(a, b)
+    pairs = aligned(a, b)
     partners = {one.name: other.name for one, other in pairs if one and other}
     before_a, before_b = _before(a), _before(b)
     for one, other in pairs:
@@ -195,36 +168,6 @@ def _argument_differences(a: Point, b: Point) -> Iterator[Difference]:
     for key in dict.fromkeys((*a.arguments, *b.arguments)):
         if a.arguments.get(key) != b.arguments.get(key):
             yield Difference(key, a.arguments.get(key), b.arguments.get(key))
-
-
-Pairs = list[tuple[Point | None, Point | None]]
-
-
-def _aligned(a: list[Point], b: list[Point]) -> Pairs:
-    """Layers side by side: those that are equal, then between them those of one kind; what is left stands alone."""
-    start = 0
-    while start < min(len(a), len(b)) and a[start].signature == b[start].signature:
-        start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and a[-1 - end].signature == b[-1 - end].signature:
-        end += 1
-    first, last = zip(a[:start], b[:start], strict=True), zip(a[len(a) - end :], b[len(b) - end :], strict=True)
-    return [*first, *_between(a[start : len(a) - end], b[start : len(b) - end]), *last]
-
-
-def _between(a: list[Point], b: list[Point], by_kind: bool = False) -> Pairs:
-    keys_a, keys_b = ([(point.kind,) if by_kind else point.signature for point in points] for points in (a, b))
-    matcher = SequenceMatcher(None, keys_a, keys_b, autojunk=len(a) * len(b) > MOST_COMPARED)
-    pairs: Pairs = []
-    for tag, start_a, end_a, start_b, end_b in matcher.get_opcodes():
-        ours, theirs = a[start_a:end_a], b[start_b:end_b]
-        if tag == "equal":
-            pairs += zip(ours, theirs, strict=True)
-        elif tag == "replace" and not by_kind:
-            pairs += _between(ours, theirs, by_kind=True)
-        else:
-            pairs += [*((one, None) for one in ours), *((None, one) for one in theirs)]
-    return pairs
 
 
 # settings

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from netspec.base.layer import Trained
 from netspec.frontend.words import written
-from netspec.graph.compare import Comparison, Difference, LayerChange, Point, Total
+from netspec.graph.align import Point
+from netspec.graph.compare import Comparison, Difference, LayerChange, Total
 from netspec.ui.tables import Justify, table
 
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
