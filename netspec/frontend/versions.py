@@ -46,8 +46,8 @@ def number_error(number: str) -> tuple[str, str, str] | None:
 
 def _missing(source: Source, word: Span) -> tuple[str, str, str] | None:
     after = _blank_end(source.text, word.end)
-    following = re.match(r"\w*", source.text[after : after + LONGEST])
-    if after < len(source.text) and (following is None or following.group() not in ENTRY_WORDS):
+    following = re.match(r"\w+|;|$", source.text[after : after + LONGEST])
+    if following is None or (following.group() not in ("", ";") and following.group() not in ENTRY_WORDS):
         return None
     return "NS702", "the number of the version is missing after `netspec`", f"write netspec {newest()}"
 

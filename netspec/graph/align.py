@@ -45,16 +45,14 @@ Pairs = list[tuple[Point | None, Point | None]]
 
 def aligned(a: list[Point], b: list[Point]) -> Pairs:
     """Layers side by side: as many as possible of one kind, and of those as many as possible that are equal; the others stand alone."""
+    if len(a) * len(b) <= MOST_COMPARED:
+        return _best(a, b)
     start = 0
     while start < min(len(a), len(b)) and a[start].signature == b[start].signature:
         start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and a[-1 - end].signature == b[-1 - end].signature:
-        end += 1
-    first, last = zip(a[:start], b[:start], strict=True), zip(a[len(a) - end :], b[len(b) - end :], strict=True)
-    between = a[start : len(a) - end], b[start : len(b) - end]
-    small = len(between[0]) * len(between[1]) <= MOST_COMPARED
-    return [*first, *(_best(*between) if small else _by_kind(*between)), *last]
+    alike = zip(a[:start], b[:start], strict=True)
+    rest = a[start:], b[start:]
+    return [*alike, *(_best(*rest) if len(rest[0]) * len(rest[1]) <= MOST_COMPARED else _by_kind(*rest))]
 
 
 def _by_kind(a: list[Point], b: list[Point]) -> Pairs:
@@ -68,27 +66,27 @@ def _by_kind(a: list[Point], b: list[Point]) -> Pairs:
 
 
 def _best(a: list[Point], b: list[Point]) -> Pairs:
-    """The common sequence of most worth: Needleman and Wunsch, A general method applicable to the search for similarities, 1970."""
+    """The common sequence of most worth, as early as it can be, for nets grow at their ends: Needleman and Wunsch, A general method
+    applicable to the search for similarities, 1970."""
     worth = 2 * _equal([one.kind for one in a], [one.kind for one in b])
     worth += _equal([one.signature for one in a], [one.signature for one in b])
-    best = np.zeros((len(a) + 1, len(b) + 1), np.int32)
-    for row in range(len(a)):
-        here = np.maximum(best[row, 1:], best[row, :-1] + worth[row])
-        best[row + 1, 1:] = np.maximum.accumulate(here)
+    best = np.zeros((len(a) + 1, len(b) + 1), np.int32)  # of what stands from a row and a column on
+    for row in reversed(range(len(a))):
+        here = np.maximum(best[row + 1, :-1], best[row + 1, 1:] + worth[row])
+        best[row, :-1] = np.maximum.accumulate(here[::-1])[::-1]
     pairs: Pairs = []
-    row, column = len(a), len(b)
-    while row and column:
-        if worth[row - 1, column - 1] and best[row, column] == best[row - 1, column - 1] + worth[row - 1, column - 1]:
-            row, column = row - 1, column - 1
+    row = column = 0
+    while row < len(a) and column < len(b):
+        if worth[row, column] and best[row, column] == best[row + 1, column + 1] + worth[row, column]:
             pairs.append((a[row], b[column]))
-        elif best[row, column] == best[row, column - 1]:
-            column -= 1
-            pairs.append((None, b[column]))
-        else:
-            row -= 1
+            row, column = row + 1, column + 1
+        elif best[row, column] == best[row + 1, column]:
             pairs.append((a[row], None))
-    alone: Pairs = [*((one, None) for one in a[:row]), *((None, one) for one in b[:column])]
-    return [*alone, *reversed(pairs)]
+            row += 1
+        else:
+            pairs.append((None, b[column]))
+            column += 1
+    return [*pairs, *((one, None) for one in a[row:]), *((None, one) for one in b[column:])]
 
 
 def _equal(a: Sequence[Any], b: Sequence[Any]) -> NDArray[np.int32]:

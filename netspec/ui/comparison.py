@@ -15,7 +15,7 @@ from netspec.graph.compare import Comparison, Difference, LayerChange, Total
 from netspec.ui.tables import Justify, table
 
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
-SHOWN_NAMES = 3
+SHOWN_NAMES = 2
 NONE = "-"
 """Where one of the two has no such value."""
 
