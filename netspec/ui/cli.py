@@ -280,7 +280,10 @@ def diff(
     b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
     input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
 ) -> int:  # fmt: skip
-    """What two specs or runs mean differently."""
+    """What two specs or runs mean differently.
+
+    Exit 0 where they mean the same, 1 where they do not, 3 where one of them is wrong.
+    """
     return int(_verb("diff").run(a, b, _overrides(None, input=input, classes=classes, outputs=outputs), json=json))
 
 
