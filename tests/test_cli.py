@@ -29,7 +29,10 @@ from netspec.ui.verbs import layers as layers_verb
 
 MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
-VERBS = ("check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "layers", "explain", "doctor")
+VERBS = (
+    "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "fmt", "diff", "migrate", "layers",
+    "explain", "doctor",
+)  # fmt: skip
 TINY = """netspec 1
 let width = 8
 data { source = npz; path = "rows.npz"; split = 60% / 20% / 20% }
@@ -105,7 +108,11 @@ def numba_is_imported(*words: object) -> bool:
     return done.stderr.split()[-1] == "True"
 
 
-@pytest.mark.parametrize("words", [("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",)])
+LIGHT = [("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",)]
+LIGHT += [("fmt", "--diff", DIGITS), ("fmt", "--explicit", "--diff", DIGITS), ("diff", DIGITS, DIGITS), ("migrate", DIGITS)]
+
+
+@pytest.mark.parametrize("words", LIGHT)
 def test_light_verbs_leave_numba_alone(words: tuple[object, ...]) -> None:
     assert not numba_is_imported(*words)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_specs import FILES
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -47,65 +48,6 @@ def meaning(one: Program) -> object:
 # programs drawn from the grammar, as trees
 
 
-NAMES = st.sampled_from(["affine", "bn", "relu", "w", "x", "x4", "tied_", "block", "a_1", "h", "ep", "T"])
-WORDS = NAMES.map(syntax.Word)
-LITERALS = st.one_of(
-    st.integers(0, 10**6).map(lambda n: syntax.Literal("number", str(n))),
-    st.sampled_from(["0.5", "1e2", "1e-3", "2.5E+3"]).map(lambda text: syntax.Literal("number", text)),
-    st.sampled_from(["25%", "0.5%"]).map(lambda text: syntax.Literal("percent", text)),
-    st.sampled_from(["20ep", "500it"]).map(lambda text: syntax.Literal("duration", text)),
-    st.sampled_from(["3x5", "1x8x8"]).map(lambda text: syntax.Literal("shape", text)),
-    st.sampled_from(['"a b"', '""', '"\\""', '"# ] }"']).map(lambda text: syntax.Literal("string", text)),
-    st.sampled_from(["true", "false"]).map(lambda text: syntax.Literal("boolean", text)),
-)
-ATOMS = st.deferred(
-    lambda: st.one_of(
-        LITERALS,
-        st.builds(syntax.Name, NAMES, st.none() | st.just("T")),
-        st.builds(syntax.CallValue, WORDS, ARGUMENTS),
-        st.builds(syntax.Group, SUMS),
-    )
-)
-SIGNED = ATOMS | ATOMS.map(syntax.Negative)
-
-
-def arithmetic(operands: st.SearchStrategy, operators: list[str]) -> st.SearchStrategy:
-    rest = st.lists(st.tuples(st.sampled_from(operators), operands), min_size=1, max_size=2).map(tuple)
-    return operands | st.builds(syntax.Arithmetic, operands, rest)
-
-
-SUMS = arithmetic(arithmetic(SIGNED, ["*", "//", "mod"]), ["+", "-"])
-ARGUMENTS = st.lists(st.builds(syntax.Argument, st.none() | WORDS, SUMS), max_size=2).map(tuple)
-SPLITS = SUMS | st.lists(SUMS, min_size=2, max_size=3).map(lambda parts: syntax.SplitValue(tuple(parts)))
-VALUES = SPLITS | st.lists(SPLITS, min_size=2, max_size=3).map(lambda items: syntax.ListValue(tuple(items)))
-CHAINS = st.deferred(lambda: st.lists(RUNS, min_size=1, max_size=3).map(lambda runs: syntax.Chain(tuple(runs))))
-LAYERS = st.builds(syntax.Layer, WORDS, st.none() | ARGUMENTS)
-BRACKETED = st.one_of(
-    st.builds(syntax.Layer, WORDS, ARGUMENTS),
-    st.builds(syntax.Bracket, CHAINS),
-    st.builds(syntax.Block, WORDS, CHAINS, ARGUMENTS),
-    st.builds(syntax.Branches, WORDS, st.lists(CHAINS, min_size=2, max_size=3).map(tuple)),
-)
-TIMES = st.builds(syntax.Count, SUMS) | st.builds(syntax.Over, WORDS, st.lists(SUMS, min_size=1, max_size=3).map(tuple))
-ITEMS = st.one_of(LAYERS, BRACKETED, st.builds(syntax.Reference, WORDS), st.builds(syntax.Repeated, BRACKETED, TIMES, st.booleans()))
-RUNS = st.builds(syntax.Run, st.lists(ITEMS, min_size=1, max_size=3).map(tuple), st.none() | WORDS)
-PAIRS = st.builds(
-    lambda key, value: syntax.Pair(key, key_span=syntax.NOWHERE, value=value), st.lists(NAMES, min_size=1, max_size=2).map(tuple), VALUES
-)
-ENTRIES = st.one_of(
-    st.builds(syntax.Version, st.just(syntax.Literal("number", "1"))),
-    st.builds(syntax.Use, st.just(syntax.Literal("string", '"blocks.net"'))),
-    st.builds(syntax.Let, WORDS, VALUES),
-    st.builds(syntax.Def, WORDS, st.lists(st.builds(syntax.Parameter, WORDS, st.none() | SUMS), max_size=2).map(tuple), CHAINS),
-    st.builds(syntax.Setting, st.sampled_from(["input", "classes", "outputs", "seed"]).map(syntax.Word), VALUES),
-    st.builds(syntax.Net, CHAINS),
-    st.builds(
-        syntax.Section, st.sampled_from(["data", "train", "defaults", "search"]).map(syntax.Word), st.lists(PAIRS, max_size=3).map(tuple)
-    ),
-)
-FILES = st.lists(ENTRIES, min_size=1, max_size=4).map(lambda found: syntax.File(tuple(found))) | st.builds(
-    lambda one: syntax.File((syntax.Net(one, bare=True),)), CHAINS
-)
 SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 

@@ -18,12 +18,14 @@ from netspec.frontend.comments import attach_comments
 from netspec.frontend.grammar import grammar
 from netspec.frontend.tokens import ENTRY_WORDS, tokenize
 from netspec.frontend.unexpected import unexpected
+from netspec.frontend.versions import check_version
 
 KEYWORDS = frozenset(word.upper() for word in ENTRY_WORDS)
 
 
 def parse(source: Source) -> syntax.File:
-    """The program as written. Raises SpecError with every syntax error, one for each entry at most."""
+    """The program as written. Raises SpecError with every syntax error, one for each entry at most, or that its version is not known."""
+    check_version(source)
     words = tokenize(source)
     try:
         tree = _read(source, words.tokens, "file")

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 
 from netspec.frontend import syntax
 from netspec.frontend.format import format_file
+from netspec.frontend.migrations import newest
 from netspec.frontend.program import Chain, Program, TrainSection
 from netspec.frontend.syntax import Literal, Word
 from netspec.frontend.values import Value, show
 from netspec.frontend.words import written
-
-NEWEST = 1
 
 
 def resolve(
@@ -23,7 +22,7 @@ def resolve(
     """The text. `lets` are those that a caller replaced, `added` the names among them that the file does not have, `brought` the defs
     that each `use` brings, by the number of its entry."""
     settings = {"input": program.input, "classes": program.classes, "outputs": program.outputs, "seed": program.seed}
-    entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(NEWEST)))]
+    entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(newest())))]
     entries += [syntax.Let(Word(name), _raw(show(lets[name].content))) for name in added]
     for index, entry in enumerate(file.entries):
         match entry:
@@ -34,7 +33,7 @@ def resolve(
             case syntax.Let() | syntax.Def():
                 entries.append(entry)
     if program.data is not None:
-        entries.append(_section("data", _data(program.data)))
+        entries.append(_section("data", data_keys(program.data)))
     for word, value in settings.items():
         if value is not None:
             shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -43,7 +42,7 @@ def resolve(
     if defaults:
         entries.append(_section("defaults", defaults))
     entries += [replace(entry, bare=False) for entry in file.entries if isinstance(entry, syntax.Net)]
-    entries.append(_section("train", _train(program.train)))
+    entries.append(_section("train", train_keys(program.train)))
     return format_file(syntax.File(tuple(entries)))
 
 
@@ -62,12 +61,14 @@ def _keys(section: BaseModel) -> dict[str, str]:
     return {name: written(value) for name, value in values.items() if value is not None}
 
 
-def _train(section: TrainSection) -> dict[str, str]:
+def train_keys(section: TrainSection) -> dict[str, str]:
+    """Every key of the train section with its value as text."""
     keys, weights = _keys(section), section.class_weights
     return {**keys, "class_weights": ", ".join(map(repr, weights))} if isinstance(weights, tuple) else keys
 
 
-def _data(section: BaseModel) -> dict[str, str]:
+def data_keys(section: BaseModel) -> dict[str, str]:
+    """Every key of the data section that has a value, as text."""
     keys = _keys(section)
     split = getattr(section, "split", ())
     return {**keys, "split": " / ".join(map(repr, split))} if split else keys

@@ -11,16 +11,21 @@ NOWHERE = Span(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Trivia:
-    """What formatting keeps beyond the words: comments on lines before, one on the same line after, an empty line before."""
+    """The comments beside a node, which formatting keeps: those on lines before it, one behind it on its line, those on lines after it
+    where nothing of its kind follows. An empty text in `leading` is an empty line."""
 
     leading: tuple[str, ...] = ()
     trailing: str = ""
-    blank: bool = False
+    after: tuple[str, ...] = ()
+
+
+BARE = Trivia()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    trivia: Trivia = field(default=BARE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,10 @@ class Layer(Node):
 
 @dataclass(frozen=True, slots=True)
 class Bracket(Node):
+    """`[ chain ]`. `opening` is a comment behind the bracket that opens."""
+
     chain: Chain
+    opening: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,6 @@ class Run(Node):
 
     items: tuple[Item, ...]
     label: Word | None = None
-    trivia: Trivia = field(default=Trivia(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +184,18 @@ class Chain(Node):
 # entries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryNode(Node):
-    trivia: Trivia = field(default=Trivia(), compare=False, repr=False)
-
-
 @dataclass(frozen=True, slots=True)
-class Version(EntryNode):
+class Version(Node):
     number: Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Use(EntryNode):
+class Use(Node):
     path: Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Let(EntryNode):
+class Let(Node):
     name: Word
     value: Expression
 
@@ -205,14 +207,14 @@ class Parameter(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Def(EntryNode):
+class Def(Node):
     name: Word
     parameters: tuple[Parameter, ...]
     chain: Chain
 
 
 @dataclass(frozen=True, slots=True)
-class Setting(EntryNode):
+class Setting(Node):
     """`input`, `classes`, `outputs`, `seed` and their value."""
 
     word: Word
@@ -220,7 +222,7 @@ class Setting(EntryNode):
 
 
 @dataclass(frozen=True, slots=True)
-class Net(EntryNode):
+class Net(Node):
     """The chain; `bare` when it is the whole text."""
 
     chain: Chain
@@ -228,7 +230,7 @@ class Net(EntryNode):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair(EntryNode):
+class Pair(Node):
     """`key = value`; a key may have parts: `affine.width`."""
 
     key: tuple[str, ...]
@@ -237,7 +239,7 @@ class Pair(EntryNode):
 
 
 @dataclass(frozen=True, slots=True)
-class Section(EntryNode):
+class Section(Node):
     """`data`, `train`, `defaults` or `search`. `tail` holds comments after the last pair."""
 
     word: Word

@@ -14,6 +14,7 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
 from netspec.frontend.cycles import check_cycles
+from netspec.frontend.migrations import migrate
 from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
 from netspec.frontend.report import Report
@@ -89,7 +90,7 @@ class Library:
             raise fail("NS214", str(error), source, entry.path.span) from None
         self.reading.append(path)
         try:
-            return self._entries(parse(own), own)
+            return self._entries(migrate(parse(own)), own)
         finally:
             self.reading.pop()
 

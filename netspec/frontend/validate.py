@@ -15,11 +15,12 @@ from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
 from netspec.frontend.inline import brought
+from netspec.frontend.migrations import migrate, newest
 from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
-from netspec.frontend.resolved import NEWEST, resolve
+from netspec.frontend.resolved import resolve
 from netspec.frontend.sections import (
     MORE_KEYS,
     SECTION_MODELS,
@@ -38,14 +39,16 @@ from netspec.frontend.structure import check_counts, check_early_stop, check_hea
 from netspec.frontend.used import nodes_in, used_names
 from netspec.frontend.uses import Library, bring
 from netspec.frontend.values import Definition, Scope, Value, evaluate, fail
+from netspec.frontend.versions import number_error
 from netspec.frontend.words import nearest
 
 NOTHING = Overrides()
 
 
 def load(source: Source, overrides: Overrides = NOTHING) -> Program:
-    """Parses and validates a text. Raises SpecError with every error, LimitError where a limit refuses it."""
-    return validate(parse(source), source, overrides)
+    """Parses and validates a text, of an older version as the newest says it. Raises SpecError with every error, LimitError where a limit
+    refuses it."""
+    return validate(migrate(parse(source)), source, overrides)
 
 
 def validate(file: syntax.File, source: Source, overrides: Overrides = NOTHING) -> Program:
@@ -157,9 +160,10 @@ class _Validation:
         self.first[word], self.indices[word] = entry, index
 
     def _version(self, entry: syntax.Version) -> None:
-        if entry.number.text != str(NEWEST):
-            message = f"version {entry.number.text} of the language is not known; this netspec reads version {NEWEST}"
-            raise fail("NS701", message, self.source, entry.number.span)
+        wrong = number_error(entry.number.text)
+        if wrong is not None:
+            code, message, help_text = wrong
+            raise fail(code, message, self.source, entry.number.span, help=help_text)
 
     def _section(self, entry: syntax.Section) -> None:
         if entry.word.text == "search":
@@ -344,8 +348,8 @@ class _Validation:
         self.report.add(lint(net))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:
-            message = f"no version line; the newest language, version {NEWEST}, is read"
-            self.report.add([Diagnostic("W104", message, self.source, Span(0, 0), help=f"begin the file with: netspec {NEWEST}")])
+            message = f"no version line; the newest language, version {newest()}, is read"
+            self.report.add([Diagnostic("W104", message, self.source, Span(0, 0), help=f"begin the file with: netspec {newest()}")])
 
     def _given(self, word: str, settings: Mapping[str, Any]) -> Place | None:
         if word not in settings:
@@ -366,7 +370,7 @@ class _Validation:
             classes=settings.get("classes"),
             outputs=settings.get("outputs"),
             seed=settings.get("seed", 0),
-            version=NEWEST if "netspec" in self.first else None,
+            version=newest() if "netspec" in self.first else None,
             lets={name: value.content for name, (_, value) in self.lets.items()},
             spans=self.spans,
             warnings=tuple(self.report.warnings),

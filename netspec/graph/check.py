@@ -12,6 +12,7 @@ from netspec.base.errors import SpecError
 from netspec.base.kinds import describe
 from netspec.base.shape import Shape
 from netspec.base.text import Source
+from netspec.frontend.migrations import migrate
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import AnySpec, source_of
@@ -69,8 +70,7 @@ def _require_images(program: Program, counts: Counts) -> None:
 def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:
     """Every finding about a text: errors of syntax and meaning, of shapes where an input shape is known, and warnings."""
     try:
-        file = parse(source)
-        program, found = validate_partly(file, source, overrides)
+        program, found = validate_partly(migrate(parse(source)), source, overrides)
     except SpecError as error:
         return list(error.diagnostics)
     if program is None:
@@ -100,7 +100,7 @@ def known(source: Source, overrides: Overrides = NO_OVERRIDES, counts: Counts | 
     """Everything that can be told of a text, errors and all. Where its net has a class head and nothing gives the count, the layers before
     are known all the same."""
     try:
-        program, found = validate_partly(parse(source), source, overrides)
+        program, found = validate_partly(migrate(parse(source)), source, overrides)
     except SpecError as error:
         return Known(None, None, error.diagnostics)
     if program is None:

@@ -18,17 +18,19 @@ class SaveError(NetspecError):
     """A file could not be written; what was there before is untouched."""
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes, mode: int | None = None) -> None:
     """Puts `content` at `path`: afterwards either all of it is there, durably, or what was there before.
 
-    A temporary file in the same folder is written, flushed to the disk and renamed, and the folder is flushed too. The mode follows the
-    umask. Raises SaveError when the disk is full or refuses.
+    A temporary file in the same folder is written, flushed to the disk and renamed, and the folder is flushed too. Without a `mode` it
+    follows the umask. Raises SaveError when the disk is full or refuses.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             write_all(descriptor, content)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

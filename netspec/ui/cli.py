@@ -263,6 +263,43 @@ def plot(
 
 @app.command()
 @guarded
+def fmt(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Change nothing; show what would change as a unified diff.")] = False,
+    explicit: Annotated[bool, typer.Option("--explicit", help="Write out every value that comes from a default.")] = False,
+) -> int:
+    """Format .net files in place; comments are kept."""
+    return int(_verb("fmt").run(files, check=check, diff=diff, explicit=explicit))
+
+
+@app.command()
+@guarded
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A .net file, a run folder, or a weights file.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
+    input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
+) -> int:  # fmt: skip
+    """What two specs or runs mean differently.
+
+    Exit 0 where they mean the same, 1 where they do not, 3 where one of them is wrong.
+    """
+    return int(_verb("diff").run(a, b, _overrides(None, input=input, classes=classes, outputs=outputs), json=json))
+
+
+@app.command()
+@guarded
+def migrate(
+    file: File,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if anything would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Change nothing; show what would change as a unified diff.")] = False,
+) -> int:
+    """Bring a .net file to the newest version of the language."""
+    return int(_verb("migrate").run(file, check=check, diff=diff))
+
+
+@app.command()
+@guarded
 def layers(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", show_default=False)] = None,
     json: Json = False,

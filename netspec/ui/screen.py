@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from netspec.base.diagnostic import Diagnostic
 
 RED, YELLOW, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;33m", "\033[34m", "\033[1m", "\033[0m"
+GREEN, CYAN = "\033[32m", "\033[36m"
 
 
 def has_colour(stream: TextIO) -> bool:

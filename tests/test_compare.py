@@ -1,0 +1,259 @@
+"""Laws of the comparison: what means the same has no difference, every change of meaning is seen, and the two sides are alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_specs import random_spec
+
+from netspec.base.text import Source
+from netspec.frontend.explicit import write_out
+from netspec.frontend.format import format_file
+from netspec.frontend.parse import parse
+from netspec.frontend.program import Overrides
+from netspec.frontend.text import source_of
+from netspec.frontend.validate import load
+from netspec.graph.align import Point, aligned
+from netspec.graph.compare import Comparison, Meaning, compare, meaning_of
+from netspec.graph.counted import counted_arguments
+
+MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.net"))
+
+
+def meaning(text: str, path: str = "<string>", **overrides: object) -> Meaning:
+    return meaning_of(load(Source(text, path), Overrides(**overrides)))  # type: ignore[arg-type]
+
+
+def difference(a: str, b: str, **overrides: object) -> Comparison:
+    return compare(meaning(a, **overrides), meaning(b, **overrides))
+
+
+def explicit(text: str, **overrides: object) -> str:
+    """The text with its defaults written out."""
+    program = load(Source(text), Overrides(**overrides))  # type: ignore[arg-type]
+    return format_file(write_out(parse(Source(text)), program, counted_arguments(program)))
+
+
+BASE = """\
+netspec 1
+let w = 20
+def unit(c, act = relu) = affine(c)-bn-act
+input 30
+classes 4
+net unit(w)x2 -> affine -> softmax
+train { optimizer = adam(lr=1e-3); batch = 50; schedule = step(every=20ep) }
+seed 3
+"""
+
+
+def test_a_default_that_is_written_out_is_no_difference() -> None:
+    same = [
+        BASE,
+        BASE.replace("let w = 20\n", "").replace("(w)", "(20)"),
+        BASE.replace("unit(w)x2", "[affine(20) -> bn -> relu]x2"),
+        BASE.replace("unit(w)x2", "affine(20)-bn-relu-affine(20)-bn(eps=1e-5)-relu"),
+        BASE.replace("affine ->", "affine(4, bias=true) ->"),
+        BASE.replace("affine(c)", "affine(width=c, lr_scale=1)"),
+        BASE.replace("seed 3", "seed 3 defaults { affine.width = 7 }"),
+        BASE.replace("batch = 50", "batch = 50; epochs = 10; threads = 2; loss = cross_entropy; lr_decay = 1.0"),
+        BASE.replace("adam(lr=1e-3)", "adam(beta1=0.9)"),
+        BASE.replace("optimizer = adam(lr=1e-3)", "lr = 0.001"),
+        BASE.replace("netspec 1\n", "# another look\n").replace("; ", "\n"),
+        explicit(BASE),
+        load(Source(BASE)).resolved,
+        explicit(load(Source(BASE)).resolved),
+    ]
+    for text in same:
+        assert difference(BASE, text) == Comparison((), (), difference(BASE, BASE).totals, True)
+        assert difference(text, BASE).same
+
+
+CHANGES = [
+    ("let w = 20", "let w = 21", {"width", "output"}),
+    ("act = relu", "act = gelu", {"added", "removed"}),
+    ("act = relu", "act = leaky_relu(0.2)", {"added", "removed"}),
+    ("x2", "x3", {"added"}),
+    ("x2", "x1", {"removed"}),
+    ("affine(c)", "affine(c, bias=false)", {"bias"}),
+    ("affine(c)", "affine(c, init=he)", {"init"}),
+    ("affine(c)", "affine(c, frozen=true)", {"frozen"}),
+    ("-bn", "-bn(momentum=0.8)", {"momentum"}),
+    ("-bn", "", {"removed"}),
+    ("affine -> softmax", "affine -> svm", {"head", "loss"}),
+    ("classes 4", "classes 5", {"classes", "width", "output"}),
+    ("input 30", "input 31", {"input", "totals"}),
+    ("input 30", "input 1x5x6", {"input", "added"}),
+    ("seed 3", "seed 4", {"seed"}),
+    ("batch = 50", "batch = 51", {"train.batch"}),
+    ("batch = 50", "batch = 50; l2 = 1e-4", {"train.l2"}),
+    ("batch = 50", "batch = 50; dtype = float64", {"train.dtype"}),
+    ("batch = 50", "batch = 50; clip = 2", {"train.clip"}),
+    ("batch = 50", "batch = 50; label_smoothing = 0.1", {"train.label_smoothing"}),
+    ("lr=1e-3", "lr=1e-2", {"train.optimizer.lr"}),
+    ("adam(lr=1e-3)", "sgd(lr=1e-3)", {"train.optimizer"}),
+    ("step(every=20ep)", "step(every=21ep)", {"train.schedule.every"}),
+    ("step(every=20ep)", "cosine(20ep)", {"train.schedule"}),
+    ("; schedule = step(every=20ep)", "", {"train.schedule"}),
+    ("seed 3", "seed 3 data { transforms = per_feature }", {"data.split", "data.transforms"}),
+]
+
+
+def seen(found: Comparison) -> set[str]:
+    """What a comparison finds, by the words that it is told with."""
+    words = {one.kind for one in found.layers if one.kind != "changed"}
+    words |= {difference.key for one in found.layers for difference in one.differences} | {one.key for one in found.settings}
+    return words or ({"totals"} if not found.same else set())
+
+
+@pytest.mark.parametrize(("old", "new", "words"), CHANGES)
+def test_every_change_of_meaning_is_seen(old: str, new: str, words: set[str]) -> None:
+    assert old in BASE
+    found, back = difference(BASE, BASE.replace(old, new)), difference(BASE.replace(old, new), BASE)
+    assert not found.same
+    assert not back.same
+    assert words - {"totals"} <= seen(found)
+    swapped = {"added": "removed", "removed": "added"}
+    assert {swapped.get(word, word) for word in seen(found)} == seen(back)
+    assert [(one.key, one.b, one.a) for one in found.settings] == [(one.key, one.a, one.b) for one in sorted_as(found, back)]
+
+
+def sorted_as(found: Comparison, back: Comparison) -> list:
+    """The settings of `back` in the order of those of `found`."""
+    order = [one.key for one in found.settings]
+    return sorted(back.settings, key=lambda one: order.index(one.key))
+
+
+def test_both_values_of_a_change_are_there() -> None:
+    found = difference(BASE, BASE.replace("let w = 20", "let w = 24"))
+    first = found.layers[0]
+    assert (first.a and first.a.name, first.kind) == ("affine1", "changed")
+    assert [(one.key, one.a, one.b) for one in first.differences] == [("width", "20", "24"), ("output", "20", "24")]
+    assert [one.key for change in found.layers[1:3] for one in change.differences] == ["output", "output"]
+    assert next((one.key, one.a, one.b) for one in found.totals) == ("parameters", 1204, 1540)
+
+
+def test_totals_are_those_of_the_graph() -> None:
+    one = meaning(BASE)
+    assert one.graph is not None
+    found = compare(one, one)
+    assert [(total.key, total.a) for total in found.totals] == [
+        ("parameters", one.graph.parameter_count),
+        ("flops", sum(node.flops for node in one.graph.nodes)),
+    ]
+
+
+# without shapes
+
+
+def test_without_shapes_the_rest_is_compared() -> None:
+    text = "net affine(3)-relu -> affine -> softmax"
+    found = difference(text, text.replace("relu", "tanh"))
+    assert (found.with_shapes, found.totals, seen(found)) == (False, (), {"added", "removed"})
+    assert difference(text, text.replace("affine(3)", "affine(3, bias=true)")).same
+    assert not difference(text, text.replace("affine(3)", "affine(4)")).same
+    assert not difference(text, f"{text} classes 3").same
+    one, other = meaning(text), meaning(text, input=(5,), classes=3)
+    assert not compare(one, other).with_shapes
+    assert seen(compare(one, other)) == {"input", "classes"}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+def test_every_example_means_what_it_and_its_long_forms_say(model: Path) -> None:
+    source = source_of(model)
+    program = load(source)
+    file = parse(source)
+    written_out = Source(format_file(write_out(file, program, counted_arguments(program))), source.path)
+    for text in (source, Source(format_file(file), source.path), Source(program.resolved, source.path), written_out):
+        assert compare(meaning_of(program), meaning_of(load(text))).same
+    again = load(written_out)
+    assert format_file(write_out(parse(written_out), again, counted_arguments(again))) == written_out.text
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_random_nets_are_equal_to_themselves_written_out_and_to_no_other(seed: int, other: int) -> None:
+    (text, shape), (another, other_shape) = random_spec(seed), random_spec(other)
+    counts: dict[str, object] = {"input": shape, "outputs" if text.endswith("linear") else "classes": 3}
+    long = explicit(text, **counts)
+    found = difference(text, long, **counts)
+    assert found.same
+    assert explicit(long, **counts) == long
+    if shape == other_shape and text.rsplit(" ", 1)[1] == another.rsplit(" ", 1)[1]:
+        layers = [[call.layer for call in meaning(one, **counts).program.net] for one in (text, another)]
+        assert difference(text, another, **counts).same == (layers[0] == layers[1])
+
+
+# data
+
+
+DATA = 'netspec 1 input 5 classes 2 data { source = npz; path = "rows.npz" } net affine -> softmax'
+
+
+def test_a_path_is_the_file_that_it_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "one" / "rows.npz").write_bytes(b"")
+    here, there = str(tmp_path / "one" / "a.net"), str(tmp_path / "two" / "b.net")
+    same_file = DATA.replace("rows.npz", "one/rows.npz")
+    assert compare(meaning(DATA, here), meaning(same_file, there)).same  # from the working folder
+    assert compare(meaning(DATA, here), meaning(DATA, there)).same  # in `two` there is none
+    (tmp_path / "two" / "rows.npz").write_bytes(b"")
+    (found,) = compare(meaning(DATA, here), meaning(DATA, there)).settings
+    assert (found.key, found.a) == ("data.path", f'"{tmp_path / "one" / "rows.npz"}"')
+    (found,) = compare(meaning(DATA, here), meaning(DATA.replace("rows", "columns"), here)).settings
+    assert (found.a, found.b) == ('"rows.npz"', '"columns.npz"')
+
+
+def test_normalize_is_the_first_transform() -> None:
+    text = "netspec 1 data { source = digits; normalize = per_feature } net affine -> softmax"
+    assert difference(text, text.replace("normalize", "transforms")).same
+    assert not difference(text, text.replace("normalize = per_feature", "transforms = rescale")).same
+
+
+# alignment
+
+
+def points(text: str) -> list[Point]:
+    """`a1 b c2`: letters are kinds, numbers their arguments."""
+    return [Point(f"{word[0]}{at}", word[0], {"n": word[1:]}, ()) for at, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("a1 b c", "a1 b c", "a1=a1 b=b c=c"),
+        ("a1 b c", "a2 b c", "a1=a2 b=b c=c"),
+        ("a3 r a1", "a4 r a3", "a3=a4 r=r a1=a3"),
+        ("a1 r a2 r a3 r", "a1 r a3 r", "a1=a1 r=r a2- r- a3=a3 r=r"),
+        ("a b", "a c b", "a=a c+ b=b"),
+        ("a b", "", "a- b-"),
+        ("", "a", "a+"),
+        ("a b", "b a", "a- b=b a+"),
+        ("r1 g1", "x1 y1", "r1- g1- x1+ y1+"),
+    ],
+)
+def test_layers_stand_beside_those_of_their_kind(a: str, b: str, expected: str) -> None:
+    shown = []
+    for one, other in aligned(points(a), points(b)):
+        left, right = (f"{p.kind}{p.arguments['n']}" if p else "" for p in (one, other))
+        shown.append(f"{left}={right}" if left and right else f"{left}-" if left else f"{right}+")
+    assert " ".join(shown) == expected
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+def test_every_layer_is_there_once_in_its_order(a: list[str], b: list[str]) -> None:
+    one, other = points(" ".join(a)), points(" ".join(b))
+    pairs = aligned(one, other)
+    assert [left for left, _ in pairs if left] == one
+    assert [right for _, right in pairs if right] == other
+    assert all(left.kind == right.kind for left, right in pairs if left and right)
+
+
+def test_very_long_nets_are_compared_in_time() -> None:
+    found = difference("[affine(9)-relu]x4999 -> affine", "[affine(8)-gelu]x4000 -> affine", input=(5,), outputs=1)
+    assert not found.same
+    assert sum(one.kind == "removed" for one in found.layers) >= 4999
