@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from drawn_specs import CHAINS, FILES
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rebuilt import canonical, chain, meaning, program
-from test_frontend import CHAINS, FILES, WHOLE
+from test_frontend import WHOLE
 
 import netspec as ns
 from netspec.base.layer import Layer

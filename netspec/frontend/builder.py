@@ -20,10 +20,12 @@ from netspec.frontend.builder_net import Word, as_net, version_entry, whole, wor
 from netspec.frontend.builder_part import NAME, Built, Definition, Held, in_words, named_word, together
 from netspec.frontend.builder_value import Parameter, Value, as_value, param, string
 from netspec.frontend.format import format_file
+from netspec.frontend.migrations import newest
 from netspec.frontend.parse import parse_pairs, parse_value
-from netspec.frontend.resolved import NEWEST
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.words import accepts_words, is_list
+
+NEWEST = newest()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -17,7 +17,7 @@ from netspec.frontend.builder_check import check_call
 from netspec.frontend.builder_part import Built, Held, in_words, named_word, together
 from netspec.frontend.builder_value import Value, as_value, param, single
 from netspec.frontend.format import chain_text, format_file
-from netspec.frontend.resolved import NEWEST
+from netspec.frontend.migrations import newest
 from netspec.frontend.syntax import Bracket, Chain, Reference, Repeated, Run
 
 
@@ -67,7 +67,7 @@ class Net(Built):
         """The program that the text is: a chain alone, or with the definitions that it uses."""
         if not self.held.names:
             return syntax.File((syntax.Net(self.chain, bare=True),))
-        return whole([version_entry(NEWEST)], [name.entry for name in self.held.names], [syntax.Net(self.chain)])
+        return whole([version_entry(newest())], [name.entry for name in self.held.names], [syntax.Net(self.chain)])
 
     def expression(self) -> syntax.Expression:
         run = self.chain.runs[0]
@@ -287,5 +287,5 @@ def whole(head: Sequence[syntax.Entry], names: Sequence[syntax.Entry], rest: Seq
     entries: list[syntax.Entry] = []
     for part in (head, names, rest):
         begun = bool(entries)
-        entries += [replace(entry, trivia=syntax.Trivia(blank=begun and not at)) for at, entry in enumerate(part)]
+        entries += [replace(entry, trivia=syntax.Trivia(("",) if begun and not at else ())) for at, entry in enumerate(part)]
     return syntax.File(tuple(entries))

@@ -11,7 +11,7 @@ from netspec.frontend.values import Definition, Scope, show
 
 
 def inlined(definition: Definition) -> syntax.Def:
-    """The def with the values of its file's `let`s in their place, and without its comments."""
+    """The def with the values of its file's `let`s in their place, and without the comments before it."""
     parameters = frozenset(parameter.name.text for parameter in definition.node.parameters)
     written = _written(definition.node, definition.home, parameters)
     assert isinstance(written, syntax.Def)
