@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_specs import random_spec
 
+from netspec.base.errors import SpecError
 from netspec.base.text import Source
 from netspec.frontend.explicit import write_out
 from netspec.frontend.format import format_file
@@ -99,6 +100,39 @@ CHANGES = [
     ("; schedule = step(every=20ep)", "", {"train.schedule"}),
     ("seed 3", "seed 3 data { transforms = per_feature }", {"data.split", "data.transforms"}),
 ]
+
+
+JOINED = """\
+netspec 1
+input 1x8x8
+classes 3
+net conv(4) @stem -> add(conv(4)-bn | @stem) -> res[conv(8, stride=2)-bn](proj) -> concat(id | conv(2)) -> flatten
+    -> affine(20) @enc -> relu -> [res[affine(20)-relu]]x2 tied -> affine(tie=enc.T) -> add(affine | affine) -> softmax
+"""
+JOINTS = [
+    ("| @stem", "| id", {"added"}),
+    ("add(conv", "mul(conv", {"added", "removed"}),
+    ("concat(id | conv(2))", "concat(conv(2) | id)", {"reads"}),
+    ("]]x2 tied", "]]x2", {"arrays of"}),
+    ("tie=enc.T", "tie=enc", set()),
+    ("(tie=enc.T)", "", {"arrays of", "tie"}),
+    ("@enc -> relu", "@code -> relu", set()),
+    ("(proj)", "", set()),
+    ("add(affine | affine)", "add(affine | id)", set()),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), JOINTS)
+def test_what_joins_layers_is_part_of_the_meaning(old: str, new: str, words: set[str]) -> None:
+    changed = JOINED.replace(old, new)
+    assert changed != JOINED
+    try:
+        found = difference(JOINED, changed)
+    except SpecError:
+        assert not words  # no program at all
+        return
+    assert words <= seen(found)
+    assert not found.same
 
 
 def seen(found: Comparison) -> set[str]:

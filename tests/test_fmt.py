@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -254,12 +255,16 @@ def test_explicit_writes_every_default_where_it_is_used() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_explicit_leaves_no_default_in_the_summary(model: Path) -> None:
-    """But for the arguments of layers that came as values of parameters or lets."""
-    Path("spec.net").write_text(model.read_text(encoding="utf-8"))
+    """But for the arguments of layers that came as values of parameters or lets, and of those in other files."""
+    text = model.read_text(encoding="utf-8")
+    Path("spec.net").write_text(text)
+    shutil.copytree(model.parent / "blocks", "blocks")
     assert call("fmt", "--explicit", "spec.net").exit_code == 0
     shown = json.loads(call("summary", "spec.net", "--json").stdout)
-    taken = "let act" in model.read_text(encoding="utf-8") or "act =" in model.read_text(encoding="utf-8")
-    assert taken or {name for layer in shown["layers"] for name in layer["defaulted"]} == set()
+    elsewhere = any(word in text for word in ("act =", "\nuse ", "(proj)"))
+    defaulted = {name for layer in shown["layers"] for name in layer["defaulted"]}
+    assert defaulted == set() or elsewhere
+    assert "bias" in Path("spec.net").read_text()
 
 
 def test_names_of_the_text_itself_are_not_taken_for_words_of_the_catalogue() -> None:

@@ -287,5 +287,5 @@ def whole(head: Sequence[syntax.Entry], names: Sequence[syntax.Entry], rest: Seq
     entries: list[syntax.Entry] = []
     for part in (head, names, rest):
         begun = bool(entries)
-        entries += [replace(entry, trivia=syntax.Trivia(("",) if begun and not at else ())) for at, entry in enumerate(part)]
+        entries += [replace(entry, trivia=syntax.Trivia(leading=("",) if begun and not at else ())) for at, entry in enumerate(part)]
     return syntax.File(tuple(entries))

@@ -64,7 +64,7 @@ class _Placing:
             previous = parts[number - 1] if number else None
             own = self._gap(previous, beside[number - 1], first, begin, part.span.start)
             if own and not number and isinstance(node, Bracket) and self.text.find("\n", node.span.start, own[0][0]) < 0:
-                node, own = replace(node, opening=own[0][1]), own[1:]
+                node, own = replace(node, trivia=Trivia(opening=own[0][1])), own[1:]
             beside[number].leading += self._texts(node, previous, own, part)
             made[id(part)] = self.inside(part, begin, end)
             first = end
@@ -123,7 +123,7 @@ def _beside(node: Node, found: _Gathered) -> Node:
     trivia = found.trivia()
     if trivia is BARE:
         return node
-    return replace(node, trivia=replace(trivia, leading=(*trivia.leading, *node.trivia.leading)))
+    return replace(node, trivia=replace(trivia, leading=(*trivia.leading, *node.trivia.leading), opening=node.trivia.opening))
 
 
 def _parts(node: Node) -> Iterator[Node]:
@@ -155,4 +155,4 @@ def _with(value: Any, parts: Mapping[int, Node]) -> Any:
 @cache
 def _fields(kind: type[Node]) -> tuple[str, ...]:
     """The fields that may hold nodes."""
-    return tuple(one.name for one in fields(kind) if one.name not in ("span", "key_span", "trivia", "tail", "opening"))
+    return tuple(one.name for one in fields(kind) if one.name not in ("span", "key_span", "trivia", "tail"))

@@ -24,9 +24,9 @@ from netspec.frontend.words import written
 _NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\w)[A-Za-z_]\w*+(?!\s*=)')
 
 
-def write_out(file: syntax.File, program: Program, counted: Collection[tuple[Span, str]]) -> syntax.File:
-    """The program, of which `file` is the tree, with its defaults as arguments and keys. `counted` are arguments of calls that are no
-    defaults, but follow from the number of classes or outputs.
+def write_out(file: syntax.File, program: Program, counted: Collection[tuple[str, Span, str]]) -> syntax.File:
+    """The program, of which `file` is the tree, with its defaults as arguments and keys. `counted` are arguments of calls, by file, words
+    and name, that are no defaults, but follow from the number of classes or outputs, say.
 
     What is written stays as it is: defs and repeats, values of parameters and of lets, and every comment.
     """
@@ -34,12 +34,13 @@ def write_out(file: syntax.File, program: Program, counted: Collection[tuple[Spa
 
 
 class _WriteOut:
-    def __init__(self, file: syntax.File, program: Program, counted: Collection[tuple[Span, str]]) -> None:
+    def __init__(self, file: syntax.File, program: Program, counted: Collection[tuple[str, Span, str]]) -> None:
         self.written, self.program, self.counted = file, program, counted
         self.taken = _own_names(file)
         self.calls: dict[Span, list[Call]] = defaultdict(list)
         for call in program.net:
-            self.calls[call.span].append(call)
+            if call.source.path == program.source.path:
+                self.calls[call.span].append(call)
 
     def file(self) -> syntax.File:
         file = rewritten(self.written, self._layer)
@@ -61,7 +62,7 @@ class _WriteOut:
             return node
         layer = calls[0].layer
         kept = {name for name in type(layer).model_fields if all(getattr(c.layer, name) == getattr(layer, name) for c in calls)}
-        kept -= {name for span, name in self.counted if span == node.span}
+        kept -= {name for path, span, name in self.counted if (path, span) == (self.program.source.path, node.span)}
         given = self._given(type(layer), node.arguments or (), {name: getattr(layer, name) for name in kept})
         missing = self._missing(layer, kept - calls[0].explicit)
         return replace(node, arguments=(*given, *missing)) if given or missing else node

@@ -132,7 +132,7 @@ def _bare_item(item: syntax.Item) -> Doc:
         case syntax.Layer():
             return [_word(item.name), _arguments(item.arguments)]
         case syntax.Bracket():
-            return _bracketed("[", [_chain(item.chain, inside=True)], "]", opening=item.opening)
+            return _bracketed("[", [_chain(item.chain, inside=True)], "]", opening=item.trivia.opening)
         case syntax.Block():
             behind = _arguments(item.arguments, rather_not=True)
             return [_word(item.name), _bracketed("[", [_chain(item.chain, inside=True)], "]"), behind]

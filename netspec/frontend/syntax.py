@@ -12,11 +12,12 @@ NOWHERE = Span(0, 0)
 @dataclass(frozen=True, slots=True)
 class Trivia:
     """The comments beside a node, which formatting keeps: those on lines before it, one behind it on its line, those on lines after it
-    where nothing of its kind follows. An empty text in `leading` is an empty line."""
+    where nothing of its kind follows, one behind the bracket with which it opens. An empty text in `leading` is an empty line."""
 
     leading: tuple[str, ...] = ()
     trailing: str = ""
     after: tuple[str, ...] = ()
+    opening: str = ""
 
 
 BARE = Trivia()
@@ -113,10 +114,9 @@ class Layer(Node):
 
 @dataclass(frozen=True, slots=True)
 class Bracket(Node):
-    """`[ chain ]`. `opening` is a comment behind the bracket that opens."""
+    """`[ chain ]`."""
 
     chain: Chain
-    opening: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Point:
     arguments: Mapping[str, str]
     reads: tuple[str, ...]
     """The names of the layers whose values it takes; `input` is the row."""
+    owners: tuple[str, ...] = ()
+    """The names of the layers whose arrays it has."""
     output: Shape | None = None
     parameters: int | None = None
     flops: int | None = None
@@ -33,7 +35,7 @@ class Point:
     @property
     def label(self) -> str | None:
         """Its name, where the text gives it."""
-        return None if re.fullmatch(rf"{re.escape(self.kind)}\d+", self.name) else self.name
+        return None if re.fullmatch(rf"({re.escape(self.kind)}|proj)\d+(#\d+)?", self.name) else self.name
 
     @property
     def signature(self) -> tuple[Any, ...]:

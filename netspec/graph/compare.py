@@ -20,7 +20,7 @@ from netspec.frontend.resolved import data_keys, train_keys
 from netspec.frontend.words import written
 from netspec.graph.align import Point, aligned
 from netspec.graph.check import to_graph
-from netspec.graph.counted import counted_arguments
+from netspec.graph.counted import counted_in_chain
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node
 
@@ -115,22 +115,28 @@ def _points(graph: Graph) -> list[Point]:
 
 
 def _point(node: Node, names: Mapping[int, str]) -> Point:
-    count = sum(size(parameter.shape) for parameter in node.parameters.values())
+    count = sum(size(parameter.shape) for parameter in node.own_parameters.values())
     reads = tuple(names[value.index] for value in node.inputs)
-    return Point(node.name, node.layer.name, _arguments(node.layer), reads, node.output.shape, count, node.flops)
+    owners = tuple(dict.fromkeys(full.rpartition(".")[0] for full in node.shared.values()))
+    return Point(node.name, node.layer.name, _arguments(node.layer), reads, owners, node.output.shape, count, node.flops)
 
 
 def _points_of_chain(program: Program) -> list[Point]:
     """The layers as written, without the flatten that an affine may imply and without what follows from counts."""
-    counted = counted_arguments(program)
+    counted = counted_in_chain(program)
     numbers: Counter[str] = Counter()
     points: list[Point] = []
     for call in split_head(program)[0]:
-        numbers[call.layer.name] += 1
-        left_out = {name for span, name in counted if span == call.span}
-        arguments = {name: text for name, text in _arguments(call.layer).items() if name not in left_out}
-        before = points[-1].name if points else "input"
-        points.append(Point(f"{call.layer.name}{numbers[call.layer.name]}", call.layer.name, arguments, (before,)))
+        kind = call.layer.name
+        numbers[call.label or kind] += 1
+        number = numbers[call.label or kind]
+        name = call.label if call.label and number == 1 else f"{call.label or kind}{number}"
+        left_out = {name for path, span, name in counted if (path, span) == (call.source.path, call.span)}
+        told = {} if call.projects else _arguments(call.layer)  # the skip gives those of a projection
+        arguments = {key: text for key, text in told.items() if key not in left_out}
+        reads = tuple(points[at].name if at >= 0 else "input" for at in call.inputs)
+        owners = tuple(points[at].name for at in (call.copy_of, call.shares_weight_of) if at is not None)
+        points.append(Point(name, kind, arguments, reads, owners))
     return points
 
 
@@ -150,6 +156,8 @@ def _layer_changes(a: list[Point], b: list[Point]) -> Iterator[LayerChange]:
         found = list(_argument_differences(one, other))
         if one.label != other.label:
             found.append(Difference("name", one.name, other.name))
+        if tuple(partners.get(name) for name in one.owners) != other.owners:
+            found.append(Difference("arrays of", ", ".join(one.owners) or None, ", ".join(other.owners) or None))
         chained = one.reads == (before_a[one.name],) and other.reads == (before_b[other.name],)
         if not chained and tuple(partners.get(name, name) for name in one.reads) != other.reads:
             found.append(Difference("reads", ", ".join(one.reads), ", ".join(other.reads)))

@@ -1,34 +1,40 @@
-"""Arguments that a program leaves to the number of its classes or outputs."""
+"""Arguments that a program leaves to the number of its classes or outputs, or to a layer whose weights are shared."""
 
 from __future__ import annotations
 
 from netspec.base.errors import SpecError
 from netspec.base.text import Span
 from netspec.catalog.layers.affine import Affine
-from netspec.frontend.program import Program
+from netspec.frontend.program import Call, Program
 from netspec.graph.check import to_graph
 from netspec.graph.counts import split_head
+from netspec.graph.nodes import last_affines
+
+Place = tuple[str, Span, str]
+"""A file, the words of a call in it, and the name of an argument."""
 
 
-def counted_arguments(program: Program) -> frozenset[tuple[Span, str]]:
-    """The words of calls, with the arguments that follow from the counts and are no defaults: the width of the last affine. Without an
-    input shape, or with shapes that do not fit, it is told from the chain alone."""
+def counted_arguments(program: Program) -> frozenset[Place]:
+    """The arguments of calls that are no defaults, but follow from something else; also those that shapes tell, where they are known."""
+    counted = set(counted_in_chain(program))
     try:
         graph = to_graph(program)
     except SpecError:
-        return _from_chain(program)
-    changed = set()
+        return frozenset(counted)
     for node in graph.nodes:
         if node.call is not None:
             fields = type(node.layer).model_fields
-            changed |= {(node.call.span, name) for name in fields if getattr(node.layer, name) != getattr(node.call.layer, name)}
-    return frozenset(changed) | _from_chain(program)
+            held = node.call.layer
+            counted |= {_place(node.call, name) for name in fields if getattr(node.layer, name) != getattr(held, name, None)}
+    return frozenset(counted)
 
 
-def _from_chain(program: Program) -> frozenset[tuple[Span, str]]:
-    for call in reversed(split_head(program)[0]):
-        if isinstance(call.layer, Affine):
-            return frozenset() if "width" in call.explicit else frozenset({(call.span, "width")})
-        if not call.layer.keeps_shape:
-            break
-    return frozenset()
+def counted_in_chain(program: Program) -> frozenset[Place]:
+    """Those that the chain alone tells: the width of a last affine, and of one that is tied."""
+    calls = split_head(program)[0]
+    last = {_place(calls[at], "width") for at in last_affines(calls) if "width" not in calls[at].explicit}
+    return frozenset(last | {_place(call, "width") for call in calls if isinstance(call.layer, Affine) and call.layer.tie})
+
+
+def _place(call: Call, name: str) -> Place:
+    return call.source.path, call.span, name

@@ -23,7 +23,7 @@ class Nodes:
 
     def __init__(self, program: Program, calls: Sequence[Call], head: Head, input_shape: Shape, target: int | None) -> None:
         self.program, self.calls, self.head, self.target = program, calls, head, target
-        self.last_affines = set(_last_affines(calls))
+        self.last_affines = set(last_affines(calls))
         self.values = [Value(0, input_shape)]
         self.made: list[Node] = []
         self.errors: list[Diagnostic] = []
@@ -176,7 +176,7 @@ def _behind(calls: Sequence[Call], place: int) -> Iterator[Layer]:
             place = number
 
 
-def _last_affines(calls: Sequence[Call]) -> Iterator[int]:
+def last_affines(calls: Sequence[Call]) -> Iterator[int]:
     """Places of the affines that give the scores: only layers that keep the shape, and sums of branches, stand behind them."""
     waiting, seen = [len(calls) - 1], set[int]()
     while waiting:

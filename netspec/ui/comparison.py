@@ -69,8 +69,8 @@ def _point(point: Point | None) -> dict[str, Any] | None:
     if point is None:
         return None
     return {
-        "name": point.name, "layer": point.kind, "arguments": dict(point.arguments), "reads": point.reads, "output": point.output,
-        "parameters": point.parameters, "flops": point.flops,
+        "name": point.name, "layer": point.kind, "arguments": dict(point.arguments), "reads": point.reads, "arrays_of": point.owners,
+        "output": point.output, "parameters": point.parameters, "flops": point.flops,
     }  # fmt: skip
 
 
