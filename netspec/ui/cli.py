@@ -278,15 +278,15 @@ def init(
         metavar="DATA", help="A table, arrays, or a folder or zip of pictures; or a source such as digits.", show_default=False
     )],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The new .net; the data's name in the current folder if not given.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The new .net; the data's name in this folder if not given.")
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="NAME", help="The column of labels; the last one, or one of that name, if not given.")
     ] = None,
-    json: Json = False,
+    allow_path: AllowPath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Write a starting .net for a data file."""
-    return int(_verb("init").run(data, output=output, target=target, json=json))
+    return int(_verb("init").run(data, output=output, target=target, allow=allow_path or [], json=json))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from netspec.base.layer import Layer
-from netspec.catalog.registry import entry_of
+from netspec.frontend.bind import layers
 from netspec.frontend.convert.rows import NO_MARGINS, Margins, Row
 from netspec.frontend.convert.sketch import Made, Misfit, NotMapped
 
@@ -18,10 +18,8 @@ IMAGES_ONLY = "it takes images here, and rows that are vectors arrive"
 
 def layer(name: str, **arguments: Any) -> Layer:
     """A layer by its name here. Raises NotMapped for a value that it does not take."""
-    entry = entry_of(Layer, name)
-    assert entry is not None, f"{name} is in the catalogue"
     try:
-        return entry.model_validate({key: value for key, value in arguments.items() if value is not None})
+        return layers()[name].model_validate({key: value for key, value in arguments.items() if value is not None})
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         key = str(detail["loc"][0]) if detail["loc"] else name

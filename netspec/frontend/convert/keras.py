@@ -132,7 +132,11 @@ class _Reader:
         if self.input is not None or self.steps or depth:
             return
         built = node.get("build_config")
-        found = config.get("batch_shape") or config.get("batch_input_shape") or (built.get("input_shape") if isinstance(built, Mapping) else None)
+        found = (
+            config.get("batch_shape")
+            or config.get("batch_input_shape")
+            or (built.get("input_shape") if isinstance(built, Mapping) else None)
+        )
         if isinstance(found, list) and found and all(side is None or (type(side) is int and side > 0) for side in found[1:]):
             self.input = tuple(found[1:])
 
@@ -190,7 +194,7 @@ class _Reader:
         ends = list(_references(found))
         if len(ends) != 1:
             names = ", ".join(name for name, _ in ends)
-            raise NoChain(f"it has {len(ends)} {key.split('_')[0]}s ({names}); a net here has one")
+            raise NoChain(f"it has {len(ends)} {key.split('_', maxsplit=1)[0]}s ({names}); a net here has one")
         return ends[0]
 
     def _in_order(self, target: Call, source: Call, ways: Mapping[Call, tuple[Call, ...]]) -> list[Call]:

@@ -63,7 +63,9 @@ def activation(config: Config, default: str = "linear") -> tuple[Layer, ...]:
 def _activated(config: Config, own: Made) -> Made:
     extra = activation(config)
     lost = tuple(f"its {key} has no counterpart" for key in LEFT_OUT if config.raw(key, None))
-    return replace(own, layers=(*own.layers, *extra), l2=_l2(config), lost=(*lost, *_other_penalty(config)), notes=(*own.notes, *_initial(config)))
+    return replace(
+        own, layers=(*own.layers, *extra), l2=_l2(config), lost=(*lost, *_other_penalty(config)), notes=(*own.notes, *_initial(config))
+    )
 
 
 def _penalty(config: Config) -> Any:
@@ -150,9 +152,7 @@ def depthwise(config: Config, rows: Sequence[Row]) -> Made:
     channels = _channels(rows[0])
     filters = channels * config.whole("depth_multiplier", 1)
     bias = config.truth("use_bias", True)
-    return _activated(
-        config, build.conv(rows[0], filters, **_conv_arguments(config), groups=channels, bias=bias, frozen=_frozen(config))
-    )
+    return _activated(config, build.conv(rows[0], filters, **_conv_arguments(config), groups=channels, bias=bias, frozen=_frozen(config)))
 
 
 def separable(config: Config, rows: Sequence[Row]) -> Made:

@@ -104,4 +104,6 @@ def _listed(places: Sequence[str], most: int = 8) -> str:
 
 def penalties(sketch: Sketch, made: Mapping[str, Made]) -> list[tuple[Step, float]]:
     """The l2 of each step that has weights."""
-    return [(step, made[step.name].l2) for step in sketch.steps if any(layer.name in ("affine", "conv") for layer in made[step.name].layers)]
+    return [
+        (step, made[step.name].l2) for step in sketch.steps if any(layer.name in ("affine", "conv") for layer in made[step.name].layers)
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from netspec.base.layer import Layer
-from netspec.catalog.registry import entries
+from netspec.frontend.bind import layers
 from netspec.frontend.convert.sketch import INPUT, Finding, Made, NoChain, Sketch
 from netspec.frontend.limits import NAME_LENGTH, NESTING
 
@@ -105,7 +105,7 @@ class _Writer:
 def label_of(name: str, taken: set[str]) -> str:
     """A name of this language for a step; none that a layer has, or its parameters: `conv1` is the first conv."""
     text = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_")[: NAME_LENGTH - 8] or "value"
-    if not text[0].isalpha() or text.rstrip("0123456789") in {*entries(Layer), *RESERVED} or text in taken:
+    if not text[0].isalpha() or text.rstrip("0123456789") in {*layers(), *RESERVED} or text in taken:
         text = f"at_{text}"
     number, unique = 2, text
     while unique in taken:

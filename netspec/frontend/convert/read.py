@@ -31,7 +31,9 @@ def read_model(stream: IO[bytes], name: str) -> Sketch:
     if content.startswith(b"\x80"):
         raise DataError(f"{name}: is {PICKLED}")
     if content.startswith(b"\x89HDF"):
-        raise DataError(f"{name}: is an HDF5 file, which holds weights; write the layers with open('model.json', 'w').write(model.to_json())")
+        raise DataError(
+            f"{name}: is an HDF5 file, which holds weights; write the layers with open('model.json', 'w').write(model.to_json())"
+        )
     if len(content) > MOST_BYTES:
         raise DataError(f"{name}: is longer than {MOST_BYTES >> 20} MiB, too long for a description of layers")
     try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from netspec.base.layer import Layer
 from netspec.frontend.convert import build
 from netspec.frontend.convert.build import Pad, layer, made, plain
 from netspec.frontend.convert.config import Config
@@ -261,4 +259,3 @@ def operation(name: str, config: Config, rows: Sequence[Row], *, composed: bool 
     if name not in MODULES:
         raise NotMapped(why_unknown(name))
     return MODULES[name](config, rows)
-

@@ -129,7 +129,7 @@ def parse_module(text: str, name: str) -> Module:
 def _unexpected(text: str, name: str, error: UnexpectedInput) -> str:
     advice = "what print(model) writes for a torch.nn.Sequential is needed, from its first word to its last bracket"
     line, column = error.line, error.column
-    if line is None or line < 1:
+    if line is None or line < 1 or getattr(getattr(error, "token", None), "type", "") == "$END":
         return f"{name}: ends within a module, where a bracket is missing; {advice}"
     shown = text.split("\n")[line - 1].strip()[:100]
     return f"{name}: line {line}, column {column}: cannot be read as a printed module: {shown!r}; {advice}"

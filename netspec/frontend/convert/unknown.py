@@ -17,14 +17,18 @@ IN_DATA = {
     "stringlookup": "columns of text are encoded in the data section: transforms = one_hot",
     "lambda": "it is a function of Python, which is never run; write the layer that it stands for",
 }
-KINDS = {
-    "conv1dtranspose": "transposed convolutions", "conv3dtranspose": "transposed convolutions", "convtranspose1d": "transposed convolutions",
-    "convtranspose3d": "transposed convolutions", "convlstm2d": "recurrence", "timedistributed": "sequences", "masking": "sequences",
-    "additiveattention": "attention", "multiheadattention": "attention", "transformerencoderlayer": "attention",
-    "transformerencoder": "attention", "embeddingbag": "embeddings", "maxpooling1d": "1-d and 3-d convolutions",
-    "averagepooling1d": "1-d and 3-d convolutions", "globalaveragepooling1d": "1-d and 3-d convolutions",
-    "separableconv1d": "1-d and 3-d convolutions", "zeropadding1d": "1-d and 3-d convolutions", "adaptiveavgpool1d": "1-d and 3-d convolutions",
+_ELSEWHERE = {
+    "transposed convolutions": ("conv1dtranspose", "conv3dtranspose", "convtranspose1d", "convtranspose3d"),
+    "recurrence": ("convlstm2d", "convlstm1d", "lstmcell", "grucell"),
+    "sequences": ("timedistributed", "masking"),
+    "attention": ("additiveattention", "multiheadattention", "transformerencoderlayer", "transformerencoder", "scaleddotproductattention"),
+    "embeddings": ("embeddingbag",),
+    "1-d and 3-d convolutions": (
+        "maxpooling1d", "averagepooling1d", "globalaveragepooling1d", "globalmaxpooling1d", "separableconv1d", "zeropadding1d",
+        "adaptiveavgpool1d", "maxpooling3d", "averagepooling3d", "maxpool3d", "avgpool3d", "batchnorm3d",
+    ),
 }  # fmt: skip
+KINDS = {name: what for what, names in _ELSEWHERE.items() for name in names}
 SINGULAR = ("recurrence", "attention")
 
 
