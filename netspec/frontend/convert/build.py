@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -212,3 +213,21 @@ def upsample(row: Row, factor: tuple[int, int]) -> Made:
     """The nearest pixel, copied."""
     no_zeros(row)
     return made(*image(row), layer("upsample", factor=factor), row=_plain_row)
+
+
+def padded(row: Row, zeros: Margins) -> Made:
+    """Zeros around an image, kept until a conv takes them."""
+    before = image(row)
+    if min(zeros) < 0:
+        raise NotMapped("padding of less than nothing cuts an image, which no layer here does")
+    both = tuple(own + more for own, more in zip(row.margins, zeros, strict=True))
+    return made(*before, row=lambda row: Row(row.shape, margins=(both[0], both[1], both[2], both[3])))
+
+
+def merged(name: str, rows: Sequence[Row]) -> Made:
+    """Branches merged. Raises NotMapped where a row waits for zeros, or images of one pixel meet larger ones."""
+    for row in rows:
+        no_zeros(row)
+    if any(row.pixel for row in rows) and not all(row.pixel for row in rows):
+        raise NotMapped("it merges an image of one pixel with a larger one; nothing is broadcast here")
+    return Made(merge=name)

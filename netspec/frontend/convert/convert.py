@@ -12,8 +12,8 @@ from netspec.frontend.convert.mapping import Mapped, map_steps, penalties, toget
 from netspec.frontend.convert.paths import layers_in, to_chain
 from netspec.frontend.convert.rows import Row, Sides
 from netspec.frontend.convert.sides import square_side
-from netspec.frontend.convert.sketch import Finding, NoChain, Sketch
-from netspec.frontend.convert.to_text import count_words, to_file
+from netspec.frontend.convert.sketch import INPUT, Finding, NoChain, Sketch
+from netspec.frontend.convert.to_text import to_file
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,20 @@ def convert(sketch: Sketch, input: Shape | None = None, head: str | None = None)
     findings = together(told)
     missing = tuple(one for one in findings if one.missing)
     notes = tuple(one for one in findings if not one.missing)
-    header = [f"Converted from {sketch.title}: {count_words(layers)}. The layers alone, without their weights.", *map(str, findings)]
-    known = Row(shape).known
+    header = [
+        f"Converted from {sketch.title}: {len(layers)} layer{'' if len(layers) == 1 else 's'}, without their weights.",
+        *map(str, findings),
+    ]
+    known = None if _is_sequence(sketch, mapping) else Row(shape).known
     if known is None:
-        header.append(f"The shape of a row is not known: write it below, such as input {_example(shape)}, or convert with --input.")
+        header.append("The shape of a row is not known: write it below (input 30, or input 3x32x32), or convert with --input.")
     text = to_file(end, None if known is None else show(known), header, l2)
     return Conversion(sketch.title, text, len(layers), missing, notes)
 
 
-def _example(shape: Sides | None) -> str:
-    if shape is None:
-        return "3x32x32"
-    return "x".join(str(side or default) for side, default in zip(shape, (3, 32, 32), strict=False))
+def _is_sequence(sketch: Sketch, mapping: Mapped) -> bool:
+    """Whether rows of height x width go into a layer that is not mapped: no net here takes them as they are."""
+    return sketch.rows_without_channels and any(step.inputs == (INPUT,) and step.name in mapping.gaps for step in sketch.steps)
 
 
 def _input(sketch: Sketch, given: Shape | None) -> tuple[Sides | None, Sequence[str]]:

@@ -166,7 +166,8 @@ class _Reader:
             kind, values = self._layer(node)
             name = str(node.get("name", values.get("name", kind)))
             nodes[name] = (kind, values, node)
-            for number, inbound in enumerate(node.get("inbound_nodes") or []):
+            inbound_nodes = node.get("inbound_nodes")
+            for number, inbound in enumerate(inbound_nodes if isinstance(inbound_nodes, list) else []):
                 ways[name, number] = tuple(_tensors(inbound))
         source, target = (self._end(config, key) for key in ("input_layers", "output_layers"))
         self._note_input(nodes[source[0]][1] if source[0] in nodes else {}, {}, depth)

@@ -10,13 +10,13 @@ from netspec.base.layer import Layer
 from netspec.frontend.convert import build
 from netspec.frontend.convert.build import Pad, layer, made, plain
 from netspec.frontend.convert.config import Config
-from netspec.frontend.convert.rows import NO_MARGINS, Margins, Row
+from netspec.frontend.convert.rows import NO_MARGINS, Row
 from netspec.frontend.convert.sketch import Made, NotMapped
 from netspec.frontend.convert.unknown import why_unknown
 
 ORDER = (
-    "images are channels x height x width here, height x width x channels there: what is flattened or reshaped holds the same numbers in "
-    "another order, and so do the weights next to it"
+    "images are channels x height x width here, height x width x channels there: behind a flatten or reshape the numbers stand in another "
+    "order, and so do the weights next to it"
 )
 TRAINED_TOO = "it has no {} there; here there is one, which starts at {}"
 INITIAL = {"GlorotUniform": None, "HeNormal": "he", "LecunNormal": "lecun", "Zeros": "zeros", "Orthogonal": "orthogonal"}
@@ -57,14 +57,22 @@ def activation(config: Config, default: str = "linear") -> tuple[Layer, ...]:
         if isinstance(inner, Mapping) and name in LAYERS:
             return LAYERS[name](replace(config, values=inner), [Row()]).layers
         raise NotMapped(f"its activation is {name}, which is none of this library's own")
-    return function("linear" if value is None else config.word("activation"), Config({}, config.place))
+    return function("linear" if value is None else Config({"activation": value}, config.place).word("activation"), Config({}, config.place))
 
 
 def _activated(config: Config, own: Made) -> Made:
-    extra = activation(config)
+    try:
+        extra = activation(config)
+        foreign: tuple[str, ...] = ()
+    except NotMapped as reason:
+        extra, foreign = (), (f"its activation is left out: {reason}",)
     lost = tuple(f"its {key} has no counterpart" for key in LEFT_OUT if config.raw(key, None))
     return replace(
-        own, layers=(*own.layers, *extra), l2=_l2(config), lost=(*lost, *_other_penalty(config)), notes=(*own.notes, *_initial(config))
+        own,
+        layers=(*own.layers, *extra),
+        l2=_l2(config),
+        lost=(*foreign, *lost, *_other_penalty(config)),
+        notes=(*own.notes, *_initial(config)),
     )
 
 
@@ -248,16 +256,7 @@ def zero_padding(config: Config, rows: Sequence[Row]) -> Made:
     pair = None if sides else config.pair("padding", 1)
     top, bottom, left, right = (*sides[0], *sides[1]) if sides else (pair[0], pair[0], pair[1], pair[1]) if pair else NO_MARGINS
     zeros = Config({"padding": [top, bottom, left, right]}, config.place).wholes("padding")
-    return padded(rows[0], (zeros[0], zeros[1], zeros[2], zeros[3]))
-
-
-def padded(row: Row, zeros: Margins) -> Made:
-    """Zeros around an image, kept until a conv takes them."""
-    before = build.image(row)
-    if min(zeros) < 0:
-        raise NotMapped("padding of less than nothing cuts an image, which no layer here does")
-    both = tuple(own + more for own, more in zip(row.margins, zeros, strict=True))
-    return made(*before, row=lambda row: replace(row, margins=(both[0], both[1], both[2], both[3]), pixel=False))
+    return build.padded(rows[0], (zeros[0], zeros[1], zeros[2], zeros[3]))
 
 
 def upsampling(config: Config, rows: Sequence[Row]) -> Made:
@@ -301,18 +300,9 @@ def _merge(name: str) -> Operation:
     def merge(config: Config, rows: Sequence[Row]) -> Made:
         if len(rows) < 2:
             raise NotMapped(f"one of what it merges is no layer's output, but a number or a weight; {name} here takes branches")
-        return merged(name, rows)
+        return build.merged(name, rows)
 
     return merge
-
-
-def merged(name: str, rows: Sequence[Row]) -> Made:
-    """Branches merged. Raises NotMapped where a row waits for zeros, or images of one pixel meet larger ones."""
-    for row in rows:
-        build.no_zeros(row)
-    if any(row.pixel for row in rows) and not all(row.pixel for row in rows):
-        raise NotMapped("it merges an image of one pixel with a larger one; nothing is broadcast here")
-    return Made(merge=name)
 
 
 def concatenate(config: Config, rows: Sequence[Row]) -> Made:
@@ -321,7 +311,7 @@ def concatenate(config: Config, rows: Sequence[Row]) -> Made:
         raise NotMapped("it has one input alone")
     if not all(_is_channel(config, row, axis[0]) for row in rows if row.shape is not None):
         raise NotMapped(f"concat here joins channels, or features of vectors; this joins axis {axis[0]}")
-    return merged("concat", rows)
+    return build.merged("concat", rows)
 
 
 def _function(name: str) -> Operation:

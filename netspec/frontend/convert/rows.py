@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from netspec.base.errors import Problem
 from netspec.base.kinds import Contraction, Head, Pointwise, Upsampling, Window
 from netspec.base.layer import Layer
 from netspec.catalog.layers.affine import Affine
@@ -80,8 +79,3 @@ def after(layer: Layer, shape: Sides | None) -> Sides | None:
             return shape
         case _:
             return shape
-
-
-def message_of(problem: Problem) -> str:
-    """What a layer says against a shape, in one line."""
-    return problem.message

@@ -84,3 +84,10 @@ class Sketch:
     rows_without_channels: bool = False
     head: str | None = None
     findings: tuple[Finding, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        known = {INPUT}
+        for step in self.steps:
+            if step.name in known or not step.inputs or not known.issuperset(step.inputs):
+                raise ValueError(f"{step.place}: a step has a name of its own, and comes after its inputs")
+            known.add(step.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from netspec.frontend.resolved import NEWEST
 from netspec.frontend.syntax import Trivia, Word
 from netspec.frontend.words import written
 
-WIDEST = 200
+WIDEST = 300
 ALWAYS = {"affine": "width", "conv": "filters", "dropout": "p", "dropout2d": "p", "groupnorm": "groups"}
 """Arguments that are written out though they may be the default."""
 SHARED = ("bn", "layernorm", "groupnorm")
@@ -112,7 +111,7 @@ def _runs(pieces: Pieces, shared: Shared) -> tuple[syntax.Run, ...]:
     opens = True
     for piece in pieces:
         if piece.gap is not None:
-            gaps.append(comment(str(piece.gap)))
+            gaps.append(comment(f"not mapped: {piece.gap.words} ({piece.gap.place})"))
             opens = True
             if piece.label is None:
                 continue
@@ -153,8 +152,3 @@ def _item(piece: Piece, shared: Shared) -> syntax.Item:
     if piece.merge == "add" and len(chains) == 2 and chains[1] == identity and chains[0] != identity:
         return syntax.Block(Word("res"), chains[0])
     return syntax.Branches(Word(piece.merge), chains)
-
-
-def count_words(layers: Sequence[Layer]) -> str:
-    """`2 affine, 1 relu`: how many layers of each name."""
-    return ", ".join(f"{count} {name}" for name, count in Counter(layer.name for layer in layers).items())

@@ -10,7 +10,6 @@ from typing import Any
 from netspec.base.errors import DataError
 from netspec.frontend.convert import build
 from netspec.frontend.convert.config import Config
-from netspec.frontend.convert.keras_layers import merged, padded
 from netspec.frontend.convert.rows import Row, Sides
 from netspec.frontend.convert.sketch import INPUT, Finding, Made, NoChain, NotMapped, Sketch, Step
 from netspec.frontend.convert.torch_layers import operation
@@ -41,16 +40,16 @@ def read_export(root: Any, name: str) -> Sketch:
     try:
         module = root["graph_module"]
         graph, specs = module["graph"], module["signature"]
-        inputs = [spec["user_input"]["arg"]["as_tensor"]["name"] for spec in specs["input_specs"] if "user_input" in spec]
-        outputs = [spec["user_output"]["arg"]["as_tensor"]["name"] for spec in specs["output_specs"] if "user_output" in spec]
+        inputs = [str(spec["user_input"]["arg"]["as_tensor"]["name"]) for spec in specs["input_specs"] if "user_input" in spec]
+        outputs = [str(spec["user_output"]["arg"]["as_tensor"]["name"]) for spec in specs["output_specs"] if "user_output" in spec]
         sizes = {key: _sizes(value["sizes"]) for key, value in graph["tensor_values"].items()}
         nodes = list(graph["nodes"])
     except (LookupError, TypeError, AttributeError):
         raise DataError(f"{name}: models/model.json is not that of a program of torch.export, or of a version that is not known") from None
     for found, what in ((inputs, "input"), (outputs, "output")):
         if len(found) != 1:
-            raise NoChain(f"it has {len(found)} {what}s ({', '.join(map(str, found))}); a net here has one")
-    reader = _Reader(name, sizes, {str(inputs[0]): INPUT})
+            raise NoChain(f"it has {len(found)} {what}s ({', '.join(found)}); a net here has one")
+    reader = _Reader(name, sizes, {inputs[0]: INPUT})
     for node in nodes:
         reader.add(node)
     if outputs[0] not in reader.values:
@@ -84,7 +83,7 @@ class _Reader:
         """One node of the graph; those that do not depend on the input, such as counters of batches, are passed over."""
         try:
             target, given = str(node["target"]), node["inputs"]
-            output = node["outputs"][0]["as_tensor"]["name"] if node["outputs"] and "as_tensor" in node["outputs"][0] else ""
+            output = str(node["outputs"][0]["as_tensor"]["name"]) if node["outputs"] and "as_tensor" in node["outputs"][0] else ""
             tensors, plain = _arguments(given)
         except (LookupError, TypeError, AttributeError):
             raise DataError(f"{self.name}: models/model.json holds an operation without a target, inputs or outputs") from None
@@ -106,7 +105,9 @@ class _Reader:
                 raise NotMapped("no layer here is the same as this operation of ATen")
             return OPERATORS[operator](call, rows)
 
-        name = output or f"value_{len(self.steps)}"
+        name = output or f"value {len(self.steps)}"
+        if name in self.values:
+            raise DataError(f"{self.name}: models/model.json gives {name} twice")
         self.steps.append(Step(name, place, operator, own, reads))
         self.values[name] = name
 
@@ -169,6 +170,12 @@ def _group_norm(call: Call, rows: Sequence[Row]) -> Made:
     return _module(call, rows, "GroupNorm", affine="weight" in call.tensors, bias="bias" in call.tensors)
 
 
+def _instance_norm(call: Call, rows: Sequence[Row]) -> Made:
+    features, tracked = (*call.size("input"), 0, 0)[1], "running_mean" in call.tensors
+    has = {"affine": "weight" in call.tensors, "bias": "bias" in call.tensors}
+    return _module(call, rows, "InstanceNorm2d", num_features=features, track_running_stats=tracked, **has)
+
+
 def _mean(call: Call, rows: Sequence[Row]) -> Made:
     axes = call.config.wholes("dim", ())
     if len(call.size("self")) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:
@@ -192,7 +199,7 @@ def _merge(name: str) -> Operator:
             raise NotMapped(f"one of what it merges is a number or a weight; {name} here takes branches")
         if call.config.raw("alpha", 1) != 1:
             raise NotMapped("it adds a multiple (alpha)")
-        return merged(name, rows)
+        return build.merged(name, rows)
 
     return own
 
@@ -202,7 +209,7 @@ def _cat(call: Call, rows: Sequence[Row]) -> Made:
         raise NotMapped("concat here joins channels, or features of vectors; this joins another axis")
     if len(rows) != len(call.tensors.get("tensors", ())):
         raise NotMapped("one of what it joins does not come from the input")
-    return merged("concat", rows)
+    return build.merged("concat", rows)
 
 
 def _upsample(call: Call, rows: Sequence[Row]) -> Made:
@@ -216,7 +223,7 @@ def _pad(call: Call, rows: Sequence[Row]) -> Made:
     if call.config.word("mode", "constant") != "constant" or call.config.number("value", 0.0) or len(margins) != 4:
         raise NotMapped("padding with other than zeros around images")
     left, right, top, bottom = margins
-    return padded(rows[0], (top, bottom, left, right))
+    return build.padded(rows[0], (top, bottom, left, right))
 
 
 def _prelu(call: Call, rows: Sequence[Row]) -> Made:
@@ -236,6 +243,7 @@ def _nothing(call: Call, rows: Sequence[Row]) -> Made:
 Operator = Callable[[Call, Sequence[Row]], Made]
 OPERATORS: dict[str, Operator] = {
     "linear": _linear, "conv2d": _conv2d, "batch_norm": _batch_norm, "layer_norm": _layer_norm, "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "max_pool2d": _as_module("MaxPool2d"), "avg_pool2d": _as_module("AvgPool2d"), "adaptive_avg_pool2d": _as_module("AdaptiveAvgPool2d"),
     "adaptive_max_pool2d": _as_module("AdaptiveMaxPool2d"), "mean": _mean,
     "flatten": _as_module("Flatten"), "view": _view, "reshape": _view, "unflatten": _view, "squeeze": _view,

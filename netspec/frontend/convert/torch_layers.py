@@ -8,7 +8,6 @@ from dataclasses import replace
 from netspec.frontend.convert import build
 from netspec.frontend.convert.build import Pad, layer, made, plain
 from netspec.frontend.convert.config import Config
-from netspec.frontend.convert.keras_layers import padded
 from netspec.frontend.convert.rows import NO_MARGINS, Row
 from netspec.frontend.convert.sketch import Made, Misfit, NotMapped
 from netspec.frontend.convert.unknown import why_unknown
@@ -195,7 +194,7 @@ def upsample(config: Config, rows: Sequence[Row]) -> Made:
 def zero_pad(config: Config, rows: Sequence[Row]) -> Made:
     found = config.wholes("padding")
     left, right, top, bottom = found if len(found) == 4 else found * 4
-    return padded(rows[0], (top, bottom, left, right))
+    return build.padded(rows[0], (top, bottom, left, right))
 
 
 def softmax(config: Config, rows: Sequence[Row]) -> Made:

@@ -167,7 +167,7 @@ def _add(module: Module, path: str, value: str, name: str, steps: list[Step]) ->
     def own(rows: Sequence[Row]) -> Made:
         return operation(module.name, config, rows, composed=bool(module.children))
 
-    own_name = f"m{path}" if path else "m"
+    own_name = f"m{len(steps)}"  # a text may have a path twice, though no module has
     steps.append(Step(own_name, place, words_of(module), own, (value,)))
     return own_name
 

@@ -97,7 +97,8 @@ def _images(found: Found, rows: int) -> str:
 
 def _end(found: Found, scaled: float) -> str:
     if found.kind == "values":
-        return f"affine(lr_scale={number(scaled)}) -> linear" if scaled != 1 else "affine -> linear"
+        zeros = "init=zeros, " if scaled < 1 else ""  # weights that start at their usual size would take long to become so small
+        return f"affine({zeros}lr_scale={number(scaled)}) -> linear" if scaled != 1 else "affine -> linear"
     binary = found.kind == "labels" or (found.kind == "classes" and found.count == 2)
     return "affine -> sigmoid" if binary else "affine -> softmax"
 

@@ -57,13 +57,25 @@ def _headline(found: Found, title: str) -> list[str]:
     lines = [f"{_plain(title)}: {found.rows:,} rows of {_row(found)}. {labels_in_words(found)}"]
     if found.texts:
         lines.append(f"Text in {_plain(_few(found.texts))}.")
-    if found.offset:
-        lines.append(FAR_FROM_0.format(_shown(found.offset)))
+    lines += _cautions(found)
     lines += [f"Left out: {_plain(name)}, which {why}." for name, why in list(found.left_out.items())[:10]]
     return lines
 
 
 FAR_FROM_0 = "The values lie around {0}, far from 0 beside how they spread: subtract {0} from them first, and the net learns the rest."
+TINY = "The values spread by {0:g} alone, which float32 gradients hardly see: multiply them by a number such as {1:,.0f} first."
+LEAST = 1e-3
+
+
+def _cautions(found: Found) -> list[str]:
+    """What the data should be changed by first, for a net to learn the values well."""
+    if found.kind != "values":
+        return []
+    tiny = 0 < found.scale < LEAST
+    return [
+        *([FAR_FROM_0.format(_shown(found.offset))] if found.offset else []),
+        *([TINY.format(float(f"{found.scale:.0e}"), 1 / float(f"{found.scale:.0e}"))] if tiny else []),
+    ]
 
 
 def _shown(value: float) -> str:
@@ -137,7 +149,9 @@ def _about_net(found: Found, design: Design) -> list[str]:
         return []
     if design.scaled > 1:
         return [f"the values reach {design.scaled:,.0f} or so: the last layer learns by steps that are as much larger (lr_scale)"]
-    return [f"the values spread by {design.scaled:g} alone: the last layer learns by steps that are as much smaller (lr_scale)"]
+    return [
+        f"the values spread by {design.scaled:g} alone: the last layer begins at 0 and learns by steps that are as much smaller (lr_scale)"
+    ]
 
 
 def _train(design: Design) -> list[syntax.Pair]:
@@ -161,6 +175,4 @@ def summary(found: Found, design: Design) -> list[tuple[str, str]]:
         lines.append(("left out", "; ".join(f"{_plain(name)} {why}" for name, why in list(found.left_out.items())[:10])))
     own = labels_in_words(found).removesuffix(".").removeprefix("The target is ").removeprefix("The labels are ")
     lines.append(("target" if found.target is not None else "labels", own))
-    if found.offset:
-        lines.append(("caution", FAR_FROM_0.format(_shown(found.offset))))
-    return [*lines, ("net", design.net)]
+    return [*lines, *(("caution", caution) for caution in _cautions(found)), ("net", design.net)]
