@@ -29,6 +29,7 @@ from netspec.ui.verbs import layers as layers_verb
 
 MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
+LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
     "check",
     "summary",
@@ -121,7 +122,10 @@ def numba_is_imported(*words: object) -> bool:
     return done.stderr.split()[-1] == "True"
 
 
-@pytest.mark.parametrize("words", [("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",)])
+LIGHT = (("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",), ("convert", LOGITS))
+
+
+@pytest.mark.parametrize("words", LIGHT)
 def test_light_verbs_leave_numba_alone(words: tuple[object, ...]) -> None:
     assert not numba_is_imported(*words)
 
