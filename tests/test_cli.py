@@ -29,9 +29,10 @@ from netspec.ui.verbs import layers as layers_verb
 
 MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
+LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
     "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "fmt", "diff", "migrate", "layers",
-    "explain", "doctor",
+    "init", "convert", "explain", "doctor",
 )  # fmt: skip
 TINY = """netspec 1
 let width = 8
@@ -110,6 +111,7 @@ def numba_is_imported(*words: object) -> bool:
 
 LIGHT = [("--help",), ("check", DIGITS), ("layers",), ("layers", "conv"), ("explain", "NS402"), ("--version",)]
 LIGHT += [("fmt", "--diff", DIGITS), ("fmt", "--explicit", "--diff", DIGITS), ("diff", DIGITS, DIGITS), ("migrate", DIGITS)]
+LIGHT += [("convert", LOGITS)]
 
 
 @pytest.mark.parametrize("words", LIGHT)

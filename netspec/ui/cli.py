@@ -310,6 +310,43 @@ def layers(
 
 @app.command()
 @guarded
+def init(
+    data: Annotated[Path, typer.Argument(
+        metavar="DATA", help="A table, arrays, or a folder or zip of pictures; or a source such as digits.", show_default=False
+    )],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The new .net; the data's name in this folder if not given.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="NAME", help="The column of labels; the last one, or one of that name, if not given.")
+    ] = None,
+    allow_path: AllowPath = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Write a starting .net for a data file."""
+    return int(_verb("init").run(data, output=output, target=target, allow=allow_path or [], json=json))
+
+
+@app.command()
+@guarded
+def convert(
+    model: Annotated[Path, typer.Argument(
+        metavar="MODEL", help="Keras: model.to_json(), .keras. PyTorch: print(model), .pt2. - is stdin.", show_default=False
+    )],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The new .net; stdout if not given.")] = None,
+    input: Annotated[  # noqa: A002
+        str | None, typer.Option("--input", metavar="SHAPE", help="Shape of a row, where the model does not say it: 3x32x32, or 30.")
+    ] = None,
+    head: Annotated[
+        Literal["softmax", "svm", "sigmoid", "linear"] | None, typer.Option("--head", help="The head, where the model ends in scores.")
+    ] = None,
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Write a model of Keras or PyTorch as a .net."""
+    return int(_verb("convert").run(model, output=output, input=input, head=head, json=json))
+
+
+@app.command()
+@guarded
 def explain(
     code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Such as NS402.", show_default=False)] = None, json: Json = False
 ) -> int:
