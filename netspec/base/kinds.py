@@ -343,7 +343,9 @@ class Head(Layer):
 def require_image(name: str, shape: Shape) -> None:
     """Raises NS401 unless `shape` is (C, H, W)."""
     if len(shape) != 3:
-        raise problem("NS401", f"{name} needs an image (channels x height x width), and here it gets {describe(shape)}")
+        message = f"{name} needs an image (channels x height x width), and here it gets {describe(shape)}"
+        help = "put it before affine, flatten and globalpool, or make images of vectors by reshape, as in reshape(4x2x2)"  # noqa: A001
+        raise problem("NS401", message, help=help)
 
 
 def require_vector(name: str, shape: Shape) -> None:
@@ -423,5 +425,5 @@ def pooling_geometry(name: str, shape: Shape, window: tuple[int, int], stride: t
     require_image(name, shape)
     if any(margin >= extent for margin, extent in zip(pad, window, strict=True)):
         message = f"{name}: pad {show(pad)} is not smaller than the window {show(window)}, so a window would hold nothing of the image"
-        raise problem("NS403", message, argument="pad")
+        raise problem("NS403", message, argument="pad", help="pad by less than the window")
     return window_geometry(name, shape, shape[0], window, stride, pad)

@@ -31,7 +31,7 @@ def flatten(pieces: Pieces, source: Source, span: Span, report: Report) -> Chain
         message = f"the net has {shown} layers when repeats are expanded; at most {limits.LAYERS} are allowed"
         place, words = _too_often(pieces) or (source, span)
         raise LimitError([Diagnostic("NS804", message, place, words, help="repeat less")])
-    writer = _Writer(report)
+    writer = _Writer(report, dict(_names(pieces, "")))
     writer.pieces(pieces, INPUT, _Place())
     return tuple(writer.calls)
 
@@ -70,6 +70,8 @@ class _Place:
     marks: tuple[UnitMark, ...] = ()
     notes: tuple[str, ...] = ()
     points: dict[str, _Point] = field(default_factory=dict)
+    inside: str = ""
+    """The def that these names belong to."""
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -79,14 +81,14 @@ class _Place:
 class _Writer:
     """Writes calls one after another. The value at a point is the place of the call that it is behind, INPUT, or UNKNOWN behind a gap."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+    def __init__(self, report: Report, named: dict[tuple[str, str], str]) -> None:
+        self.report, self.named_somewhere = report, named
         self.calls: list[Call] = []
         self.keys = 0
         self.branch_start: int | None = None
         """How many calls there were when the branch began that is being written."""
-        self.recalled = False
-        """Whether that branch goes on from a named point, and not from where it stands."""
+        self.recalled: int | None = None
+        """The point that this branch goes on from, where that is a named one."""
 
     def pieces(self, pieces: Pieces, value: int, place: _Place) -> int:
         """Writes pieces that go on from `value`; returns the value behind them."""
@@ -136,9 +138,9 @@ class _Writer:
         only = body[0] if len(body) == 1 else None
         if isinstance(only, Unit) and only.inside and not inside:  # copies of one def call: its mark is theirs
             text, inside, body = only.text, only.inside, only.bodies[0]
-        points = {} if inside else place.points
+        points, owner = ({}, inside) if inside else (place.points, place.inside)
         notes = (*((inside,) if inside else ()), *here, *place.notes)
-        return self.pieces(body, value, _Place(self.mark(place, text, number, copies), notes, points))
+        return self.pieces(body, value, _Place(self.mark(place, text, number, copies), notes, points, owner))
 
     def _tie(self, first: int, start: int) -> None:
         """The calls from `start` on have the arrays of those from `first` on."""
@@ -165,18 +167,18 @@ class _Writer:
         return value
 
     def recall(self, piece: Recall, place: _Place) -> int:
-        if self.branch_start != len(self.calls) or self.recalled:
+        if self.branch_start != len(self.calls) or self.recalled is not None:
             message = f"`@{piece.word.text}` would throw away what comes before it: a name is read at the start of a branch"
             self._refuse("NS512", message, piece, place, f"write add(id | @{piece.word.text}), or concat(id | @{piece.word.text})")
             return UNKNOWN
-        self.recalled = True
-        return self.point(piece.word.text, piece, place)
+        self.recalled = self.point(piece.word.text, piece, place)
+        return self.recalled
 
     def point(self, name: str, piece: Recall, place: _Place) -> int:
         known = place.points.get(name)
         if known is not None:
             return known.place
-        self._refuse("NS210", f"no point before this one is named `@{name}`", piece, place, _advice(name, place))
+        self._refuse("NS210", f"no point before this one is named `@{name}`", piece, place, self._advice(name, place))
         return UNKNOWN
 
     def _refuse(self, code: str, message: str, piece: Recall, place: _Place, help_text: str) -> None:
@@ -191,23 +193,40 @@ class _Writer:
         name, span = layer.tie.layer, call.arguments.get("tie", call.span)
         known = place.points.get(name)
         if known is None:
-            message, help_text = f"no affine before this one is named `@{name}`", _advice(name, place)
+            message, help_text = f"no affine before this one is named `@{name}`", self._advice(name, place)
         else:
             named = self.calls[known.place].layer if known.alone else None
             if isinstance(named, Affine):
                 return known.place
             what = named.name if named is not None else "a unit of several layers"
             message = f"`tie` shares the W of an affine, and `@{name}` is {what}"
-            help_text = f"name the affine alone: affine(100) @{name}"
+            help_text = f"name the affine alone, in brackets or between arrows: [affine(100) @{name}]"
         self.report.add([Diagnostic("NS211", message, call.source, span, notes=place.told, help=help_text)])
         return None
+
+    def _advice(self, name: str, place: _Place) -> str:
+        """What to write for a name that no point before has."""
+        later = self.named_somewhere.get((name, place.inside))
+        if later is not None:
+            return f"`@{name}` is named behind this point ({later}), and names are read backwards only"
+        elsewhere = next((inside for word, inside in self.named_somewhere if word == name), None)
+        if elsewhere is not None:
+            where = elsewhere.removeprefix("inside ") or "the net"
+            return f"`@{name}` is a name of {where}, and seen there alone: what is added belongs into one def, or into the net"
+        known = list(place.points)
+        near = nearest(name, known)
+        if near:
+            return f"did you mean `@{near}`?"
+        if known:
+            return f"named before: {', '.join(f'@{one}' for one in known)}"
+        return f"name the point where it is: affine(100)-relu @{name}"
 
     # branches
 
     @contextmanager
     def _branch(self) -> Iterator[None]:
         outside = self.branch_start, self.recalled
-        self.branch_start, self.recalled = len(self.calls), False
+        self.branch_start, self.recalled = len(self.calls), None
         try:
             yield
         finally:
@@ -217,7 +236,7 @@ class _Writer:
         at_start = self.branch_start == len(self.calls)
         whole = replace(place, marks=self.mark(place, piece.text))
         ends: list[int] = []
-        recalled = []
+        starts: list[int] = []
         for number, (branch, text) in enumerate(zip(piece.branches, piece.texts, strict=True), 1):
             several = not piece.is_res and count_layers(branch) > 1
             around = replace(whole, marks=self.mark(whole, f"branch {number}: {text}")) if several else whole
@@ -227,10 +246,10 @@ class _Writer:
                     ends.append(self.call(first, (value, ends[0]), around))
                 else:
                     ends.append(self.pieces(branch, value, around))
-                recalled.append(self.recalled)
-        if all(recalled):
-            if at_start:
-                self.recalled = True
+                starts.append(value if self.recalled is None else self.recalled)
+        if value not in starts:
+            if at_start:  # of a branch, which then goes on from that point
+                self.recalled = starts[0]
             else:
                 self._refuse_dead_end(piece, place)
         return self.call(piece.call, tuple(ends), whole)
@@ -257,11 +276,16 @@ def _check_name(piece: Named) -> None:
         raise fail("NS213", message, piece.source, piece.word.span, help=f"choose a name that does not end in a number after `{stem}`")
 
 
-def _advice(name: str, place: _Place) -> str:
-    known = list(place.points)
-    near = nearest(name, known)
-    if near:
-        return f"did you mean `@{near}`?"
-    if known:
-        return f"named before: {', '.join(f'@{one}' for one in known)}"
-    return f"name the point where it is: affine(100)-relu @{name}; names in a def are seen in that def alone"
+def _names(pieces: Pieces, inside: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """((name, def that it belongs to), line) of every named point, each body once."""
+    for piece in pieces:
+        match piece:
+            case Named():
+                yield (piece.word.text, inside), f"line {piece.source.position(piece.word.span.start)[0]}"
+                yield from _names(piece.pieces, inside)
+            case Unit():
+                for body in piece.bodies:
+                    yield from _names(body, piece.inside or inside)
+            case Merge():
+                for branch in piece.branches:
+                    yield from _names(branch, inside)

@@ -196,6 +196,8 @@ class Program:
     lets: Mapping[str, Any] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """The sha256 of each file that the text uses, by its path."""
     resolved: str = ""
     """The same program as text with every default and override written out: parsing it gives an equal program."""
 

@@ -119,6 +119,10 @@ def lint(net: Chain) -> list[Diagnostic]:
             found += _cancelled_bias(call, following[0].name)
         if call.layer.name.startswith("dropout"):
             found += _dropout(call, _behind(net, at))
+        if call.copy_of is not None and _uses_batch(call.layer):
+            message = f"{call.layer.name} in tied copies: one set of running averages for values that differ from copy to copy"
+            help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
+            found.append(Diagnostic("W105", message, call.source, call.name_span, help=help_text))
     return _once(found)
 
 

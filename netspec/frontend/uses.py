@@ -19,6 +19,7 @@ from netspec.frontend.parse import parse
 from netspec.frontend.report import Report
 from netspec.frontend.text import source_of
 from netspec.frontend.values import Definition, Scope, Value, evaluate, fail, string_of
+from netspec.frontend.words import nearest
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,10 @@ class Library:
             message = f"{text} lies outside the folder of this file and the working folder"
             raise fail("NS214", message, source, entry.path.span, help="move it beside this file")
         if not there:
-            message = f"{text}: no such file in {folder.resolve()}"
-            near = sorted(path.name for path in folder.glob("*.net"))[:10]
-            raise fail("NS214", message, source, entry.path.span, help=f"files there: {', '.join(near)}" if near else None)
+            where = "beside this one" if source.path.endswith(".net") else "in the working folder"
+            near = nearest(text, sorted(path.name for path in folder.glob("*.net")))
+            help_text = f'did you mean "{near}"?' if near else "the path goes from the folder of this file"
+            raise fail("NS214", f"{text}: there is no such file {where}", source, entry.path.span, help=help_text)
         return found
 
     def _read(self, path: Path, entry: syntax.Use, source: Source) -> Used:

@@ -14,6 +14,7 @@ from netspec.frontend.bind import find, layers
 from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
+from netspec.frontend.inline import brought
 from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
@@ -52,6 +53,14 @@ def validate(file: syntax.File, source: Source, overrides: Overrides = NOTHING) 
     return _Validation(file, source, overrides).run()
 
 
+def validate_partly(file: syntax.File, source: Source, overrides: Overrides = NOTHING) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+    """The program as far as it is right, with what is wrong in it: calls behind an error read UNKNOWN. None where there is no net.
+    Raises LimitError where a limit refuses it."""
+    validation = _Validation(file, source, overrides)
+    validation.collect()
+    return validation.partly(), validation.report.in_order()
+
+
 Place = tuple[Source, Span]
 
 
@@ -74,22 +83,39 @@ class _Validation:
     indices: dict[str, int] = field(default_factory=dict)
     train_places: dict[str, Place] = field(default_factory=dict)
 
+    settings: dict[str, Any] = field(default_factory=dict)
+    train: TrainSection | None = None
+    data: DataSection | None = None
+    net: Chain | None = None
+
     def __post_init__(self) -> None:
         self.library = Library(self.report, self.layers)
+        self.uses = [index for index, entry in enumerate(self.file.entries) if isinstance(entry, syntax.Use)]
 
     def run(self) -> Program:
+        self.collect()
+        self.report.stop_if_wrong()
+        if self.net is None or self.train is None:
+            raise AssertionError("a program without a net or a train section has errors")
+        program = self._program(self.net, self.train)
+        added = [name for name in self.replaced if name not in self.let_spans]
+        inlined = {index: brought(self.definitions, index, self._scope(index)) for index in self.uses}
+        return replace(program, resolved=resolve(self.file, program, self.replaced, added, inlined))
+
+    def collect(self) -> None:
+        """Reads everything; what is wrong goes to the report."""
         self._entries_once()
         self._names()
         check_cycles({name: one for name, one in self.definitions.items() if one.home.source is self.source}, self.source)
-        settings = self._settings()
-        train_keys, data = self._train_keys(), self._data()
-        train = self._train(train_keys)
-        net = self._net()
-        self._whole(net, train, settings)
-        self.report.stop_if_wrong()
-        if net is None or train is None:
-            raise AssertionError("a program without a net or a train section has errors")
-        return self._program(net, train, data, settings)
+        self.settings = self._settings()
+        train_keys, self.data = self._train_keys(), self._data()
+        self.train = self._train(train_keys)
+        self.net = self._net()
+        self._whole(self.net, self.train, self.settings)
+
+    def partly(self) -> Program | None:
+        """The program with defaults in the place of what is wrong."""
+        return None if self.net is None else self._program(self.net, self.train or TrainSection.model_validate({}))
 
     def _scope(self, index: int) -> Scope:
         return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken, definitions=self.definitions)
@@ -329,12 +355,13 @@ class _Validation:
         text = f"{word} {settings[word]}"
         return Source(text, f"<{word}>"), Span(0, len(text))
 
-    def _program(self, net: Chain, train: TrainSection, data: DataSection | None, settings: Mapping[str, Any]) -> Program:
-        program = Program(
+    def _program(self, net: Chain, train: TrainSection) -> Program:
+        settings = self.settings
+        return Program(
             source=self.source,
             net=net,
             train=train,
-            data=data,
+            data=self.data,
             input=settings.get("input"),
             classes=settings.get("classes"),
             outputs=settings.get("outputs"),
@@ -343,6 +370,5 @@ class _Validation:
             lets={name: value.content for name, (_, value) in self.lets.items()},
             spans=self.spans,
             warnings=tuple(self.report.warnings),
+            uses={used.source.path: used.sha256 for used in self.library.files.values()},
         )
-        added = [name for name in self.replaced if name not in self.let_spans]
-        return replace(program, resolved=resolve(self.file, program, self.replaced, added))

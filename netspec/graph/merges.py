@@ -51,9 +51,19 @@ def explained(found: Problem, call: Call, taken: Sequence[Value], nodes: Sequenc
     at, other = next((place, value) for place, value in enumerate(taken) if _differs(value.shape, first.shape, found.code))
     if call.source.words(call.name_span) != "res":
         label = f"branch 1 gives {show(first.shape)}, from {origin(first, nodes)}; branch {at + 1} gives {show(other.shape)}, from "
-        return Problem(found.code, found.message, label=label + origin(other, nodes), help=found.help)
+        help_text = f"{_alike(at + 1, first.shape, other.shape)}; nothing is broadcast" if found.code == "NS412" else found.help
+        return Problem(found.code, found.message, label=label + origin(other, nodes), help=help_text)
     label = f"the body gives {show(first.shape)}; the skip carries {show(other.shape)}, from {origin(other, nodes)}"
     return Problem(found.code, found.message, label=label, help=_advice(first, other, nodes))
+
+
+def _alike(branch: int, wanted: Shape, shape: Shape) -> str:
+    """What gives a branch the shape of the first one."""
+    if len(wanted) != len(shape):
+        return "make both vectors (flatten, globalpool) or both images (reshape)"
+    if wanted[1:] != shape[1:]:
+        return "use the same strides and pools in both, with pad=same"
+    return f"end branch {branch} in {f'conv({wanted[0]}, kernel=1)' if is_image(shape) else f'affine({wanted[0]})'}"
 
 
 def _differs(one: Shape, other: Shape, code: str) -> bool:

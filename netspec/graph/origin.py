@@ -22,16 +22,16 @@ def diagnostic(program: Program, found: Problem, call: Call | None, span: Span |
 
 
 def origin(value: Value, nodes: Sequence[Node]) -> str:
-    """`pool (line 8)`: the layer that a value comes from, past what is implied; `the input`."""
-    node = next((one for one in nodes if one.output == value), None)
-    while node is not None and node.call is None:
-        value = node.input
+    """`pool (line 8)`: the layer that a value comes from, past what is implied or changes nothing; `the input`."""
+    while True:
         node = next((one for one in nodes if one.output == value), None)
-    if node is None or node.call is None:
-        return "the input"
-    call = node.call
-    word = "proj" if call.projects else node.layer.name
-    return f"{word} (line {call.source.position(call.name_span.start)[0]})"
+        if node is None:
+            return "the input"
+        call = node.call
+        if call is not None and node.layer.name != "id":
+            word = "proj" if call.projects else node.layer.name
+            return f"{word} (line {call.source.position(call.name_span.start)[0]})"
+        value = node.input
 
 
 def with_origin(found: Problem, value: Value, nodes: Sequence[Node]) -> Problem:

@@ -356,7 +356,8 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     ) -> None:
         what = label if entry in ("strip", "spread_out", "merged", "test") else f"{label} {entry}"
         context.launch(
-            what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut, own=own_elements
+            what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut,
+            own=own_elements,
         )  # fmt: skip
 
     flops = shape.flops + context.batch * sum(other.flops for other in chain_nodes)
