@@ -20,14 +20,14 @@ import pytest
 import report
 import workloads
 from calls import layer_of
-from compiled import Compiled, graph_of
+from compiled import graph_of, network_of
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 import netspec
 from netspec.base.clip import Clip
 from netspec.base.kinds import Head
-from netspec.base.layer import Layer, ReferenceContext, Sample
+from netspec.base.layer import Layer, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.text import Source
@@ -44,7 +44,7 @@ from netspec.train.bench import Benchmark, drawn_rows
 from netspec.train.peak import copy_rate, product_rate
 from netspec.train.settings import settings_of
 from netspec.ui.cli import app
-from netspec.ui.peers import compare, jax_net, torch_net
+from netspec.ui.peers import compare, jax_net, torch_layers, torch_net
 
 ROOT = Path(__file__).parents[1]
 NET = "netspec 1\ninput 20\nclasses 3\nnet [affine(16)-bn-relu-dropout(25%)]x2 -> affine -> softmax\ntrain { batch = 50 }\n"
@@ -136,7 +136,7 @@ def test_a_layer_without_counterpart_is_named(monkeypatch: pytest.MonkeyPatch) -
     graph = to_graph(load(Source(NET)))
     adam = entries(Optimizer)["adam"]()
     compare.require_counterparts(graph, adam, ("torch", "jax"))
-    monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_net.MODULES if name != "bn"}, {}))
+    monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_layers.MODULES if name != "bn"}, {}))
     with pytest.raises(compare.UsageError, match="the layer bn, the loss cross_entropy"):
         compare.require_counterparts(graph, adam, ("torch",))
 
@@ -195,23 +195,24 @@ def scores_of(graph: Graph, peer: str, arrays: dict[str, NDArray[Any]], x: NDArr
     return mirror.scores(x, train)
 
 
-def mirrors(sample: Sample, peer: str, replaced: Layer | None = None) -> None:
+def sampled_graph(call: str, shape: tuple[int, ...]) -> Graph:
+    """The layer alone; of a merge's sample the whole net that it is."""
+    return to_graph(load(Source(call), Overrides(shape))) if " | " in call else graph_of([layer_of(call)], shape)
+
+
+def mirrors(sample: Sample, peer: str, replaced: str | None = None) -> None:
     """The law: with the same arrays a peer's layer gives what netspec's gives, to 1e-4, in both forms. `replaced` is what the peer
     takes the layer for."""
-    layer = layer_of(sample.call)
-    graph = graph_of([layer], sample.shape)
-    draw = np.random.default_rng(3)
-    arrays = {name: draw.normal(one.constant, 0.5, one.shape).astype(np.float32) for name, one in graph.parameters.items()}
-    arrays |= {name: (np.abs(draw.normal(one.initial, 0.3, one.shape)) + 0.1).astype(np.float32) for name, one in graph.state.items()}
-    x = draw.normal(0, 1.5, (ROWS, *sample.shape)).astype(np.float32)
-    theirs = graph if replaced is None else graph_of([replaced], sample.shape)
-    own = {name.removeprefix("n0."): array for name, array in arrays.items()}
-    parameters = {name: own[name] for name in layer.parameters(sample.shape)}
-    state = {name: own[name] for name in layer.state(sample.shape)}
+    graph = sampled_graph(sample.call, sample.shape)
+    network = network_of(graph, "float32", ROWS)
+    arrays = {**network.store.parameters.copy(), **network.store.state.copy()}
+    x = np.random.default_rng(3).normal(0, 1.5, (ROWS, *sample.shape)).astype(np.float32)
+    theirs = graph if replaced is None else sampled_graph(replaced, sample.shape)
     for train in (False, True):
-        if train and getattr(layer, "random", False):
+        if train and any(getattr(node.layer, "random", False) for node in graph.nodes):
             continue  # masks differ
-        wanted = Compiled("float32").forward(layer, x, parameters, state, ReferenceContext(train))
+        network.store.update_state(False)
+        wanted = network.values(x, None, train)
         np.testing.assert_allclose(scores_of(theirs, peer, arrays, x, train), wanted, rtol=1e-4, atol=1e-4)
 
 
@@ -232,12 +233,15 @@ def test_every_layer_is_mirrored(sample: Sample, peer: str) -> None:
         (Sample("conv(4, kernel=2, stride=2)", (2, 7, 7)), "conv(4, kernel=2, stride=2, pad=1)"),
         (Sample("avgpool(3, stride=2, pad=1)", (2, 7, 9)), "pool(3, stride=2, pad=1)"),
         (Sample("bn(eps=1e-3)", (3, 5, 7)), "bn(eps=1)"),
+        (Sample("add(tanh | id | tanh)", (5,)), "add(tanh | id | id)"),
+        (Sample("concat(tanh | id)", (3, 2, 4)), "concat(id | tanh)"),
+        (Sample("mul(tanh | id)", (5,)), "add(tanh | id)"),
     ],
     ids=lambda one: str(one),
 )
 def test_a_mirror_that_differs_is_noticed(sample: Sample, other: str, peer: str) -> None:
     with pytest.raises(AssertionError):
-        mirrors(sample, peer, layer_of(other))
+        mirrors(sample, peer, other)
 
 
 def test_every_layer_and_loss_of_the_catalogue_has_counterparts() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add, mul
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,15 @@ Arrays = dict[str, Any]
 
 
 class Call:
-    """What a layer's function gets: the libraries, the node, its input, its parameters and state by key, the form, a random key.
+    """What a layer's function gets: the libraries, the node, its inputs, of which `x` is the first, its parameters and state by key, the
+    form, a random key.
 
     A function that moves running averages puts them in `moved`.
     """
 
-    def __init__(self, jax: Any, node: Node, x: Any, arrays: Mapping[str, Any], train: bool, key: Any) -> None:
-        self.jax, self.jnp, self.node, self.x, self.train, self.key = jax, jax.numpy, node, x, train, key
+    def __init__(self, jax: Any, node: Node, inputs: Sequence[Any], arrays: Mapping[str, Any], train: bool, key: Any) -> None:
+        self.jax, self.jnp, self.node, self.inputs, self.train, self.key = jax, jax.numpy, node, inputs, train, key
+        self.x = inputs[0]
         self.layer: Any = node.layer
         self.arrays = arrays
         self.moved: Arrays = {}
@@ -136,6 +140,9 @@ LAYERS: Mapping[str, Callable[[Call], Any]] = {
     "sigmoid": lambda call: call.jax.nn.sigmoid(call.x),
     "tanh": lambda call: call.jnp.tanh(call.x),
     "id": lambda call: call.x,
+    "add": lambda call: reduce(add, call.inputs),
+    "concat": lambda call: call.jnp.concatenate(call.inputs, 1),
+    "mul": lambda call: reduce(mul, call.inputs),
 }
 """A layer's function by its name."""
 
@@ -168,6 +175,12 @@ LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
 """Mean losses by name; of the library, the loss with its arguments, scores and labels."""
 
 
+def _held(node: Node, arrays: Mapping[str, Any]) -> Arrays:
+    """A layer's arrays by their names inside it, in its own view of them."""
+    held = {key: arrays[node.array(key)] for key in (*node.parameters, *node.state)}
+    return {**held, "W": held["W"].T} if node.turned else held
+
+
 class Mirror:
     """A graph as a pure function of its arrays."""
 
@@ -179,13 +192,14 @@ class Mirror:
     def apply(self, arrays: Mapping[str, Any], x: Any, train: bool, key: Any) -> tuple[Any, Arrays]:
         """Scores of rows x, and the running averages that have moved."""
         moved: Arrays = {}
+        values = {self.graph.input.index: x}
         for node in self.graph.nodes:
             key, own = self.jax.random.split(key) if train else (key, key)
-            held = {name: arrays[f"{node.name}.{name}"] for name in (*node.parameters, *node.state)}
-            call = Call(self.jax, node, x, held, train, own)
-            x = LAYERS[node.layer.name](call)
-            moved |= {f"{node.name}.{name}": array for name, array in call.moved.items()}
-        return x, moved
+            inputs = [values[value.index] for value in node.inputs]
+            call = Call(self.jax, node, inputs, _held(node, {**arrays, **moved}), train, own)
+            values[node.output.index] = LAYERS[node.layer.name](call)
+            moved |= {node.array(name): array for name, array in call.moved.items()}
+        return values[self.graph.output.index], moved
 
     def scores(self, arrays: Mapping[str, NDArray[Any]], x: NDArray[Any], train: bool = False) -> NDArray[Any]:
         """Scores (N, ...) of rows x, in test form unless `train`."""

@@ -1,111 +1,27 @@
-"""A graph as PyTorch modules, with the same loss, optimizer and step: what `netspec bench --compare torch` runs."""
+"""A graph as PyTorch modules, with the same loss, optimizer and step: what `netspec bench --compare torch` runs.
+
+Layers one after another are a `Sequential`; where branches part and meet, the forward pass holds their values as its local variables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.base.kinds import Window2D
 from netspec.base.optimizer import Optimizer
-from netspec.base.shape import is_image
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
+from netspec.ui.peers.torch_layers import MERGES, MODULES, NAMES
 
 Step = Callable[[], float]
 
-
-def _affine(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    return [torch.nn.Linear(node.input.shape[0], layer.width, bias=layer.bias)]
-
-
-def _conv(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    window: Window2D = layer.geometry(node.input.shape)
-    before, inside = _margins(torch, window, 0.0, within=(1 << 30, 1 << 30))
-    channels = node.input.shape[0]
-    more = {"stride": layer.stride, "padding": inside, "groups": layer.groups, "bias": layer.bias}
-    return [*before, torch.nn.Conv2d(channels, layer.filters, layer.kernel, **more)]
-
-
-def _pool(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    window: Window2D = layer.geometry(node.input.shape)
-    before, inside = _margins(torch, window, float("-inf"), within=_half(window))
-    return [*before, torch.nn.MaxPool2d(window.kernel, stride=window.stride, padding=inside)]
-
-
-def _avgpool(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    window: Window2D = layer.geometry(node.input.shape)
-    before, inside = _margins(torch, window, 0.0, within=_half(window))
-    if before:
-        raise UsageError(f"--compare torch: {node.name}: PyTorch's mean pooling takes a pad of at most half the window")
-    return [torch.nn.AvgPool2d(window.kernel, stride=window.stride, padding=inside, count_include_pad=False)]
-
-
-def _half(window: Window2D) -> tuple[int, int]:
-    """The largest pad that PyTorch's pools take."""
-    return window.kernel[0] // 2, window.kernel[1] // 2
-
-
-def _margins(torch: Any, window: Window2D, fill: float, within: tuple[int, int]) -> tuple[list[Any], tuple[int, int]]:
-    """A module that pads before, where the margins differ or are larger than `within`, and what is left for the layer's own padding."""
-    top, bottom, left, right = window.margins
-    if top == bottom and left == right and top <= within[0] and left <= within[1]:
-        return [], (top, left)
-    return [torch.nn.ConstantPad2d((left, right, top, bottom), fill)], (0, 0)
-
-
-def _bn(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    kind = torch.nn.BatchNorm2d if is_image(node.input.shape) else torch.nn.BatchNorm1d
-    return [kind(node.input.shape[0], eps=layer.eps, momentum=1 - layer.momentum)]
-
-
-def _layernorm(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    if is_image(node.input.shape):
-        return [torch.nn.GroupNorm(1, node.input.shape[0], eps=layer.eps)]
-    return [torch.nn.LayerNorm(node.input.shape[0], eps=layer.eps)]
-
-
-def _groupnorm(torch: Any, node: Node) -> list[Any]:
-    layer: Any = node.layer
-    return [torch.nn.GroupNorm(layer.groups, node.input.shape[0], eps=layer.eps)]
-
-
-MODULES: Mapping[str, Callable[[Any, Node], list[Any]]] = {
-    "affine": _affine,
-    "conv": _conv,
-    "pool": _pool,
-    "avgpool": _avgpool,
-    "bn": _bn,
-    "layernorm": _layernorm,
-    "groupnorm": _groupnorm,
-    "globalpool": lambda torch, node: [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()],
-    "flatten": lambda torch, node: [torch.nn.Flatten()],
-    "reshape": lambda torch, node: [torch.nn.Flatten(), torch.nn.Unflatten(1, node.output.shape)],
-    "upsample": lambda torch, node: [torch.nn.Upsample(scale_factor=node.layer.factor)],  # type: ignore[attr-defined]
-    "relu": lambda torch, node: [torch.nn.ReLU()],
-    "leaky_relu": lambda torch, node: [torch.nn.LeakyReLU(node.layer.slope)],  # type: ignore[attr-defined]
-    "elu": lambda torch, node: [torch.nn.ELU(node.layer.alpha)],  # type: ignore[attr-defined]
-    "gelu": lambda torch, node: [torch.nn.GELU()],
-    "silu": lambda torch, node: [torch.nn.SiLU()],
-    "softplus": lambda torch, node: [torch.nn.Softplus()],
-    "sigmoid": lambda torch, node: [torch.nn.Sigmoid()],
-    "tanh": lambda torch, node: [torch.nn.Tanh()],
-    "prelu": lambda torch, node: [torch.nn.PReLU(node.input.shape[0])],
-    "dropout": lambda torch, node: [torch.nn.Dropout(node.layer.p)],  # type: ignore[attr-defined]
-    "dropout2d": lambda torch, node: [torch.nn.Dropout2d(node.layer.p)],  # type: ignore[attr-defined]
-    "id": lambda torch, node: [],
-}
-"""The modules of a layer by its name."""
 
 LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
     "cross_entropy": lambda torch, loss, scores, y: torch.nn.functional.cross_entropy(
@@ -121,27 +37,100 @@ LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
 """Mean losses by name; of the library, the loss with its arguments, scores and labels."""
 
 
+def runs(graph: Graph) -> list[list[Node]]:
+    """The layers in reading order, in one run those of which each has one input, and is the only reader of the layer before it."""
+    readers = Counter(value.index for node in graph.nodes for value in node.inputs)
+    found: list[list[Node]] = []
+    for node in graph.nodes:
+        before = found[-1][-1] if found else None
+        follows = before is not None and node.inputs == (before.output,) and readers[before.output.index] == 1
+        if before is not None and follows and not {node.layer.name, before.layer.name} & set(MERGES):
+            found[-1].append(node)
+        else:
+            found.append([node])
+    return found
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A line of the forward pass, which computes a value of others. No later line reads those of `last`."""
+
+    compute: Callable[..., Any]
+    reads: tuple[int, ...]
+    writes: int
+    last: tuple[int, ...]
+
+
+def _statements(torch: Any, graph: Graph, made: Mapping[str, Sequence[Any]]) -> tuple[list[Statement], int]:
+    """The lines in order, and the value that is the net's; a run without a module (`id`) is its input by another name."""
+    same: dict[int, int] = {}
+    lines: list[Statement] = []
+    for run in runs(graph):
+        reads = tuple(same.get(value.index, value.index) for value in run[0].inputs)
+        writes = run[-1].output.index
+        modules = [module for node in run for module in made.get(node.name, ())]
+        if run[0].layer.name in MERGES:
+            lines.append(Statement(partial(MERGES[run[0].layer.name], torch), reads, writes, ()))
+        elif modules:
+            lines.append(Statement(torch.nn.Sequential(*modules), reads, writes, ()))
+        else:
+            same[writes] = reads[0]
+    result = same.get(graph.output.index, graph.output.index)
+    later = {result}
+    for place, line in reversed(list(enumerate(lines))):
+        lines[place] = replace(line, last=tuple(set(line.reads) - later))
+        later.update(line.reads)
+    return lines, result
+
+
+def _forward(lines: Sequence[Statement], result: int) -> Callable[[Any], Any]:
+    """The forward pass: values live as long as local variables that are written again."""
+
+    def forward(x: Any) -> Any:
+        values = {0: x}
+        for line in lines:
+            values[line.writes] = line.compute(*[values[index] for index in line.reads])
+            for index in line.last:
+                del values[index]
+        return values[result]
+
+    return forward
+
+
 class Mirror:
-    """The layers of a graph as one `Sequential`, and which module stands for which layer."""
+    """A graph as one module: a `Sequential` where nothing merges. `tensors` are its parameters and buffers by netspec's names for them; of
+    an affine's W it is the transpose."""
 
     def __init__(self, graph: Graph, dtype: str = "float32") -> None:
         self.torch = torch = library("torch", "bench")
-        self.graph = graph
-        self._by_layer = {node.name: MODULES[node.layer.name](torch, node) for node in graph.nodes}
-        modules = [module for made in self._by_layer.values() for module in made]
-        self.module = torch.nn.Sequential(*modules).to(getattr(torch, dtype))
+        self.tensors: dict[str, Any] = {}
+        made = {node.name: MODULES[node.layer.name](torch, node) for node in graph.nodes if node.layer.name not in MERGES}
+        for modules in made.values():
+            for module in modules:
+                module.to(getattr(torch, dtype))  # before any is shared: a module converts buffers to others of its own
+        for node in graph.nodes:
+            self._share(node, made.get(node.name, []))
+        lines, result = _statements(torch, graph, made)
+        if any(node.layer.name in MERGES for node in graph.nodes):
+            self.module = torch.nn.ModuleList(line.compute for line in lines if isinstance(line.compute, torch.nn.Module))
+            self.module.forward = _forward(lines, result)
+        else:
+            self.module = torch.nn.Sequential(*(module for modules in made.values() for module in modules))
+
+    def _share(self, node: Node, modules: Sequence[Any]) -> None:
+        """Gives a layer's modules the arrays that belong to another layer, and keeps its own for those behind it."""
+        for key in (*node.parameters, *node.state):
+            holder = next(module for module in modules if getattr(module, NAMES[key], None) is not None)
+            if key in node.shared:
+                setattr(holder, NAMES[key], self.tensors[node.shared[key]])
+            self.tensors[node.array(key)] = getattr(holder, NAMES[key])
 
     def load(self, parameters: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]]) -> None:
         """Takes over netspec's arrays, by their names there."""
-        names = {
-            "gamma": "weight", "beta": "bias", "W": "weight", "b": "bias", "slope": "weight", "mean": "running_mean", "var": "running_var",
-        }  # fmt: skip
         for name, array in {**parameters, **state}.items():
-            layer, _, key = name.rpartition(".")
-            holder = next(module for module in self._by_layer[layer] if getattr(module, names[key], None) is not None)
-            turned = array.T if key == "W" and array.ndim == 2 else array
+            turned = array.T if name.endswith(".W") and array.ndim == 2 else array
             with self.torch.no_grad():
-                getattr(holder, names[key]).copy_(self.torch.from_numpy(np.array(turned)))
+                self.tensors[name].copy_(self.torch.from_numpy(np.array(turned)))
 
     def scores(self, x: NDArray[Any], train: bool = False) -> NDArray[Any]:
         """Scores (N, ...) of rows x, in test form unless `train`."""
