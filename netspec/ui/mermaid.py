@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netspec.base.shape import show
-from netspec.ui.flow import INPUT, LOSS, Cell, Flow
+from netspec.ui.cells import INPUT, LOSS, Cell, Flow
 
 INDENT = "  "
 
