@@ -160,6 +160,7 @@ def untrue(flow: Flow, graph: Graph) -> Iterator[str]:
     names = [name for cell in flow.cells for name in cell.names]
     if sorted(names) != sorted(node.name for node in graph.nodes):
         yield "not every layer stands in one cell"
+        return
     shown = {name: cell.name for cell in flow.cells for name in cell.names} | {INPUT: INPUT, LOSS: LOSS}
     first = {cell.name for cell in flow.cells} | {INPUT, LOSS}
     wanted = Counter({(shown[source], target): times for (source, target), times in edges(graph).items() if target in first})

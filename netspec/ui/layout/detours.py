@@ -14,7 +14,7 @@ Ways = dict[str, list[Line]]
 
 @dataclass
 class Gaps:
-    """The lines between pages, by the page before, and above all of them; those that come in there from the left, and go out on the right."""
+    """The lines between pages, by the page before, and above all pages; those that come in from the left, and go out on the right."""
 
     gutters: dict[int, list[Line]] = field(default_factory=dict)
     over: list[Line] = field(default_factory=list)
