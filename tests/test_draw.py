@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from draw_laws import ends, faults, misplaced, untrue
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from random_specs import random_spec
@@ -21,12 +20,13 @@ from netspec.base.shape import show
 from netspec.frontend.program import Overrides
 from netspec.graph.graph import Graph
 from netspec.pipeline import Stages, read, stages
+from netspec.ui.cells import INPUT, LOSS, Flow
 from netspec.ui.cli import app
 from netspec.ui.draw import draw
-from netspec.ui.flow import INPUT, LOSS, Arrow, Flow, flow
+from netspec.ui.flow import flow
 from netspec.ui.mermaid import mermaid
 from netspec.ui.shapes import known_counts
-from netspec.ui.svg import Drawing, Rim, Text, shortened, svg, width_of, wrapped
+from netspec.ui.svg import Drawing, shortened, svg, width_of, wrapped
 
 MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.net"))
 NESTED = """def rb(c) = [affine(c)-relu]x2-bn
@@ -71,97 +71,28 @@ def random_stages(seed: int) -> Stages:
     return stages_of(text, shape, **({"outputs": 2} if text.endswith("linear") else {"classes": 2}))
 
 
-# what is read in it
-
-
-def overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    """Whether two areas (left, top, right, bottom) share more than a border."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def area(text: Text) -> tuple[float, float, float, float]:
-    return text.span[0], text.y - 0.8 * text.size, text.span[1], text.y + 0.25 * text.size
-
-
-def segments(drawing: Drawing) -> Iterator[tuple[str, tuple[float, float, float, float]]]:
-    for way in drawing.ways:
-        for (x, y), (other_x, other_y) in pairwise(way.points):
-            assert x == other_x or y == other_y
-            yield f"{way.side} {way.label}", (min(x, other_x) - 0.8, min(y, other_y), max(x, other_x) + 0.8, max(y, other_y))
-
-
-def faults(drawing: Drawing) -> list[str]:
-    """All that would make a picture hard to read."""
-    found = []
-    boxes = [(f"{box.name} {box.side}", (box.x, box.y, box.x + box.width, box.bottom)) for box in drawing.boxes]
-    found += [f"{name} lies on {other}" for (name, one), (other, two) in combinations(boxes, 2) if overlap(one, two)]
-    texts = [(text.text, area(text)) for text in drawing.texts]
-    ordered = sorted(texts, key=lambda text: text[1][1])
-    for place, (name, one) in enumerate(ordered):
-        for other, two in ordered[place + 1 :]:
-            if two[1] >= one[3]:
-                break
-            found += [f"{name!r} lies on {other!r}"] if overlap(one, two) else []
-    whole = (0.0, 0.0, drawing.width, drawing.height)
-    for name, one in (*texts, *boxes, *(("rim", (rim.x, rim.y, rim.x + rim.width, rim.y + rim.height)) for rim in drawing.rims)):
-        if not (whole[0] <= one[0] and whole[1] <= one[1] and one[2] <= whole[2] and one[3] <= whole[3]):
-            found.append(f"{name!r} is cut off")
-    for name, one in texts:
-        for box, two in boxes:
-            inside = two[0] <= one[0] and two[1] <= one[1] and one[2] <= two[2] and one[3] <= two[3]
-            found += [f"{name!r} is half in {box}"] if overlap(one, two) and not inside else []
-    for way, line in segments(drawing):
-        found += [f"{way} goes through {name!r}" for name, one in (*texts, *boxes) if overlap(line, one)]
-    for one, two in combinations(drawing.rims, 2):
-        found += [f"{one.label or one.tip} crosses {two.label or two.tip}"] if not apart_or_inside(one, two) else []
-    return found
-
-
-def apart_or_inside(one: Rim, two: Rim) -> bool:
-    (a, b), (c, d) = (((rim.x, rim.y), (rim.x + rim.width, rim.y + rim.height)) for rim in (one, two))
-    if not overlap((*a, *b), (*c, *d)):
-        return True
-    return (a[0] <= c[0] and a[1] <= c[1] and d[0] <= b[0] and d[1] <= b[1]) or (
-        c[0] <= a[0] and c[1] <= a[1] and b[0] <= d[0] and b[1] <= d[1]
-    )
-
-
-def ends(drawing: Drawing) -> Iterator[str]:
-    """Arrows that do not go from box to box."""
-    boxes = {(box.name, "backward" if box.side == "none" else box.side): box for box in drawing.boxes}
-    for way in drawing.ways:
-        source = boxes[way.source, way.side]
-        target = boxes[way.target, "both" if way.target == LOSS else way.side]
-        first, last = way.points if len(way.points) == 2 else (way.points[0], way.points[-1])
-        start, end = (first, last) if way.side == "forward" else (last, first)
-        if not (start[1] == source.bottom and source.x < start[0] < source.x + source.width):
-            yield f"{way.label}: does not begin at {way.source}"
-        if not (end[1] == target.y and target.x < end[0] < target.x + target.width):
-            yield f"{way.label}: does not end at {way.target}"
+def wrong(made: Stages, unroll: bool = False) -> list[str]:
+    shown = flow_of(made, unroll)
+    drawing = draw(shown)
+    return [*faults(drawing), *ends(drawing), *misplaced(drawing, shown), *untrue(shown, made.graph)]
 
 
 @pytest.mark.parametrize("unroll", [False, True])
 @pytest.mark.parametrize("name", NETS)
 def test_nothing_overlaps_and_arrows_end_at_boxes(name: str, unroll: bool) -> None:
-    drawing = draw(flow_of(net(name), unroll))
-    assert faults(drawing) == []
-    assert list(ends(drawing)) == []
+    assert wrong(net(name), unroll) == []
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_models_can_be_read(path: Path) -> None:
-    drawing = draw(flow_of(model_stages(path)))
-    assert faults(drawing) == []
-    assert list(ends(drawing)) == []
+    assert wrong(model_stages(path)) == []
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_any_net_can_be_read(seed: int) -> None:
     made = random_stages(seed)
-    drawing = draw(flow_of(made))
-    assert faults(drawing) == []
-    assert list(ends(drawing)) == []
-    ElementTree.fromstring(svg(drawing))
+    assert wrong(made) == []
+    ElementTree.fromstring(svg(draw(flow_of(made))))
 
 
 def test_faults_are_noticed() -> None:
@@ -324,29 +255,6 @@ def test_a_def_with_a_count_and_a_long_repeat() -> None:
 def test_a_group_that_goes_on_in_the_next_copy_is_open() -> None:
     rims = draw(flow_of(net("before the weights"))).rims
     assert [(rim.open_above, rim.open_below) for rim in rims if rim.shaded][:3] == [(False, True), (True, False), (False, True)]
-
-
-# branches: no net has them yet
-
-
-def test_layers_of_one_depth_stand_side_by_side() -> None:
-    made = stages_of("affine(4) -> tanh -> relu -> sigmoid -> affine -> softmax", (4,), classes=3)
-    chain = flow_of(made)
-    first, left, right, joined, last = (replace(cell, frames=()) for cell in chain.cells)
-    right, joined = replace(right, inputs=(first.name,)), replace(joined, inputs=(left.name, right.name, first.name))
-    ways = [(INPUT, first), (first.name, left), (first.name, right), *((name, joined) for name in joined.inputs), (joined.name, last)]
-    arrows = [Arrow(source, cell.name, (4,), "" if source == INPUT else f"d{source}") for source, cell in ways]
-    branched = replace(
-        chain, cells=(first, left, right, joined, last), arrows=(*arrows, Arrow(last.name, LOSS, (3,), "dscores")), groups=()
-    )
-    drawing = draw(branched)
-    places = {box.name: (box.x, box.y) for box in drawing.boxes if box.side == "forward"}
-    assert places[left.name][1] == places[right.name][1]
-    assert places[left.name][0] < places[right.name][0]
-    assert not any(overlap(area(one), area(two)) for one, two in combinations(drawing.texts, 2))
-    boxes = [(box.x, box.y, box.x + box.width, box.bottom) for box in drawing.boxes]
-    assert not any(overlap(line, box) for _, line in segments(drawing) for box in boxes)
-    assert list(ends(drawing)) == []
 
 
 # the verb

@@ -2,134 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from netspec.base.shape import Shape, show
-from netspec.frontend.program import Program, UnitMark
-from netspec.graph.graph import Graph
+from netspec.base.kinds import Merge
+from netspec.base.shape import Shape, show, size
+from netspec.frontend.program import Program
+from netspec.graph.graph import Graph, Node
 from netspec.plan.network import TrainingPlan
+from netspec.ui.cells import INPUT, LOSS, Arrow, Cell, Flow, Share
+from netspec.ui.fold import folded
 from netspec.ui.screen import bytes_in_words
 from netspec.ui.summary import DEFAULT, Argument, LayerRow, summarize
-
-INPUT, LOSS = "input", "loss"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A layer, or the copies of one that are drawn once: `names` are theirs. `inputs` are cells, by the first of their names; `values` the
-    layers whose outputs they give, and their shapes. `gradients` says of each whether it has a gradient, `reached` of the layer itself."""
-
-    names: tuple[str, ...]
-    inputs: tuple[str, ...]
-    values: tuple[tuple[str, Shape], ...]
-    gradients: tuple[bool, ...]
-    reached: bool
-    forward: tuple[str, ...]
-    backward: tuple[str, ...]
-    row: LayerRow
-    place: int
-    arrays: tuple[tuple[str, Shape], ...]
-    held: tuple[tuple[int, int], ...]
-    """Bytes of the forward and the backward pass, by copy."""
-    frames: tuple[Frame, ...] = ()
-    """Outermost first."""
-    joined: tuple[bool, bool] = (False, False)
-    """Whether it is computed together with the layer before it, and the one behind."""
-
-    @property
-    def name(self) -> str:
-        return self.names[0]
-
-    @property
-    def title(self) -> str:
-        """`relu2`, or `relu2 ... relu5`."""
-        return self.name if len(self.names) == 1 else f"{self.name} ... {self.names[-1]}"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A copy of a repeat, or `times` copies in a row that are alike. `key` tells it from any other."""
-
-    key: int
-    times: int
-    label: str
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """A value on its way from one cell to another, INPUT and LOSS among them; its gradient goes back where it has one."""
-
-    source: str
-    target: str
-    shape: Shape
-    gradient: str
-    """Its name, or "" where there is none."""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """Everything that a picture shows, in reading order."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    arrows: tuple[Arrow, ...]
-    groups: tuple[tuple[tuple[str, ...], bool, bool], ...]
-    """Cells that are computed together, and whether their group goes on above and below them in other copies."""
-    input: tuple[str, ...]
-    loss: tuple[str, ...]
-    subtitles: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def depths(self) -> dict[str, int]:
-        """The longest way from the input to each cell, INPUT at 0 and LOSS behind all."""
-        found = {INPUT: 0}
-        for cell in self.cells:
-            found[cell.name] = 1 + max(found[name] for name in cell.inputs)
-        return {**found, LOSS: 1 + max(found.values())}
-
-
-@dataclass
-class _Unit:
-    """The cells of one unit's copy, or of several copies that are alike."""
-
-    mark: UnitMark
-    parts: list[Cell | _Unit]
-    last: int
-    """The copy up to which."""
-
-    @property
-    def times(self) -> int:
-        return self.last - self.mark.copy + 1
 
 
 def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unroll: bool = False) -> Flow:
     """What the picture of a net shows; with `unroll` each copy of a repeat."""
     summary = summarize(program, graph, plan)
-    cells = _cells(graph, summary.rows)
-    drawn = tuple(_framed(_tree(cells, 0, unroll), ()))
-    first = {other: cell.name for cell in drawn for other in cell.names}
-    folded = tuple(_told(replace(cell, inputs=tuple(first.get(one, one) for one in cell.inputs)), graph) for cell in drawn)
+    cells = tuple(_told(cell, graph) for cell in folded(_cells(graph, summary.rows), unroll))
     noun = "labels" if graph.head.target != "value" else "targets"
     held = plan.train.bytes_by_layer()
     given, scored = (bytes_in_words(sum(held.get(one, (0, 0)))) for one in (INPUT, LOSS))
     counted = "outputs" if graph.head.target == "value" else "classes"
-    trained = summary.trained_parameters
-    parameters = f"{summary.parameters:,} parameters" + (f", {trained:,} of them trained" if trained < summary.parameters else "")
+    trained = sum(size(one.shape) for node in graph.nodes if not node.frozen for one in node.own_parameters.values())
+    held_in_all = graph.parameter_count
+    parameters = f"{held_in_all:,} parameters" + (f", {trained:,} of them trained" if trained < held_in_all else "")
     buffers = f"a step's buffers {bytes_in_words(summary.buffer_bytes)}, in turn in {bytes_in_words(summary.shared_bytes)}"
     return Flow(
-        name, folded, tuple(_arrows(folded, graph)), tuple(_groups(folded)),
+        name, cells, tuple(_arrows(cells, graph)), tuple(_groups(cells)),
         (f"input {show(graph.input.shape)}", *([given] if INPUT in held else [])),
         (f"{graph.head.name}, {graph.classes} {counted}", f"loss {graph.loss.name} of scores and {noun}", *([scored] * (LOSS in held))),
-        (f"batch {summary.batch}, {summary.dtype}; {parameters}", buffers), tuple(_notes(folded, graph)),
+        (f"batch {summary.batch}, {summary.dtype}; {parameters}", buffers), tuple(_notes(cells)),
     )  # fmt: skip
 
 
 def _cells(graph: Graph, rows: Sequence[LayerRow]) -> list[Cell]:
     """Every layer. A gradient goes to what depends on trained parameters, and no farther."""
     producer, behind = {graph.input.index: INPUT}, set[int]()
+    places = {node.name: node.place for node in graph.nodes}
     cells = []
     for place, (node, row) in enumerate(zip(graph.nodes, rows, strict=True)):
         reached = bool(node.parameters and not node.frozen) or any(value.index in behind for value in node.inputs)
@@ -141,80 +51,19 @@ def _cells(graph: Graph, rows: Sequence[LayerRow]) -> list[Cell]:
             Cell(
                 (node.name,), sources, tuple((name, value.shape) for name, value in zip(sources, node.inputs, strict=True)),
                 tuple(value.index in behind for value in node.inputs), reached, (), (), row, place,
-                tuple((key, parameter.shape) for key, parameter in node.parameters.items()), ((row.forward_bytes, row.backward_bytes),),
-                joined=(near[0], near[1]),
+                tuple((key, parameter.shape) for key, parameter in node.own_parameters.items()), ((row.forward_bytes, row.backward_bytes),),
+                isinstance(node.layer, Merge), tuple(_shares(node, places)), joined=(near[0], near[1]),
             )
         )  # fmt: skip
         producer[node.output.index] = node.name
     return cells
 
 
-# copies
-
-
-def _tree(cells: Sequence[Cell], level: int, unroll: bool) -> list[Cell | _Unit]:
-    """Cells by the units that they stand in from a level on, copies in a row that are alike as one."""
-    found: list[Cell | _Unit] = []
-    start = 0
-    while start < len(cells):
-        marks = cells[start].row.units
-        if level >= len(marks):
-            found.append(cells[start])
-            start += 1
-            continue
-        end = start
-        while end < len(cells) and cells[end].row.units[level : level + 1] == marks[level : level + 1]:
-            end += 1
-        unit = _Unit(marks[level], _tree(cells[start:end], level + 1, unroll), marks[level].copy)
-        before = found[-1] if found else None
-        if not unroll and isinstance(before, _Unit) and _follows(before, unit):
-            found[-1] = _merged(before, unit)
-        else:
-            found.append(unit)
-        start = end
-    return found
-
-
-def _follows(before: _Unit, unit: _Unit) -> bool:
-    """Whether a unit is the next copy of the same repeat, and like those before it."""
-    same_repeat = before.mark.copies == unit.mark.copies > 1 and before.last + 1 == unit.mark.copy
-    return same_repeat and before.mark.text == unit.mark.text and _shape_of(before.parts) == _shape_of(unit.parts)
-
-
-def _shape_of(parts: Sequence[Cell | _Unit]) -> list[Any]:
-    """All that copies must have in common to be drawn once; bytes may differ, for scratch belongs to the layer that needs it first."""
-    found: list[Any] = []
-    for part in parts:
-        if isinstance(part, _Unit):
-            found.append((part.mark.text, part.mark.copy, part.mark.copies, part.times, _shape_of(part.parts)))
-        else:
-            shapes = tuple(shape for _, shape in part.values)
-            found.append((part.row.kind, part.row.arguments, shapes, part.row.output, part.arrays, part.reached, part.joined))
-    return found
-
-
-def _merged(before: _Unit, unit: _Unit) -> _Unit:
-    """A copy more: same cells, with its names and bytes too."""
-    parts: list[Cell | _Unit] = []
-    for old, new in zip(before.parts, unit.parts, strict=True):
-        if isinstance(old, _Unit) and isinstance(new, _Unit):
-            parts.append(_merged(old, new))
-        elif isinstance(old, Cell) and isinstance(new, Cell):
-            parts.append(replace(old, names=(*old.names, *new.names), held=(*old.held, *new.held)))
-    return _Unit(before.mark, parts, unit.last)
-
-
-def _framed(parts: Sequence[Cell | _Unit], frames: tuple[Frame, ...]) -> Iterator[Cell]:
-    for part in parts:
-        if isinstance(part, Cell):
-            yield replace(part, frames=frames)
-        elif part.mark.copies == 1:  # a unit that nothing repeats
-            yield from _framed(part.parts, frames)
-        else:
-            copies, times = part.mark.copies, part.times
-            which = f"copy {part.mark.copy} of {copies}: " if times == 1 else f"copies {part.mark.copy} to {part.last} of {copies}: "
-            label = ("" if times == copies else which) + part.mark.text
-            yield from _framed(part.parts, (*frames, Frame(part.mark.key, times, label)))
+def _shares(node: Node, places: Mapping[str, int]) -> Iterator[Share]:
+    for key in node.parameters:
+        if key in node.shared:
+            owner = node.shared[key].removesuffix(f".{key}")
+            yield Share(key, owner, places[owner], node.turned and key == "W")
 
 
 # words
@@ -222,23 +71,47 @@ def _framed(parts: Sequence[Cell | _Unit], frames: tuple[Frame, ...]) -> Iterato
 
 def _told(cell: Cell, graph: Graph) -> Cell:
     """With the lines of both boxes."""
-    row, arrays = cell.row, cell.arrays
+    row = cell.row
     main = [one.value for one in row.arguments[:1] if _is_told(one, row)]
-    others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if one.mark == "" and one.name != "frozen")
+    others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if one.mark == "" and one.name not in ("frozen", "tie"))
     detail = " (implied)" if row.implied else f" ({main[0]})" if main else ""
-    count = f"{row.parameters:,} parameters{' each' if len(cell.names) > 1 else ''}{', frozen' if row.frozen else ''}"
-    forward = [cell.title + detail, *([others] if others else []), *([_listed(arrays), count] if arrays else []), *_bytes(cell, 0)]
+    forward = [cell.title + detail, *([others] if others else []), *_arrays(cell), *_bytes(cell, 0)]
     if not cell.reached:
         return replace(cell, forward=tuple(forward), backward=(cell.title, "no gradient needed"))
+    return replace(cell, forward=tuple(forward), backward=(f"{cell.title} backward", *_gradients(cell, graph), *_bytes(cell, 1)))
+
+
+def _arrays(cell: Cell) -> Iterator[str]:
+    """What it computes with: its own parameters, how many they are, and whose others it has."""
+    frozen = ", frozen" if cell.row.frozen else ""
+    if cell.arrays:
+        each = "" if len(cell.names) == 1 else " for all" if cell.tied else " each"
+        yield _listed(cell.arrays)
+        yield f"{sum(size(shape) for _, shape in cell.arrays):,} parameters{each}{frozen}"
+    for owner, keys in _by_owner(cell).items():
+        turned = ", transposed" if any(share.turned for share in cell.shares) else ""
+        yield f"{', '.join(keys)} of {owner}{turned}{'' if cell.arrays else frozen}"
+
+
+def _by_owner(cell: Cell) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for share in cell.shares:
+        found.setdefault(share.owner, []).append(share.key)
+    return found
+
+
+def _gradients(cell: Cell, graph: Graph) -> Iterator[str]:
     node = graph.nodes[cell.place]
-    backward = [f"{cell.title} backward"]
-    if arrays and row.frozen:
-        backward.append(f"frozen: no {' or '.join(f'd{key}' for key, _ in arrays)}")
-    elif arrays:
-        backward.append(_listed([(f"d{key}", shape) for key, shape in arrays]))
-        if "b" in node.parameters and graph.bias_is_cancelled(node):
-            backward.append("db is 0: bn subtracts b")
-    return replace(cell, forward=tuple(forward), backward=(*backward, *_bytes(cell, 1)))
+    keys = [key for key, _ in cell.arrays]
+    if cell.row.frozen and (cell.arrays or cell.shares):
+        yield f"frozen: no {' or '.join(f'd{key}' for key in [*keys, *(share.key for share in cell.shares)])}"
+        return
+    if cell.arrays:
+        yield _listed([(f"d{key}", shape) for key, shape in cell.arrays]) + (", over all copies" if cell.tied else "")
+    for owner, shared in _by_owner(cell).items():
+        yield f"{', '.join(f'd{key}' for key in shared)} added to {owner}'s"
+    if "b" in keys and graph.bias_is_cancelled(node):
+        yield "db is 0: bn subtracts b"
 
 
 def _is_told(argument: Argument, row: LayerRow) -> bool:
@@ -260,10 +133,11 @@ def _bytes(cell: Cell, which: int) -> list[str]:
 
 def _arrows(cells: Sequence[Cell], graph: Graph) -> Iterator[Arrow]:
     for cell in cells:
-        for source, (value, shape), has in zip(cell.inputs, cell.values, cell.gradients, strict=True):
-            yield Arrow(source, cell.name, shape, f"d{value}" if has else "")
+        for place, (source, (value, shape), has) in enumerate(zip(cell.inputs, cell.values, cell.gradients, strict=True)):
+            yield Arrow(source, cell.name, shape, f"d{value}" if has else "", value, place)
     last = cells[-1] if cells else None
-    yield Arrow(last.name if last else INPUT, LOSS, graph.output.shape, "dscores" if last and last.reached else "")
+    gradient = "dscores" if last and last.reached else ""
+    yield Arrow(last.name if last else INPUT, LOSS, graph.output.shape, gradient, last.names[-1] if last else INPUT)
 
 
 def _groups(cells: Sequence[Cell]) -> Iterator[tuple[tuple[str, ...], bool, bool]]:
@@ -279,13 +153,18 @@ def _groups(cells: Sequence[Cell]) -> Iterator[tuple[tuple[str, ...], bool, bool
         start = end
 
 
-def _notes(cells: Sequence[Cell], graph: Graph) -> Iterator[str]:
+def _notes(cells: Sequence[Cell]) -> Iterator[str]:
     yield "Shapes are those of one row. d before a name: the gradient of the loss by it. Bytes: buffers that a step makes for a pass."
+    readers = [source for cell in cells for source in cell.inputs if source != INPUT]
+    if len(readers) > len(set(readers)):
+        yield "A value that several layers read is one line that forks; where lines of the backward pass meet, gradients are added."
     if any(any(cell.joined) for cell in cells):
         open_ended = any(above or below for _, above, below in _groups(cells))
-        yield f"Shaded: layers that are computed together{', open where the group goes on in the next copy' if open_ended else ''}."
+        yield f"Shaded: layers that are computed together{', open where the group goes on elsewhere' if open_ended else ''}."
     if any(len(cell.names) > 1 for cell in cells):
-        yield "A frame with x and a number: copies in a row that are alike, drawn once; each has weights of its own."
+        tied = [cell.tied for cell in cells if len(cell.names) > 1 and (cell.arrays or cell.shares)]
+        weights = "; each has weights of its own" if not any(tied) else "; of tied ones all have the same weights"
+        yield f"A frame with x and a number: copies in a row that are alike, drawn once{weights}."
     if any(not cell.reached for cell in cells):
         yield "Grey and dashed: no gradient is computed."
     if any(cell.row.frozen for cell in cells):

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 Point = tuple[float, float]
 
 INK, FAINT, PAPER = "#1f2933", "#5b6673", "#ffffff"
-FORWARD, BACKWARD, NEUTRAL = ("#2f62a8", "#e9f1fc"), ("#a85a12", "#fdf0e0"), ("#8a94a1", "#f4f5f7")
+FORWARD, BACKWARD, NEUTRAL = ("#2f62a8", "#e9f1fc"), ("#944c0a", "#fdf0e0"), ("#8a94a1", "#f4f5f7")
 GROUPED, FRAMED = ("#8fa3bf", "#dfe6ef"), ("#5b6673", "#fafbfc")
 HEAD, COUNT = 5, 13  # half an arrow's head; the font size of a count
 
@@ -71,6 +71,7 @@ class Box:
     lines: tuple[str, ...]
     frozen: bool = False
     tip: str = ""
+    is_round: bool = False
 
     @property
     def bottom(self) -> float:
@@ -212,7 +213,8 @@ def _way(way: Way) -> str:
 def _box(box: Box) -> str:
     line, fill = {"forward": FORWARD, "backward": BACKWARD}.get(box.side, NEUTRAL)
     dashed = ' stroke-dasharray="5 3"' if box.side == "none" or box.frozen else ""
-    rect = _rect(box.x, box.y, box.width, box.height, f'fill="{fill}" stroke="{line}" stroke-width="1.2"{dashed} rx="4"')
+    look = f'fill="{fill}" stroke="{line}" stroke-width="1.2"{dashed} rx="{12 if box.is_round else 4}"'
+    rect = _rect(box.x, box.y, box.width, box.height, look)
     return _tipped(f'<g class="box {box.side}" data-name={quoteattr(box.name)}>{rect}</g>', box.tip)
 
 

@@ -1,0 +1,97 @@
+"""What a picture of a net is made of: layers with the words of their two passes, frames of copies, values on their way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netspec.base.shape import Shape
+from netspec.ui.summary import LayerRow
+
+INPUT, LOSS = "input", "loss"
+
+
+@dataclass(frozen=True)
+class Share:
+    """An array that belongs to another layer: `key` as the layer calls it, `owner` the other one, `place` where that stands."""
+
+    key: str
+    owner: str
+    place: int
+    turned: bool
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A copy of a repeat, or `times` copies in a row that are alike. `key` tells it from any other."""
+
+    key: int
+    times: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A layer, or the copies of one that are drawn once: `names` are theirs. `inputs` are cells, by the first of their names; `values` the
+    layers whose outputs they give, and their shapes. `gradients` says of each whether it has a gradient, `reached` of the layer itself."""
+
+    names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    values: tuple[tuple[str, Shape], ...]
+    gradients: tuple[bool, ...]
+    reached: bool
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+    row: LayerRow
+    place: int
+    arrays: tuple[tuple[str, Shape], ...]
+    """Its own parameters."""
+    held: tuple[tuple[int, int], ...]
+    """Bytes of the forward and the backward pass, by copy."""
+    merges: bool = False
+    """Whether it makes one value of those of several branches."""
+    shares: tuple[Share, ...] = ()
+    tied: bool = False
+    """Whether the copies have one set of arrays, the first one's."""
+    frames: tuple[Frame, ...] = ()
+    """Outermost first."""
+    joined: tuple[bool, bool] = (False, False)
+    """Whether it is computed together with the layer before it, and the one behind."""
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    @property
+    def title(self) -> str:
+        """`relu2`, or `relu2 ... relu5`."""
+        return self.name if len(self.names) == 1 else f"{self.name} ... {self.names[-1]}"
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A value on its way from one cell to another, INPUT and LOSS among them; its gradient goes back where it has one."""
+
+    source: str
+    target: str
+    shape: Shape
+    gradient: str
+    """Its name, or "" where there is none."""
+    value: str = ""
+    """The layer that gives it: of copies that are drawn once, the one that is read."""
+    place: int = 0
+    """Which of the target's inputs it is."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Everything that a picture shows, in reading order."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    arrows: tuple[Arrow, ...]
+    groups: tuple[tuple[tuple[str, ...], bool, bool], ...]
+    """Cells that are computed together, and whether their group goes on above and below them in other copies."""
+    input: tuple[str, ...]
+    loss: tuple[str, ...]
+    subtitles: tuple[str, ...]
+    notes: tuple[str, ...]

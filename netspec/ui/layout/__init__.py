@@ -1,0 +1,1 @@
+"""Where the parts of a picture stand: blocks of layers, the places of boxes, the ways of arrows."""

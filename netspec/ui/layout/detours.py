@@ -1,0 +1,168 @@
+"""The ways of values that skip layers: names read later, and all that a page's end cuts. A way runs in lanes beside chains, and through
+the room above and below branches, so that it meets no box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from netspec.ui.layout.blocks import Branch, Chain, Detour, Fork, Framed, Item, Leaf, Line, before, forks, leaves, lineage
+
+PASSES = ("forward", "backward")
+Ways = dict[str, list[Line]]
+
+
+@dataclass
+class Gaps:
+    """The lines between pages, by the page before, and above all pages; those that come in from the left, and go out on the right."""
+
+    gutters: dict[int, list[Line]] = field(default_factory=dict)
+    over: list[Line] = field(default_factory=list)
+    come: dict[int, list[Line]] = field(default_factory=dict)
+    leave: dict[int, list[Line]] = field(default_factory=dict)
+
+    def gutter(self, number: int) -> Line:
+        line = Line()
+        self.gutters.setdefault(number, []).append(line)
+        return line
+
+    def top(self) -> Line:
+        self.over.append(Line())
+        return self.over[-1]
+
+
+def lay_detours(pages: Sequence[Chain]) -> Gaps:
+    """Gives a detour to each branch whose value does not come from right before its fork, and lines to each detour; short ones first, so
+    that long ones run outside."""
+    known = {leaf.name: leaf for page in pages for leaf in leaves(page)}
+    order = {name: place for place, name in enumerate(known)}
+    found: list[tuple[int, Branch]] = []
+    for fork in (fork for page in pages for fork in forks(page)):
+        value = before(fork).name
+        for branch in fork.branches:
+            branch.source = _entry(branch.chain, value) if branch.chain else branch.source
+            if branch.source != value:
+                source = known[branch.source]
+                branch.detour = Detour(source, {})
+                ends = next((leaf.name for leaf in leaves(branch.chain)), "") if branch.chain else source.name
+                found.append((abs(order[ends] - order[source.name]) if branch.chain else _length(fork, source, order), branch))
+    gaps = Gaps()
+    for _, branch in sorted(found, key=lambda one: one[0]):
+        assert branch.detour is not None
+        branch.detour.lines = _way(branch.detour, branch, pages, gaps)
+    return gaps
+
+
+def _length(fork: Fork, source: Leaf, order: dict[str, int]) -> int:
+    behind = fork.chain.items[fork.chain.items.index(fork) + 1]
+    assert isinstance(behind, Leaf)
+    return order[behind.name] - order[source.name]
+
+
+def _entry(chain: Chain, value: str) -> str:
+    """The value that a chain begins with, where `value` stands before it."""
+    first = chain.items[0]
+    match first:
+        case Leaf():
+            return first.sources[0]
+        case Framed():
+            return _entry(first.inner, value)
+    taken = {_entry(branch.chain, value) if branch.chain else branch.source for branch in first.branches}
+    return value if value in taken or len(taken) > 1 else taken.pop()
+
+
+def _way(detour: Detour, branch: Branch, pages: Sequence[Chain], gaps: Gaps) -> Ways:
+    ahead, behind = list(lineage(detour.source)), list(lineage(branch.fork))
+    for place, item in enumerate(ahead):
+        for other, target in enumerate(behind):
+            if item is target:
+                return _between_branches(detour, branch, ahead[:place], behind[:other])
+            if item.chain is target.chain:
+                lines = [*_out(ahead[: place + 1]), _lane(item.chain, item, target), *_into(behind[: other + 1])]
+                return _both(lines)
+    return _between_pages(detour, ahead, behind, pages, gaps)
+
+
+def _both(lines: list[Line]) -> Ways:
+    """The same way for both passes."""
+    return {"forward": lines, "backward": lines}
+
+
+def _between_branches(detour: Detour, branch: Branch, ahead: list[Item], behind: list[Item]) -> Ways:
+    """From one branch to another of the same fork, or to their merge."""
+    last = ahead[-1]
+    place = last.chain.items.index(last)
+    if not behind and branch.chain is None:
+        detour.is_late = True
+        at_end = last is detour.source and place == len(last.chain.items) - 1
+        lines = [] if at_end else [*_out(ahead), _take(last.chain, place, len(last.chain.items))]
+        return _both(lines)
+    owner = last.chain.owner
+    assert isinstance(owner, Branch)
+    return _both([*_out(ahead), _take(last.chain, -1, place), *_into([*behind, owner.fork])])
+
+
+def _between_pages(detour: Detour, ahead: list[Item], behind: list[Item], pages: Sequence[Chain], gaps: Gaps) -> Ways:
+    """Out of a page on its right, into another from its left; both passes have lines of their own where they would meet."""
+    start, end = pages.index(ahead[-1].chain), pages.index(behind[-1].chain)
+    out, into = _out(ahead), _into(behind)
+    inner = next(item for item in reversed(behind) if isinstance(item, Fork))
+    outer = next((item for item in reversed(ahead) if isinstance(item, Fork)), None)
+    ways: Ways = {}
+    for side in PASSES:
+        leave = detour.source.across[side] if outer is None else out[-1]
+        enter = into[0]
+        if side == "backward":
+            if outer is not None:
+                leave = Line()
+                outer.below.append(leave)
+            enter = Line()
+            inner.above.append(enter)
+        gaps.come.setdefault(start, []).append(leave)
+        gaps.leave.setdefault(end - 1, []).append(enter)
+        between = [gaps.gutter(start)]
+        if end > start + 1:
+            between += [gaps.top(), gaps.gutter(end - 1)]
+        ways[side] = [*out[:-1], leave, *between, enter, *into[1:]]
+    return ways
+
+
+def _out(items: Sequence[Item]) -> list[Line]:
+    """From below a layer up to the chain of the last of its lineage, through the lanes of chains and the room below their forks."""
+    source = items[0]
+    assert isinstance(source, Leaf)
+    lines = [source.exit]
+    for item in items[:-1]:
+        if isinstance(item.chain.owner, Branch):
+            lines += [_take(item.chain, item.chain.items.index(item), len(item.chain.items)), Line()]
+            item.chain.owner.fork.below.append(lines[-1])
+    return lines
+
+
+def _into(items: Sequence[Item]) -> list[Line]:
+    """From the chain of the last of a fork's lineage to above its branches."""
+    lines: list[Line] = []
+    inside = list(reversed(items))
+    for place, item in enumerate(inside):
+        if isinstance(item, Fork):
+            lines.append(Line())
+            item.above.append(lines[-1])
+            if place + 1 < len(inside):
+                within = inside[place + 1]
+                lines.append(_take(within.chain, -1, within.chain.items.index(within)))
+    return lines
+
+
+def _lane(chain: Chain, first: Item, last: Item) -> Line:
+    return _take(chain, chain.items.index(first), chain.items.index(last))
+
+
+def _take(chain: Chain, start: int, end: int) -> Line:
+    """A lane that is free from one item to another."""
+    for line, taken in zip(chain.lanes, chain.taken, strict=True):
+        if all(end < first or last < start for first, last in taken):
+            taken.append((start, end))
+            return line
+    chain.lanes.append(Line())
+    chain.taken.append([(start, end)])
+    return chain.lanes[-1]
