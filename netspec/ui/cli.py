@@ -288,3 +288,10 @@ def doctor(
 ) -> int:
     """Versions, processor, threads, kernel cache, extras."""
     return int(_verb("doctor").run(clear_cache=clear_cache, json=json))
+
+
+@app.command()
+@guarded
+def lsp() -> int:
+    """Serve editors over stdin and stdout (Language Server Protocol)."""
+    return int(_verb("lsp").run())

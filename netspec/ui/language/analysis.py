@@ -56,6 +56,11 @@ class Analysis:
         """The tree; of a text that does not parse that of its entries that do."""
         return self.parsed or readable(self.source)
 
+    @property
+    def uses(self) -> list[syntax.Use]:
+        """The entries that bring other files."""
+        return [entry for entry in self.file.entries if isinstance(entry, syntax.Use)]
+
     @cached_property
     def imported(self) -> dict[str, Imported]:
         """The definitions that `use` brings, by name."""

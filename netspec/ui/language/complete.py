@@ -38,8 +38,6 @@ class Item:
     text: str = ""
     snippet: str = ""
     page: str = ""
-    again: bool = False
-    """Whether a list of proposals is of use right behind it."""
 
 
 def complete(analysis: Analysis, offset: int) -> list[Item]:
@@ -79,7 +77,7 @@ def _entries(here: Context) -> Iterator[Item]:
     for word in sorted(ENTRY_WORDS):
         section = word in ("data", "train", "defaults", "search")
         snippet = forms.get(word, f"{word} {{ $0 }}" if section else f"{word} $0")
-        yield Item(word, "keyword", here.prefix, snippet=snippet, page=word_page(word) or "", again=section)
+        yield Item(word, "keyword", here.prefix, snippet=snippet, page=word_page(word) or "")
 
 
 # chains
@@ -154,7 +152,7 @@ def _arguments(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Ite
 
 def _key(name: str, here: Context, detail: str, page: str, kind: Kind) -> Item:
     between = "=" if kind == "argument" else " = "
-    return Item(name, kind, here.prefix, detail, f"{name}{between}", page=page, again=True)
+    return Item(name, kind, here.prefix, detail, f"{name}{between}", page=page)
 
 
 def _keys(here: Context, seen: Visible) -> Iterator[Item]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import accumulate
 
 from lark import Token
 
 from netspec.base.errors import SpecError
 from netspec.base.text import Source, Span
-from netspec.frontend import syntax
+from netspec.frontend import limits, syntax
 from netspec.frontend.parse import KEYWORDS, parse
 from netspec.frontend.tokens import tokenize_unfinished
 
@@ -18,6 +20,8 @@ def readable(source: Source) -> syntax.File:
     try:
         return parse(source)
     except SpecError:
+        if len(source.text) > limits.SPEC_BYTES:
+            return syntax.File(())
         text = _without_broken_entries(source)
     try:
         return parse(Source(text, source.path))
@@ -64,33 +68,40 @@ def begins_entry(tokens: tuple[Token, ...], at: int) -> bool:
 
 @dataclass(frozen=True)
 class Edit:
-    """One state of a text and a later one, seen as a single replacement between a common beginning and a common end."""
+    """One state of a text and a later one: the parts that both have, as (start in the old, start in the new, letters)."""
 
-    before: int
-    """Letters of the common beginning."""
-    old_end: int
-    new_end: int
-    """Where the common end begins in each."""
+    parts: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def between(cls, old: str, new: str) -> Edit:
-        before = _shared(old, new)
-        behind = _shared(old[before:][::-1], new[before:][::-1])
-        return cls(before, len(old) - behind, len(new) - behind)
+        """Lines that are the same, and in those that changed their common beginning and end."""
+        olds, news = old.splitlines(True), new.splitlines(True)
+        old_starts, new_starts = _starts(olds), _starts(news)
+        parts: list[tuple[int, int, int]] = []
+        for kind, at, end, there, new_end in SequenceMatcher(None, olds, news).get_opcodes():
+            first, last, new_first, new_last = old_starts[at], old_starts[end], new_starts[there], new_starts[new_end]
+            if kind == "equal":
+                parts.append((first, new_first, last - first))
+                continue
+            before = _shared(old[first:last], new[new_first:new_last])
+            behind = _shared(old[first + before : last][::-1], new[new_first + before : new_last][::-1])
+            parts += [(first, new_first, before), (last - behind, new_last - behind, behind)]
+        return cls(tuple(parts))
 
     def to_old(self, offset: int) -> int | None:
         """The place in the old text; None where it was not there."""
-        return self._moved(offset, self.new_end, self.old_end)
+        return next((old + offset - new for old, new, count in self.parts if new <= offset <= new + count), None)
 
     def to_new(self, span: Span) -> Span | None:
         """The same words in the new text; None where they have been changed."""
-        start, end = self._moved(span.start, self.old_end, self.new_end), self._moved(span.end, self.old_end, self.new_end)
-        return None if start is None or end is None or end - start != span.end - span.start else Span(start, end)
+        moved = (new - old for old, new, count in self.parts if old <= span.start and span.end <= old + count)
+        by = next(moved, None)
+        return None if by is None else Span(span.start + by, span.end + by)
 
-    def _moved(self, offset: int, end: int, other_end: int) -> int | None:
-        if offset <= self.before:
-            return offset
-        return offset - end + other_end if offset >= end else None
+
+def _starts(lines: list[str]) -> list[int]:
+    """Where each line begins, and where the last one ends."""
+    return list(accumulate(map(len, lines), initial=0))
 
 
 def _shared(one: str, other: str) -> int:
