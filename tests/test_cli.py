@@ -29,7 +29,10 @@ from netspec.ui.verbs import layers as layers_verb
 
 MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
-VERBS = ("check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "layers", "explain", "doctor", "lsp")
+VERBS = (
+    "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw",
+    "plot", "layers", "explain", "doctor", "lsp",
+)  # fmt: skip
 TINY = """netspec 1
 let width = 8
 data { source = npz; path = "rows.npz"; split = 60% / 20% / 20% }

@@ -292,6 +292,8 @@ def doctor(
 
 @app.command()
 @guarded
-def lsp() -> int:
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="What it does anyway; editors tend to add this option.")] = True,
+) -> int:
     """Serve editors over stdin and stdout (Language Server Protocol)."""
     return int(_verb("lsp").run())
