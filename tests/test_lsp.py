@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pytest
-from editor import EVERYTHING, Editor, Refused
+from editor import Editor, Refused
 
 from netspec.frontend.explain import page
 from netspec.frontend.text import source_of
@@ -90,6 +90,12 @@ def test_it_ends_when_told_to(polite: bool) -> None:
     assert session.wait() == (0 if polite else 1)
     session.stop()
     assert session.errors == b""
+
+
+def test_the_option_that_editors_add_changes_nothing() -> None:
+    with Editor(words=("-m", "netspec", "lsp", "--stdio")) as session:
+        session.open(URI, TEXT)
+        assert session.findings(URI) == []
 
 
 def test_it_ends_when_the_editor_is_gone() -> None:
@@ -373,10 +379,3 @@ def test_messages_that_are_none_are_survived(editor: Editor, uri: str) -> None:
     editor.tell("textDocument/didChange", textDocument={"uri": "file:///never/opened.net", "version": 1}, contentChanges=[{"text": ""}])
     assert editor.at("hover", uri, 0, 0)["contents"]["value"].startswith("**netspec**")
     editor.told.clear()
-
-
-def test_a_session_with_less_is_still_one() -> None:
-    assert EVERYTHING["textDocument"]
-    with Editor({"textDocument": {"hover": {}}}) as session:
-        session.open(URI, "relu")
-        assert session.findings(URI) == []

@@ -146,7 +146,7 @@ def _arguments(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Ite
     if here.first and entry.positional() is not None:
         yield from _values(analysis, here, seen)
     for name, info in entry.model_fields.items():
-        if name not in here.given and not (here.first and name == entry.positional() and len(entry.model_fields) == 1):
+        if name not in here.given:
             yield _key(name, here, describe_field(info), argument_page(entry, name) or "", "argument")
 
 

@@ -11,7 +11,7 @@ from netspec.base.shape import Shape, show, size
 from netspec.base.text import Span
 from netspec.frontend import syntax
 from netspec.frontend.format import chain_text, format_file, value_text
-from netspec.frontend.words import written
+from netspec.frontend.words import describe_field, written
 from netspec.graph.graph import Node
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.names import Occurrence
@@ -51,6 +51,8 @@ def _text(analysis: Analysis, found: Occurrence) -> str | None:
             return key_page(found.section, found.text)
         case "argument":
             return argument_page(found.owner, found.text) if found.owner is not None else None
+        case "choice":
+            return f"**{found.text}**: one of {describe_field(found.info)}" if found.info is not None else None
         case "entry":
             entry = found.entry
             if entry is not None and issubclass(entry, Layer) and isinstance(found.node, syntax.Layer | syntax.Block | syntax.Branches):

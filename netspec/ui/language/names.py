@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from netspec.base.entry import Entry
 from netspec.base.layer import Layer
 from netspec.base.text import Span
 from netspec.frontend import syntax
 from netspec.frontend.sections import SECTION_MODELS
-from netspec.ui.language.lookup import contract_at, dotted_field, entry_named, layer_of, section_field
+from netspec.ui.language.lookup import contract_at, dotted_field, entry_named, layer_of, section_field, words_of
 from netspec.ui.language.points import chains_in
 
 Kind = Literal["let", "def", "parameter", "variable", "point"]
-Role = Literal["name", "entry", "argument", "key", "word", "file", "unknown"]
+Role = Literal["name", "entry", "choice", "argument", "key", "word", "file", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """A word with its meaning. Role `name`: a symbol. `entry`: a name of the catalogue. `argument`: a key of the call of `owner`.
+    """A word with its meaning. Role `name`: a symbol. `entry`: a name of the catalogue. `choice`: one of the words that
+    `info` takes. `argument`: a key of the call of `owner`.
     `key`: one of the section `section`. `word`: an entry word. `file`: the path of a `use`. `node` is the part of the tree that it
     names."""
 
@@ -45,6 +47,7 @@ class Occurrence:
     entry: type[Entry] | None = None
     owner: type[BaseModel] | None = None
     section: str = ""
+    info: FieldInfo | None = None
     node: syntax.Node | None = None
     index: int = -1
     """The number of its entry."""
@@ -183,7 +186,7 @@ class _Walk:
         else:
             self.add(pair.key_span, key, "key", section=section, owner=SECTION_MODELS.get(section), node=pair)
             info = section_field(section, key)
-        self.value(pair.value, {}, contract_at(info))
+        self.value(pair.value, {}, info)
 
     # chains
 
@@ -259,7 +262,7 @@ class _Walk:
                 symbol = self._parameter(definition, key) if definition else None
                 role: Role = "name" if symbol else "argument" if entry else "unknown"
                 self.add(argument.key.span, key, role, symbol=symbol, owner=entry, node=argument)
-            self.value(argument.value, scope, contract_at(fields.get(key)), tie=key == "tie")
+            self.value(argument.value, scope, fields.get(key), tie=key == "tie")
 
     def _parameter(self, definition: syntax.Def, key: str) -> Symbol | None:
         if key not in {one.name.text for one in definition.parameters}:
@@ -268,16 +271,18 @@ class _Walk:
 
     # values
 
-    def value(self, node: syntax.Expression, scope: Scope, contract: type[Entry] | None, tie: bool = False) -> None:
+    def value(self, node: syntax.Expression, scope: Scope, info: FieldInfo | None, tie: bool = False) -> None:
+        """A value; `info` is the field that it is for, where there is one."""
+        contract = contract_at(info)
         match node:
             case syntax.Name():
-                self.name(node, scope, contract, tie)
+                self.name(node, scope, info, tie)
             case syntax.CallValue():
                 if node.name.text not in ("min", "max"):
                     self._entry_or_def(node.name, contract, node)
                 self.arguments(node.name.text, node.arguments, scope, contract)
             case syntax.Group():
-                self.value(node.inner, scope, contract)
+                self.value(node.inner, scope, info)
             case syntax.Negative():
                 self.value(node.operand, scope, None)
             case syntax.Arithmetic():
@@ -285,9 +290,9 @@ class _Walk:
                     self.value(part, scope, None)
             case syntax.SplitValue() | syntax.ListValue():
                 for part in node.parts if isinstance(node, syntax.SplitValue) else node.items:
-                    self.value(part, scope, contract)
+                    self.value(part, scope, info)
 
-    def name(self, node: syntax.Name, scope: Scope, contract: type[Entry] | None, tie: bool) -> None:
+    def name(self, node: syntax.Name, scope: Scope, info: FieldInfo | None, tie: bool) -> None:
         span = Span(node.span.start, node.span.start + len(node.text))
         symbol = scope.get(node.text)
         if symbol is None and (tie or node.part is not None):
@@ -296,8 +301,9 @@ class _Walk:
         if symbol is not None:
             self.add(span, node.text, "name", symbol=symbol, node=node)
             return
-        entry = entry_named(node.text, contract)
-        self.add(span, node.text, "entry" if entry else "unknown", entry=entry, node=node)
+        entry = entry_named(node.text, contract_at(info))
+        role: Role = "entry" if entry else "choice" if info is not None and node.text in words_of(info) else "unknown"
+        self.add(span, node.text, role, entry=entry, info=info, node=node)
 
     def _global(self, name: str) -> Symbol | None:
         """A `let` or `def`, of this file or of one that it uses."""

@@ -35,6 +35,8 @@ def _what(found: Occurrence) -> str:
             return "a word of the language"
         case "entry":
             return "a name of the catalogue"
+        case "choice":
+            return "one of the words that this key takes"
         case "key" | "argument":
             return f"{'a key' if found.role == 'key' else 'an argument'} that the language knows by this name"
         case _:

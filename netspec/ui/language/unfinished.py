@@ -90,7 +90,7 @@ class Edit:
 
     def to_old(self, offset: int) -> int | None:
         """The place in the old text; None where it was not there."""
-        return next((old + offset - new for old, new, count in self.parts if new <= offset <= new + count), None)
+        return next((old + offset - new for old, new, count in self.parts if new <= offset < new + count), None)
 
     def to_new(self, span: Span) -> Span | None:
         """The same words in the new text; None where they have been changed."""
