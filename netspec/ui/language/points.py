@@ -17,7 +17,7 @@ def shapes_behind(file: syntax.File, source: Source, run: syntax.Run, place: int
     here = Span(-1, -1)
     probe = syntax.Layer(syntax.Word("id", span=here), span=here)
     if place + 1 == len(run.items):  # a run of its own, for a repeated call stands alone
-        runs: tuple[syntax.Run, ...] = (replace(run, label=None), syntax.Run((probe,), span=here))
+        runs: tuple[syntax.Run, ...] = (run, syntax.Run((probe,), span=here))
     else:
         runs = (replace(run, items=(*run.items[: place + 1], probe, *run.items[place + 1 :])),)
     nodes = survey(with_runs(file, run, runs), source).nodes
