@@ -16,7 +16,7 @@ from compiled import Compiled, Forgetful, everything, graph_of, neighbours, netw
 from runners import Runner, Templates
 
 from netspec.base.entry import Entry
-from netspec.base.kinds import Head, Normalization, Pointwise, Window
+from netspec.base.kinds import Head, Merge, Normalization, Pointwise, Window
 from netspec.base.layer import BadSample, Layer, Sample
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -26,7 +26,8 @@ from netspec.frontend.words import written
 from netspec.plan.network import Network
 
 RUNNERS: dict[str, Runner] = {"templates": Templates(), "compiled": Compiled()}
-LAYERS = [*entries(Layer).values(), *(layer.head_form for layer in entries(Layer).values() if layer.head_form)]
+LAYERS = [layer for layer in entries(Layer).values() if not issubclass(layer, Merge)]  # merges: see test_merges.py
+LAYERS += [layer.head_form for layer in LAYERS if layer.head_form]
 LOSSES = list(entries(Loss).values())
 OPTIMIZERS = list(entries(Optimizer).values())
 ROWS_AND_COLUMNS = [(1, 1), (1, 2), (5, 3), (17, 10)]

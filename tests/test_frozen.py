@@ -8,7 +8,7 @@ from calls import layer_of
 from numpy.typing import NDArray
 
 import netspec
-from netspec.base.kinds import Head
+from netspec.base.kinds import Head, Merge
 from netspec.base.layer import Layer, Trained
 from netspec.base.optimizer import Optimizer
 from netspec.catalog.registry import entries
@@ -183,7 +183,7 @@ def test_lr_scale_of_a_convolution_scales_its_step() -> None:
 
 @pytest.mark.parametrize("layer", entries(Layer).values(), ids=lambda layer: layer.name)  # type: ignore[type-abstract]
 def test_every_layer_with_parameters_takes_both_arguments(layer: type[Layer]) -> None:
-    for sample in () if issubclass(layer, Head) else layer.samples:
+    for sample in () if issubclass(layer, (Head, Merge)) else layer.samples:
         made = layer_of(sample.call)
         assert isinstance(made, Trained) is bool(made.parameters(sample.shape))
     if issubclass(layer, Trained):

@@ -148,9 +148,9 @@ def test_it_follows_the_contraction_task_by_task() -> None:
         (
             "conv(12)-groupnorm(5)",
             (3, 8, 8),
-            ("12 channels do not fall into 5 equal groups, from conv1", "groups can be 1, 2, 3, 4, 6 or 12"),
+            ("12 channels do not fall into 5 equal groups, from conv (line 1)", "groups can be 1, 2, 3, 4, 6 or 12"),
         ),
-        ("affine(7)-groupnorm(2)", (3,), ("7 features do not fall into 2 equal groups, from affine1", "groups can be 1 or 7")),
+        ("affine(7)-groupnorm(2)", (3,), ("7 features do not fall into 2 equal groups, from affine (line 1)", "groups can be 1 or 7")),
         ("groupnorm", (1, 8, 8), ("1 channel does not fall into 32 equal groups", "groups can be 1")),
     ],
 )

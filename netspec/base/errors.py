@@ -59,9 +59,10 @@ class UsageError(NetspecError, ValueError):
 class Problem(Exception):  # noqa: N818  a bare fact on its way to a stage boundary, never shown to a user as it is
     """What is wrong, raised where it is found; the stage that knows the place turns it into a Diagnostic.
 
-    `argument` names the argument whose value is at fault, so that the caret can stand under it; None points at the layer.
+    `argument` names the argument whose value is at fault, so that the caret can stand under it; None points at the layer. `label` is what
+    stands behind the caret.
     """
 
-    def __init__(self, code: str, message: str, *, help: str | None = None, argument: str | None = None) -> None:  # noqa: A002
+    def __init__(self, code: str, message: str, *, help: str | None = None, argument: str | None = None, label: str = "") -> None:  # noqa: A002
         super().__init__(message)
-        self.code, self.message, self.help, self.argument = code, message, help, argument
+        self.code, self.message, self.help, self.argument, self.label = code, message, help, argument, label

@@ -9,7 +9,7 @@ lacks.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -214,6 +214,81 @@ class Upsampling(Layer):
         return 0
 
 
+class Merge(Layer):
+    """Several branches to one value. `merged_...` are a layer's shape rule, cost, ONNX form (over inputs `x0`, `x1`, ...) and reference for
+    the branches' shapes or arrays; with a single branch they are those of any layer."""
+
+    kind: ClassVar[str] = "merge"
+
+    @abstractmethod
+    def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Shape of one output row; raises Problem where these shapes do not go together."""
+
+    @abstractmethod
+    def merged_flops(self, shapes: Sequence[Shape]) -> int:
+        """Floating-point operations of the forward pass on one row."""
+
+    @abstractmethod
+    def merged_onnx(self, shapes: Sequence[Shape]) -> OnnxForm:
+        """The test form as ONNX operators."""
+
+    @abstractmethod
+    def merged_reference(self, xs: Sequence[Array]) -> Array:
+        """The forward pass in float64 NumPy on (N, ...) arrays in interface layout."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.merged_shape((shape,))
+
+    def flops(self, shape: Shape) -> int:
+        return self.merged_flops((shape,))
+
+    def onnx(self, shape: Shape) -> OnnxForm:
+        return self.merged_onnx((shape,))
+
+    def reference(self, x: Array, parameters: Mapping[str, Array], state: Mapping[str, Array], context: ReferenceContext) -> Array:
+        return self.merged_reference((x,))
+
+
+class Elementwise(Merge):
+    """y[i] = f(f(a[i], b[i]), c[i]) ... of branches of one shape. Templates on one element: `forward(x, other)`, and `backward` and
+    `other_backward` giving dx and dother from `dy`, `x`, `other`, each taking the names it needs. With `passes_gradient = True` both are
+    dy itself, and are not computed."""
+
+    passes_gradient: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = ("forward", "backward", "other_backward")
+    forward: ClassVar[Callable[..., Any]]
+    backward: ClassVar[Callable[..., Any]]
+    other_backward: ClassVar[Callable[..., Any]]
+
+    def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
+        different = next((shape for shape in shapes if shape != shapes[0]), None)
+        if different is not None:
+            message = f"{self.name}: the branches have different shapes: {show(shapes[0])} and {show(different)}"
+            raise problem("NS412", message, help="give all branches one shape; nothing is broadcast")
+        return shapes[0]
+
+    def merged_flops(self, shapes: Sequence[Shape]) -> int:
+        return (len(shapes) - 1) * size(shapes[0])
+
+
+class Concatenation(Merge):
+    """The channels, or features, of all branches one after another."""
+
+    def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
+        first = shapes[0]
+        for shape in shapes[1:]:
+            if len(shape) != len(first):
+                message = f"{self.name}: {describe(first)} cannot stand beside {describe(shape)}"
+                raise problem("NS413", message, help="make both vectors (flatten, globalpool) or both images (reshape)")
+            if shape[1:] != first[1:]:
+                message = f"{self.name} joins channels, and the branches differ in height or width: {show(first)} and {show(shape)}"
+                raise problem("NS413", message, help="use the same strides and pools in both, with pad=same")
+        return (sum(shape[0] for shape in shapes), *first[1:])
+
+    def merged_flops(self, shapes: Sequence[Shape]) -> int:
+        return 0
+
+
 Target = Literal["class", "binary", "value"]
 
 
@@ -268,7 +343,9 @@ class Head(Layer):
 def require_image(name: str, shape: Shape) -> None:
     """Raises NS401 unless `shape` is (C, H, W)."""
     if len(shape) != 3:
-        raise problem("NS401", f"{name} needs an image (channels x height x width), and here it gets {describe(shape)}")
+        message = f"{name} needs an image (channels x height x width), and here it gets {describe(shape)}"
+        help = "put it before affine, flatten and globalpool, or make images of vectors by reshape, as in reshape(4x2x2)"  # noqa: A001
+        raise problem("NS401", message, help=help)
 
 
 def require_vector(name: str, shape: Shape) -> None:
@@ -348,5 +425,5 @@ def pooling_geometry(name: str, shape: Shape, window: tuple[int, int], stride: t
     require_image(name, shape)
     if any(margin >= extent for margin, extent in zip(pad, window, strict=True)):
         message = f"{name}: pad {show(pad)} is not smaller than the window {show(window)}, so a window would hold nothing of the image"
-        raise problem("NS403", message, argument="pad")
+        raise problem("NS403", message, argument="pad", help="pad by less than the window")
     return window_geometry(name, shape, shape[0], window, stride, pad)

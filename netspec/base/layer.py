@@ -54,7 +54,7 @@ class State:
 
 @dataclass(frozen=True)
 class Sample:
-    """A use of the layer that the laws run: the call as text, and the shape of one input row."""
+    """A use of the layer that the laws run: the call as text, that of a merge with its branches, and the shape of one input row."""
 
     call: str
     shape: Shape
@@ -98,7 +98,7 @@ class ReferenceContext:
 
 class Layer(Entry):
     """One layer of the language. Subclass a kind of base/kinds.py: Pointwise, Normalization, RowNormalization, Contraction, Window,
-    Upsampling, Rearrangement or Head."""
+    Upsampling, Rearrangement, Elementwise (of several branches) or Head."""
 
     kind: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]
@@ -124,7 +124,7 @@ class Layer(Entry):
         if not (cls.__doc__ or "").strip():
             missing.append("docstring")
         if not cls.kind:
-            kinds = "Pointwise, Normalization, RowNormalization, Contraction, Window, Upsampling, Rearrangement or Head"
+            kinds = "Pointwise, Normalization, RowNormalization, Contraction, Window, Upsampling, Rearrangement, Elementwise or Head"
             missing.append(f"a kind to derive from: {kinds}")
         refuse_unfinished(cls, missing)
 

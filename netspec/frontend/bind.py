@@ -15,11 +15,12 @@ from netspec.base.entry import Entry
 from netspec.base.errors import SpecError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
+from netspec.base.tie import Tie
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.later import CALLED_ELSEWHERE, LATER, LATER_KEYS, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.later import CALLED_ELSEWHERE, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
-from netspec.frontend.words import NOUNS, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
+from netspec.frontend.words import NOUNS, accepts, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -62,9 +63,6 @@ def find(contract: type[Entry], name: str, source: Source, span: Span, more: Map
     notes = [f"{plural}: {', '.join(every)}"]
     if more:
         notes.append(f"defs: {', '.join(more.values())}")
-    if name in LATER.get(contract, ()):
-        message = f"`{name}` is not in this version of netspec yet"
-        raise SpecError([Diagnostic("NS501", message, source, span, notes=tuple(notes))])
     if contract is Layer and name.lower() in NOT_IN_LANGUAGE:
         message = f"`{name}`: {NOT_IN_LANGUAGE[name.lower()]} are not in version 1 of the language".replace(
             "recurrence are", "recurrence is"
@@ -199,8 +197,11 @@ def _by_field(error: ValidationError) -> dict[str, ErrorDetails]:
 def plain_value(value: Value, annotation: Any) -> Any:
     """What pydantic is given: entries bound, names to text where the field takes words, shapes and splits to tuples."""
     content = value.content
-    if isinstance(content, Named) and content.arguments is None and accepts_words(annotation):
-        return content.word.text
+    if isinstance(content, Named) and content.arguments is None:
+        if accepts(annotation, Tie):
+            return Tie(content.word.text)
+        if accepts_words(annotation):
+            return content.word.text
     if is_list(annotation) and not isinstance(content, (Parts, Items, Sides)):
         return (_inner(value, annotation),)
     contract = contract_of(annotation)
@@ -228,8 +229,6 @@ def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Di
     is_entry = issubclass(model, Entry)
     takes = signature(model) if is_entry else f"{', '.join(model.model_fields)}; `netspec layers {owner}` says what they mean"
     notes = (f"{owner} takes: {takes}",)
-    if key in LATER_KEYS.get(owner, ()):
-        return Diagnostic("NS501", f"`{key}` of {owner} is not in this version of netspec yet", given.source, given.span, notes=notes)
     other = OTHER_KEYS.get(key.lower())
     known = [*model.model_fields, *(("lr",) if owner == "train" else ())]
     near = other if other in known else nearest(key, known)

@@ -8,8 +8,8 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.text import Source
 from netspec.frontend import syntax
-from netspec.frontend.expand import Definition
 from netspec.frontend.used import names_in
+from netspec.frontend.values import Definition
 
 
 def check_cycles(definitions: Mapping[str, Definition], source: Source) -> None:

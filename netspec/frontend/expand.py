@@ -1,4 +1,4 @@
-"""Chains to layers: defs and parameters resolved, values checked, repeats kept as numbers until their size is known."""
+"""Chains to pieces: defs and parameters resolved, values checked, repeats kept as numbers until their size is known."""
 
 from __future__ import annotations
 
@@ -7,71 +7,34 @@ from dataclasses import dataclass, field, replace
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError
+from netspec.base.kinds import Merge as MergeLayer
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
+from netspec.catalog.layers.conv import Conv
 from netspec.frontend import limits, syntax
 from netspec.frontend.bind import Bound, Keys, argument_spans, bind, layers
 from netspec.frontend.format import chain_text, item_text
-from netspec.frontend.program import Call, Chain, UnitMark
+from netspec.frontend.pieces import Gap, Piece, Pieces, Recall, merge, unit
+from netspec.frontend.pieces import Named as NamedPiece
+from netspec.frontend.program import Call
 from netspec.frontend.report import Report
-from netspec.frontend.values import Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
+from netspec.frontend.values import Definition, Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
+from netspec.frontend.words import listing
 
-
-@dataclass(frozen=True)
-class Unit:
-    """Layers that belong together: one body for each value of a list, all of them `times` times over."""
-
-    text: str
-    bodies: tuple[tuple[Piece, ...], ...]
-    layers: int
-    times: int = 1
-    note: str = ""
-    """How one copy is named: `of [...]x3 (line 7)`; empty where nothing repeats."""
-    inside: str = ""
-    """`inside def rb(c=64) (line 3)`."""
-    repeat: Span | None = None
-    """The words `x3` of a repeat."""
-
-
-Piece = Call | Unit
-Pieces = tuple[Piece, ...]
-
-
-def count_layers(pieces: Pieces) -> int:
-    """How many layers the pieces stand for, by arithmetic."""
-    return sum(1 if isinstance(piece, Call) else piece.layers for piece in pieces)
-
-
-def _unit(text: str, bodies: tuple[Pieces, ...], times: int = 1, *, note: str = "", inside: str = "", repeat: Span | None = None) -> Pieces:
-    """One unit, or nothing where it holds no layer: what repeats nothing costs nothing."""
-    layers = times * sum(map(count_layers, bodies))
-    return (Unit(text, bodies, layers, times, note, inside, repeat),) if layers else ()
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A def, and the number of its entry."""
-
-    index: int
-    node: syntax.Def
-
-    def signature(self) -> str:
-        names = [p.name.text for p in self.node.parameters]
-        return f"{self.node.name.text}({', '.join(names)})" if names else self.node.name.text
+BLOCKS = ("res",)
 
 
 @dataclass
 class Expander:
-    """Expands the chains of one text. Errors go to `report`; work and depth are bounded."""
+    """Expands the chains of one text, and of the texts that it uses. Errors go to `report`; work and depth are bounded."""
 
-    scope: Scope
-    definitions: Mapping[str, Definition]
+    source: Source
     defaults: Mapping[str, Keys]
     report: Report
     layers: Mapping[str, type[Layer]] = field(default_factory=layers)
     steps: int = 0
-    expanded: dict[str, Pieces] = field(default_factory=dict)
-    """Bodies of defs by their call: what is called again in the same words is expanded once."""
+    expanded: dict[tuple[Source, str], Pieces] = field(default_factory=dict)
+    """Bodies of defs by their file and call: what is called again in the same words is expanded once."""
     called: set[str] = field(default_factory=set)
     bound: dict[str, Bound] = field(default_factory=dict)
     texts: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -83,21 +46,20 @@ class Expander:
             return runs[0][1]
         pieces: list[Piece] = []
         for run, found in runs:
-            pieces += _unit(_run_text(run), (found,)) if len(run.items) > 1 else found
+            pieces += unit(_run_text(run), (found,)) if len(run.items) > 1 else found
         return tuple(pieces)
 
     def _run(self, run: syntax.Run, scope: Scope, depth: int) -> Pieces:
-        if run.label is not None:
-            with self.report.collecting():
-                raise fail("NS501", "names (`@stem`) are not in this version of netspec yet", scope.source, run.label.span)
         pieces: list[Piece] = []
         for item in run.items:
-            if isinstance(item, syntax.Repeated) and len(run.items) > 1 and not isinstance(item.unit, syntax.Bracket):
+            if len(run.items) > 1 and isinstance(item, syntax.Repeated) and not _ends_in_bracket(item.unit):
                 with self.report.collecting():
                     raise _repeat_in_run(item, scope)
+            found: Pieces = (Gap(),)  # where what is wrong leaves nothing
             with self.report.collecting():
-                pieces += self._item(item, scope, depth)
-        return tuple(pieces)
+                found = self._item(item, scope, depth)
+            pieces += found
+        return tuple(pieces) if run.label is None else (NamedPiece(tuple(pieces), run.label, scope.source),)
 
     def _item(self, item: syntax.Item, scope: Scope, depth: int) -> Pieces:
         self.steps += 1
@@ -108,7 +70,7 @@ class Expander:
             message = f"defs and brackets are nested more than {limits.NESTING} deep when expanded"
             raise LimitError([Diagnostic("NS803", message, scope.source, item.span)])
         if self.report.full:
-            return ()
+            return (Gap(),)
         match item:
             case syntax.Repeated():
                 return self._repeated(item, scope, depth)
@@ -116,22 +78,59 @@ class Expander:
                 return self.chain(item.chain, scope, depth + 1)
             case syntax.Layer():
                 return self._layer(item, scope, depth)
-            case syntax.Branches() | syntax.Block():
-                message = f"branches (`{item.name.text}{'(a | b)' if isinstance(item, syntax.Branches) else '[...]'}`)"
-                raise fail("NS501", f"{message} are not in this version of netspec yet", scope.source, item.name.span)
+            case syntax.Branches():
+                return self._branches(item, scope, depth)
+            case syntax.Block():
+                return self._block(item, scope, depth)
             case syntax.Reference():
-                raise fail("NS501", "names (`@stem`) are not in this version of netspec yet", scope.source, item.span)
+                return (Recall(item.name, scope.source),)
+
+    # branches
+
+    def _branches(self, item: syntax.Branches, scope: Scope, depth: int) -> Pieces:
+        named = Named(item.name, None, scope.limit, scope=scope)
+        bound = self._bound(named, Value(named, scope.source, item.name.span), scope)
+        if not isinstance(bound.entry, MergeLayer):
+            merges = listing([name for name, layer in self.layers.items() if issubclass(layer, MergeLayer)])
+            message = f"{item.name.text} takes no branches; {merges} merge them"
+            raise fail("NS510", message, scope.source, item.name.span, help="write add(a | b)")
+        call = Call(bound.entry, item.span, item.name.span, scope.source, from_defaults=bound.from_defaults)
+        branches = tuple(self.chain(chain, scope, depth + 1) for chain in item.chains)
+        return merge(self._text(item), call, branches, tuple(map(chain_text, item.chains)))
+
+    def _block(self, item: syntax.Block, scope: Scope, depth: int) -> Pieces:
+        if item.name.text not in BLOCKS:
+            message = f"`{item.name.text}[...]`: a chain in brackets stands alone, or behind res"
+            help_text = f"write {item.name.text} -> [...], or res[...]" if item.name.text in self.layers else "write res[...]"
+            raise fail("NS513", message, scope.source, item.name.span, help=help_text)
+        arguments = item.arguments or ()
+        for argument in arguments:
+            value = argument.value
+            if argument.key or len(arguments) > 1 or not (isinstance(value, syntax.Name) and value.text == "proj"):
+                message = "res takes no argument but proj, which puts a 1x1 conv (affine for vectors) on the skip"
+                raise fail("NS311", message, scope.source, argument.span, help="write res[...](proj), or res[...]")
+        layer = self.layers["add"]()
+        call = Call(layer, item.span, item.name.span, scope.source)
+        skip = (Call(Conv(filters=1, kernel=(1, 1)), item.span, item.name.span, scope.source, projects=True),) if arguments else ()
+        return merge(self._text(item), call, (self.chain(item.chain, scope, depth + 1), skip), (chain_text(item.chain), ""), is_res=True)
+
+    def _text(self, item: syntax.Branches | syntax.Block) -> str:
+        """Read often where repeats are nested."""
+        if id(item) not in self.texts:
+            self.texts[id(item)] = item_text(item), ""
+        return self.texts[id(item)][0]
 
     # repeats
 
     def _repeated(self, item: syntax.Repeated, scope: Scope, depth: int) -> Pieces:
-        if item.tied:
-            with self.report.collecting():
-                raise fail("NS501", "tied copies are not in this version of netspec yet", scope.source, item.span)
         if isinstance(item.unit, syntax.Layer) and item.unit.arguments is None:
             raise _repeat_in_run(item, scope)
         text, note = self._words_of(item, scope)
         if isinstance(item.times, syntax.Over):
+            if item.tied:
+                message = "copies for different values cannot share their weights"
+                span = Span(item.span.end - len("tied"), item.span.end)
+                raise fail("NS312", message, scope.source, span, help="leave `tied` out, or write one value and a count: [...]x3 tied")
             return self._over(item, item.times, (text, note), scope, depth)
         times = evaluate(item.times.value, scope)
         unknown = without_value(times)
@@ -141,13 +140,15 @@ class Expander:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
             raise fail("NS310", message, scope.source, item.times.value.span)
         body = self._item(item.unit, scope, depth)
-        return _unit(text, (body,), times.content, note=note, repeat=_repeat_span(item, scope))
+        return unit(
+            text, (body,), times.content, note=note, repeat=_repeat_span(item, scope), tied=item.tied, source=scope.source
+        )  # fmt: skip
 
     def _words_of(self, item: syntax.Repeated, scope: Scope) -> tuple[str, str]:
         """The text of what is repeated, and how a copy is named; read often where repeats are nested."""
         if id(item) not in self.texts:
-            unit = chain_text(item.unit.chain) if isinstance(item.unit, syntax.Bracket) else item_text(item.unit)
-            self.texts[id(item)] = unit, f"of {_short_repeat(item)} (line {scope.source.position(item.span.start)[0]})"
+            repeated = chain_text(item.unit.chain) if isinstance(item.unit, syntax.Bracket) else item_text(item.unit)
+            self.texts[id(item)] = repeated, f"of {_short_repeat(item)} ({self._line(scope.source, item.span)})"
         return self.texts[id(item)]
 
     def _over(self, item: syntax.Repeated, over: syntax.Over, words: tuple[str, str], scope: Scope, depth: int) -> Pieces:
@@ -158,73 +159,92 @@ class Expander:
             inner = replace(scope, parameters={**scope.parameters, over.name.text: value})
             with self.report.inside(f"in copy {number} of {len(over.values)} {note}"):
                 bodies.append(self._item(item.unit, inner, depth))
-        return _unit(text, tuple(bodies), note=note, repeat=_repeat_span(item, scope))
+        return unit(text, tuple(bodies), note=note, repeat=_repeat_span(item, scope), source=scope.source)
+
+    def _line(self, source: Source, span: Span) -> str:
+        """`line 3`, with the file's name where it is another one."""
+        line = f"line {source.position(span.start)[0]}"
+        return line if source is self.source else f"{source.path}, {line}"
 
     # layers, parameters and defs
 
     def _layer(self, item: syntax.Layer, scope: Scope, depth: int) -> Pieces:
         name = item.name.text
         held = scope.find(name)
-        where = Value(Named(item.name, limit=scope.limit), scope.source, item.span)
+        where = Value(Named(item.name, limit=scope.limit, scope=scope), scope.source, item.span)
         if held is not None and isinstance(held.content, Named):
             if item.arguments is not None:
                 message = f"`{name}` stands for {show(held.content)} and takes no arguments"
                 raise fail("NS509", message, scope.source, item.span, help=f"write {name}")
             return self._call(held.content, Value(held.content, scope.source, item.span), scope, depth)
-        if held is not None and name not in self.definitions and name not in self.layers:
+        if held is not None and name not in scope.definitions and name not in self.layers:
             message = f"`{name}` is {show(held.content)}, and a chain is made of layers"
             raise fail("NS509", message, scope.source, item.name.span)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
-        return self._call(Named(item.name, arguments, scope.limit), where, scope, depth)
+        return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
 
     def _call(self, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:
-        definition = self.definitions.get(named.word.text)
+        definition = (named.scope or scope).definitions.get(named.word.text)
         if definition is not None:
             return self._def_call(definition, named, where, scope, depth)
-        key = show(named)
-        bound = self.bound.get(key)
-        if bound is None:
-            visible = {name: d.signature() for name, d in self.definitions.items() if d.index < scope.limit}
-            bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible)
+        if named.word.text in BLOCKS and named.word.text not in self.layers:
+            message = f"{named.word.text} goes around a chain in square brackets"
+            raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
+        bound = self._bound(named, where, scope)
         layer = bound.entry
         if not isinstance(layer, Layer):
             raise TypeError(f"{named.word.text} is no layer")
+        if isinstance(layer, MergeLayer):
+            message = f"{layer.name} merges branches, and here it has none"
+            raise fail(
+                "NS510", message, where.source, _name_span(named, where), help=f"write {layer.name}(a | b); id is the branch as it is"
+            )
         return (
             Call(
                 layer=layer,
                 span=where.span,
                 name_span=_name_span(named, where),
+                source=where.source,
                 arguments=argument_spans(type(layer), named, where),
                 explicit=bound.explicit,
                 from_defaults=bound.from_defaults,
             ),
         )
 
+    def _bound(self, named: Named, where: Value, scope: Scope) -> Bound:
+        key = show(named)
+        bound = self.bound.get(key)
+        if bound is None:
+            definitions = (named.scope or scope).definitions
+            visible = {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
+            bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible)
+        return bound
+
     def _def_call(self, definition: Definition, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:
-        node = definition.node
+        node, home = definition.node, definition.home
         if node.name.text in self.layers:  # refused where it stands; which of the two is meant here cannot be told
-            return ()
+            return (Gap(),)
         name_span = _name_span(named, where)
-        line = scope.source.position(node.name.span.start)[0]
-        if definition.index >= max(scope.limit, named.limit):
-            message = f"`{node.name.text}` is used before its `def` (line {line})"
-            raise fail("NS209", message, scope.source, name_span, help="move the `def` before this entry")
+        line = self._line(home.source, node.name.span)
+        same_file = named.scope is None or named.scope.source is scope.source
+        if definition.index >= (max(scope.limit, named.limit) if same_file else named.limit):
+            message = f"`{node.name.text}` is used before its `def` ({line})"
+            raise fail("NS209", message, where.source, name_span, help="move the `def` before this entry")
         self.called.add(node.name.text)
-        parameters = self._parameters(definition, named, scope, name_span)
+        parameters = self._parameters(definition, named, Value(named, where.source, name_span))
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())
         text = node.name.text + (f"({shown})" if shown else "")
-        note = f"inside def {text} (line {line})"
-        body = self.expanded.get(text)
+        note = f"inside def {text} ({line})"
+        body = self.expanded.get((home.source, text))
         if body is None:
-            inner = replace(scope, parameters=parameters, limit=definition.index)
+            inner = replace(home, parameters=parameters)
             with self.report.inside(note):
-                body = self.expanded[text] = self.chain(node.chain, inner, depth + 1)
-        return _unit(show(named), (body,), inside=note)
+                body = self.expanded[home.source, text] = self.chain(node.chain, inner, depth + 1)
+        return unit(show(named), (body,), inside=note)
 
-    def _parameters(self, definition: Definition, named: Named, scope: Scope, name_span: Span) -> dict[str, Value]:
+    def _parameters(self, definition: Definition, named: Named, where: Value) -> dict[str, Value]:
         """The value of each parameter of a def. Raises SpecError with every argument that does not fit."""
         node, errors = definition.node, []
-        own = replace(scope, parameters={}, limit=definition.index)
         names = [parameter.name.text for parameter in node.parameters]
         values: dict[str, Value] = {}
         for index, given in enumerate(named.arguments or ()):
@@ -237,12 +257,12 @@ class Expander:
                 values[found] = given.value
         for parameter in node.parameters:
             if parameter.name.text not in values and parameter.default is not None:
-                values[parameter.name.text] = evaluate(parameter.default, own)
+                values[parameter.name.text] = evaluate(parameter.default, definition.home)
         missing = [name for name in names if name not in values]
         if missing and not errors:
             listed = ", ".join(f"`{name}`" for name in missing)
             message = f"{node.name.text} needs {listed}"
-            errors.append(Diagnostic("NS306", message, scope.source, name_span, help=f"write {definition.signature()}"))
+            errors.append(Diagnostic("NS306", message, where.source, where.span, help=f"write {definition.signature()}"))
         if errors:
             raise SpecError(errors)
         return {name: values[name] for name in names}
@@ -261,6 +281,11 @@ def _parameter_of(node: syntax.Def, names: list[str], given: Given, index: int) 
         message = f"{name} takes one argument without its key, first; the others are key = value"
         return Diagnostic("NS304", message, value.source, value.span, notes=takes)
     return names[0]
+
+
+def _ends_in_bracket(unit: syntax.Item) -> bool:
+    """Whether a repeat may follow it inside a run."""
+    return isinstance(unit, syntax.Bracket) or (isinstance(unit, syntax.Block) and unit.arguments is None)
 
 
 def _repeat_in_run(item: syntax.Repeated, scope: Scope) -> SpecError:
@@ -289,58 +314,3 @@ def _run_text(run: syntax.Run) -> str:
 def _name_span(named: Named, where: Value) -> Span:
     """The name's own words where it stands inside `where`; a name that came as a value points at the place of its use."""
     return named.word.span if where.span.start <= named.word.span.start < where.span.end else where.span
-
-
-MANY = 10**18
-
-
-class _Keys:
-    """Numbers for the copies of units."""
-
-    def __init__(self) -> None:
-        self.next = 0
-
-    def take(self) -> int:
-        self.next += 1
-        return self.next
-
-
-def flatten(pieces: tuple[Piece, ...], source: Source, span: Span) -> Chain:
-    """Every copy written out. Raises LimitError, before anything is written, where there are too many."""
-    total = count_layers(pieces)
-    if total > limits.LAYERS:
-        shown = str(total) if total < MANY else "more than 10^18"
-        message = f"the net has {shown} layers when repeats are expanded; at most {limits.LAYERS} are allowed"
-        raise LimitError([Diagnostic("NS804", message, source, _too_often(pieces) or span, help="repeat less")])
-    calls: list[Call] = []
-    _flatten(pieces, calls, _Keys(), (), ())
-    return tuple(calls)
-
-
-def _too_often(pieces: Pieces) -> Span | None:
-    """The innermost repeat that alone makes too many layers, if there is one."""
-    found: Span | None = None
-    while True:
-        unit = next((piece for piece in pieces if isinstance(piece, Unit) and piece.layers > limits.LAYERS), None)
-        if unit is None:
-            return found
-        found, pieces = unit.repeat or found, tuple(piece for body in unit.bodies for piece in body)
-
-
-def _flatten(pieces: Pieces, calls: list[Call], keys: _Keys, marks: tuple[UnitMark, ...], notes: tuple[str, ...]) -> None:
-    for piece in pieces:
-        if isinstance(piece, Call):
-            calls.append(replace(piece, units=marks, notes=(", ".join(notes),) if notes else ()))
-            continue
-        copies = piece.times * len(piece.bodies)
-        number = 0
-        for _ in range(piece.times):
-            for body in piece.bodies:
-                number += 1
-                text, inside = piece.text, piece.inside
-                here = (f"in copy {number} of {copies} {piece.note}",) if piece.note else ()
-                only = body[0] if len(body) == 1 else None
-                if isinstance(only, Unit) and only.inside and not inside:  # copies of one def call: its mark is theirs
-                    text, inside, body = only.text, only.inside, only.bodies[0]
-                mark = UnitMark(keys.take(), text, number, copies)
-                _flatten(body, calls, keys, (*marks, mark), (*((inside,) if inside else ()), *here, *notes))

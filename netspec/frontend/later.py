@@ -2,20 +2,6 @@
 
 from __future__ import annotations
 
-from netspec.base.entry import Entry
-from netspec.base.layer import Layer
-
-LATER: dict[type[Entry], frozenset[str]] = {
-    Layer: frozenset({
-        "add", "concat", "mul", "res",
-    }),
-}  # fmt: skip
-"""In the language, not in this version of netspec yet."""
-
-LATER_KEYS: dict[str, frozenset[str]] = {
-    "affine": frozenset({"tie"}),
-}
-
 _ELSEWHERE = {
     "dilated convolutions": ("dilated", "dilatedconv", "dilated_conv", "dilatedconv2d", "atrous", "dilation"),
     "transposed convolutions": ("deconv", "convtranspose", "conv_transpose", "convtranspose2d", "conv2dtranspose", "transposed", "tconv"),

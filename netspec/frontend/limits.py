@@ -12,3 +12,5 @@ VALUE_SIZE = 256
 """Values inside one value: calls whose arguments are calls, through `let`s too."""
 NAME_LENGTH = 64
 INTEGER = 2**63 - 1
+FILES = 100
+"""Files that a text uses, directly or through others."""

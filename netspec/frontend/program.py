@@ -38,13 +38,19 @@ class UnitMark:
     copies: int
 
 
+INPUT, UNKNOWN = -1, -2
+"""What a call may read besides calls: an input row, and what stands behind something that is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One layer after expansion. `span` covers the name with its arguments; `arguments` the value of each argument as written."""
+    """One layer after expansion. `span` covers the name with its arguments; `arguments` the value of each argument as written; `source` is
+    the text that they are in."""
 
     layer: Layer
     span: Span
     name_span: Span
+    source: Source
     arguments: Mapping[str, Span] = field(default_factory=dict)
     explicit: frozenset[str] = frozenset()
     """Arguments that the call gives."""
@@ -54,10 +60,25 @@ class Call:
     """Where the words come from: `in copy 2 of 3 of [...]x3 (line 7), inside def rb(c=64) (line 3)`."""
     units: tuple[UnitMark, ...] = ()
     """Outermost first."""
+    reads: tuple[int, ...] = (INPUT,)
+    """The places of the calls whose values it takes: several for a merge."""
+    label: str | None = None
+    """Its name, where it is named alone: `affine(100) @enc`."""
+    copy_of: int | None = None
+    """The call whose arrays it has, as a tied copy."""
+    shares_weight_of: int | None = None
+    """The affine whose W it has, by `tie`."""
+    projects: bool = False
+    """Whether it is the layer that `res[...](proj)` puts on the skip: it reads the skip, and the body for its shape alone."""
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """What it computes with, of what it reads."""
+        return self.reads[:1] if self.projects else self.reads
 
 
 Chain = tuple[Call, ...]
-"""Layers in order. A later element type, branches merged by a layer, joins Call here."""
+"""Layers in reading order: each after all that it reads."""
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -175,6 +196,8 @@ class Program:
     lets: Mapping[str, Any] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """The sha256 of each file that the text uses, by its path."""
     resolved: str = ""
     """The same program as text with every default and override written out: parsing it gives an equal program."""
 

@@ -57,10 +57,14 @@ class Report:
         finally:
             self.context.pop()
 
+    def in_order(self) -> tuple[Diagnostic, ...]:
+        """The errors in the order of the text."""
+        return tuple(sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1)))
+
     def stop_if_wrong(self) -> None:
         """Raises what was collected, in the order of the text; LimitError where a limit is among it."""
         if not self.errors:
             return
-        found = sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1))
+        found = self.in_order()
         kind = LimitError if any(d.code.startswith("NS8") for d in found) else SpecError
         raise kind(found)

@@ -17,13 +17,18 @@ from netspec.frontend.words import written
 NEWEST = 1
 
 
-def resolve(file: syntax.File, program: Program, lets: Mapping[str, Value], added: Sequence[str]) -> str:
-    """The text. `lets` are those that a caller replaced, `added` the names among them that the file does not have."""
+def resolve(
+    file: syntax.File, program: Program, lets: Mapping[str, Value], added: Sequence[str], brought: Mapping[int, Sequence[syntax.Def]]
+) -> str:  # fmt: skip
+    """The text. `lets` are those that a caller replaced, `added` the names among them that the file does not have, `brought` the defs
+    that each `use` brings, by the number of its entry."""
     settings = {"input": program.input, "classes": program.classes, "outputs": program.outputs, "seed": program.seed}
     entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(NEWEST)))]
     entries += [syntax.Let(Word(name), _raw(show(lets[name].content))) for name in added]
-    for entry in file.entries:
+    for index, entry in enumerate(file.entries):
         match entry:
+            case syntax.Use():
+                entries += brought[index]
             case syntax.Let() if entry.name.text in lets:
                 entries.append(replace(entry, value=_raw(show(lets[entry.name.text].content))))
             case syntax.Let() | syntax.Def():

@@ -45,7 +45,7 @@ def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report:
 def text_value(text: str, label: str, scope: Scope) -> Value:
     """The value of a text that comes from outside the file; raises SpecError."""
     source = Source(text, label)
-    outside = Scope(source, scope.lets, scope.limit, scope.parameters)
+    outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions)
     return evaluate(parse_value(source), outside)
 
 
@@ -135,7 +135,7 @@ def override_pairs(text: str, scope: Scope, report: Report) -> Keys:
     if not text.strip():
         return {}
     with report.collecting():
-        outside = Scope(source, scope.lets, scope.limit, scope.parameters)
+        outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions)
         return read_pairs(parse_pairs(source), outside, "train", report)
     return {}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.kinds import Contraction, Head, Normalization
@@ -21,7 +22,7 @@ def with_head_form(net: Chain) -> Chain:
     return (*net[:-1], replace(net[-1], layer=form())) if form is not None else net
 
 
-def check_heads(net: Chain, source: Source) -> list[Diagnostic]:
+def check_heads(net: Chain) -> list[Diagnostic]:
     """A head stands at the end, and there is one."""
     heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head)]
     found = []
@@ -29,12 +30,14 @@ def check_heads(net: Chain, source: Source) -> list[Diagnostic]:
         call = net[at]
         if order:
             first = net[heads[0]]
-            line = source.position(first.name_span.start)[0]
+            line = first.source.position(first.name_span.start)[0]
             message = f"a second head: the net already ends in {first.layer.name} (line {line})"
-            found.append(Diagnostic("NS503", message, source, call.name_span, notes=call.notes, help="keep one head"))
+            found.append(Diagnostic("NS503", message, call.source, call.name_span, notes=call.notes, help="keep one head"))
         elif at != len(net) - 1 and heads[-1] == at:
             message = f"{call.layer.name} is a head and stands at the end of the net; here {net[at + 1].layer.name} follows"
-            found.append(Diagnostic("NS502", message, source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end"))
+            found.append(
+                Diagnostic("NS502", message, call.source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end")
+            )
     return found
 
 
@@ -107,16 +110,28 @@ def check_early_stop(head: Head, train: TrainSection, place: tuple[Source, Span]
 HIGH_DROPOUT = 0.6
 
 
-def lint(net: Chain, source: Source) -> list[Diagnostic]:
+def lint(net: Chain) -> list[Diagnostic]:
     """Warnings about what is allowed and probably not meant."""
     found: list[Diagnostic] = []
     for at, call in enumerate(net):
-        following = [other.layer for other in net[at + 1 : at + 2]]
+        following = [other.layer for other in islice(_behind(net, at), 1)]
         if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
-            found += _cancelled_bias(call, following[0].name, source)
+            found += _cancelled_bias(call, following[0].name)
         if call.layer.name.startswith("dropout"):
-            found += _dropout(call, net[at + 1 :], source)
+            found += _dropout(call, _behind(net, at))
+        if call.copy_of is not None and _uses_batch(call.layer):
+            message = f"{call.layer.name} in tied copies: one set of running averages for values that differ from copy to copy"
+            help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
+            found.append(Diagnostic("W105", message, call.source, call.name_span, help=help_text))
     return _once(found)
+
+
+def _behind(net: Chain, at: int) -> Iterator[Call]:
+    """The call that reads the value of call number `at`, the one that reads its value, and so on; the first of several."""
+    for place in range(at + 1, len(net)):
+        if at in net[place].inputs:
+            yield net[place]
+            at = place
 
 
 def _uses_batch(layer: Layer) -> bool:
@@ -124,28 +139,26 @@ def _uses_batch(layer: Layer) -> bool:
     return isinstance(layer, Normalization) and not layer.frozen
 
 
-def _cancelled_bias(call: Call, name: str, source: Source) -> list[Diagnostic]:
+def _cancelled_bias(call: Call, name: str) -> list[Diagnostic]:
     # the default bias is left alone: affine-bn is the usual chain, and its gradient costs nothing
     if not getattr(call.layer, "bias", False) or "bias" not in call.explicit:
         return []
     message = f"the bias of {call.layer.name} has no effect: {name} subtracts it"
-    return [Diagnostic("W101", message, source, call.arguments.get("bias", call.span), notes=call.notes, help="leave `bias` out")]
+    return [Diagnostic("W101", message, call.source, call.arguments.get("bias", call.span), notes=call.notes, help="leave `bias` out")]
 
 
-def _dropout(call: Call, rest: Sequence[Call], source: Source) -> list[Diagnostic]:
+def _dropout(call: Call, rest: Iterable[Call]) -> list[Diagnostic]:
     found = []
     p = getattr(call.layer, "p", 0.0)
     if p > HIGH_DROPOUT:
         message = f"{call.layer.name} drops {100 * p:g}% of the values, more than 60%"
-        found.append(
-            Diagnostic("W103", message, source, call.arguments.get("p", call.span), notes=call.notes, help="p is what is dropped, not kept")
-        )
+        span = call.arguments.get("p", call.span)
+        found.append(Diagnostic("W103", message, call.source, span, notes=call.notes, help="p is what is dropped, not kept"))
     after = next((other.layer for other in rest if not other.layer.keeps_shape or isinstance(other.layer, Normalization)), None)
     if after is not None and _uses_batch(after):
         message = f"{call.layer.name} stands before {after.name}, whose statistics then differ between training and test"
-        found.append(
-            Diagnostic("W102", message, source, call.name_span, notes=call.notes, help=f"write {after.name} before {call.layer.name}")
-        )
+        help_text = f"write {after.name} before {call.layer.name}"
+        found.append(Diagnostic("W102", message, call.source, call.name_span, notes=call.notes, help=help_text))
     return found
 
 

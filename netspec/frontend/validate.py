@@ -12,7 +12,10 @@ from netspec.base.text import Source, Span
 from netspec.frontend import syntax
 from netspec.frontend.bind import find, layers
 from netspec.frontend.cycles import check_cycles
-from netspec.frontend.expand import Definition, Expander, flatten
+from netspec.frontend.expand import Expander
+from netspec.frontend.flatten import flatten
+from netspec.frontend.inline import brought
+from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
@@ -33,7 +36,8 @@ from netspec.frontend.sections import (
 )
 from netspec.frontend.structure import check_counts, check_early_stop, check_heads, check_loss, head_of, lint, with_head_form
 from netspec.frontend.used import nodes_in, used_names
-from netspec.frontend.values import Scope, Value, evaluate, fail
+from netspec.frontend.uses import Library, bring
+from netspec.frontend.values import Definition, Scope, Value, evaluate, fail
 from netspec.frontend.words import nearest
 
 NOTHING = Overrides()
@@ -47,6 +51,14 @@ def load(source: Source, overrides: Overrides = NOTHING) -> Program:
 def validate(file: syntax.File, source: Source, overrides: Overrides = NOTHING) -> Program:
     """The program that a file describes. Raises SpecError with every independent error, LimitError where a limit refuses it."""
     return _Validation(file, source, overrides).run()
+
+
+def validate_partly(file: syntax.File, source: Source, overrides: Overrides = NOTHING) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+    """The program as far as it is right, with what is wrong in it: calls behind an error read UNKNOWN. None where there is no net.
+    Raises LimitError where a limit refuses it."""
+    validation = _Validation(file, source, overrides)
+    validation.collect()
+    return validation.partly(), validation.report.in_order()
 
 
 Place = tuple[Source, Span]
@@ -71,22 +83,42 @@ class _Validation:
     indices: dict[str, int] = field(default_factory=dict)
     train_places: dict[str, Place] = field(default_factory=dict)
 
+    settings: dict[str, Any] = field(default_factory=dict)
+    train: TrainSection | None = None
+    data: DataSection | None = None
+    net: Chain | None = None
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.report, self.layers)
+        self.uses = [index for index, entry in enumerate(self.file.entries) if isinstance(entry, syntax.Use)]
+
     def run(self) -> Program:
+        self.collect()
+        self.report.stop_if_wrong()
+        if self.net is None or self.train is None:
+            raise AssertionError("a program without a net or a train section has errors")
+        program = self._program(self.net, self.train)
+        added = [name for name in self.replaced if name not in self.let_spans]
+        inlined = {index: brought(self.definitions, index, self._scope(index)) for index in self.uses}
+        return replace(program, resolved=resolve(self.file, program, self.replaced, added, inlined))
+
+    def collect(self) -> None:
+        """Reads everything; what is wrong goes to the report."""
         self._entries_once()
         self._names()
-        check_cycles(self.definitions, self.source)
-        settings = self._settings()
-        train_keys, data = self._train_keys(), self._data()
-        train = self._train(train_keys)
-        net = self._net()
-        self._whole(net, train, settings)
-        self.report.stop_if_wrong()
-        if net is None or train is None:
-            raise AssertionError("a program without a net or a train section has errors")
-        return self._program(net, train, data, settings)
+        check_cycles({name: one for name, one in self.definitions.items() if one.home.source is self.source}, self.source)
+        self.settings = self._settings()
+        train_keys, self.data = self._train_keys(), self._data()
+        self.train = self._train(train_keys)
+        self.net = self._net()
+        self._whole(self.net, self.train, self.settings)
+
+    def partly(self) -> Program | None:
+        """The program with defaults in the place of what is wrong."""
+        return None if self.net is None else self._program(self.net, self.train or TrainSection.model_validate({}))
 
     def _scope(self, index: int) -> Scope:
-        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken)
+        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken, definitions=self.definitions)
 
     # what stands in the file
 
@@ -98,8 +130,6 @@ class _Validation:
                     case syntax.Version():
                         self._once("netspec", entry, index, Span(entry.span.start, entry.span.start + len("netspec")))
                         self._version(entry)
-                    case syntax.Use():
-                        raise fail("NS501", "`use` is not in this version of netspec yet", self.source, entry.span)
                     case syntax.Setting():
                         self._once(entry.word.text, entry, index, entry.word.span)
                         self.spans[entry.word.text] = entry.value.span
@@ -145,7 +175,7 @@ class _Validation:
             if name not in self.let_spans:
                 self._override_let(name, given, -1)
         for index, entry in enumerate(self.file.entries):
-            if not isinstance(entry, (syntax.Let, syntax.Def)) or self.report.full:
+            if not isinstance(entry, (syntax.Let, syntax.Def, syntax.Use)) or self.report.full:
                 continue
             known = len(self.report.errors)
             with self.report.collecting():
@@ -157,30 +187,15 @@ class _Validation:
             if name not in used:
                 self._unused(name, used)
 
-    def _define(self, entry: syntax.Let | syntax.Def, index: int) -> None:
+    def _define(self, entry: syntax.Let | syntax.Def | syntax.Use, index: int) -> None:
+        if isinstance(entry, syntax.Use):
+            bring(self.definitions, self.library.definitions(entry, self.source), entry, index, self.source)
+            return
         name = entry.name.text
-        taken = self.definitions.get(name) or self.lets.get(name)
-        if taken is not None and not (isinstance(taken, tuple) and taken[0] < 0):
-            at = taken.index if isinstance(taken, Definition) else taken[0]
-            line = self.source.position(self.file.entries[at].span.start)[0]
-            raise fail(
-                "NS206", f"`{name}` is defined twice, first in line {line}", self.source, entry.name.span, help="choose another name"
-            )
+        check_free(entry, self.file, self.source, self.definitions, self.lets)
         if isinstance(entry, syntax.Def):
-            self.definitions[name] = Definition(index, entry)
-            if name in self.layers:
-                raise fail(
-                    "NS205",
-                    f"`{name}` is a layer, and a def may not take its name",
-                    self.source,
-                    entry.name.span,
-                    help="choose another name",
-                )
-            names = [parameter.name.text for parameter in entry.parameters]
-            for at, parameter in enumerate(entry.parameters):
-                if parameter.name.text in names[:at]:
-                    message = f"`{parameter.name.text}` is a parameter twice"
-                    raise fail("NS206", message, self.source, parameter.name.span, help="choose another name")
+            self.definitions[name] = Definition(index, entry, self._scope(index))
+            check_definition(entry, self.source, self.layers)
         elif name in self.overrides.lets:
             self._override_let(name, self.overrides.lets[name], index, entry.value)
         else:
@@ -292,16 +307,16 @@ class _Validation:
         if not isinstance(entry, syntax.Net):
             return None
         scope = self._scope(self.indices["net"])
-        expander = Expander(scope, self.definitions, defaults, self.report)
+        expander = Expander(self.source, defaults, self.report)
         pieces = expander.chain(entry.chain, scope)
         self._unused_defs(expander)
-        return with_head_form(flatten(pieces, self.source, entry.chain.span))
+        return with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
 
     def _unused_defs(self, expander: Expander) -> None:
         """The names in defs that the net never calls; nothing else of them can be told without arguments."""
         named = {*self.layers, *self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
-            if definition.node.name.text in expander.called or self.report.full:
+            if definition.node.name.text in expander.called or definition.home.source is not self.source or self.report.full:
                 continue
             taken = {parameter.name.text for parameter in definition.node.parameters}
             for layer in nodes_in(definition.node):
@@ -318,7 +333,7 @@ class _Validation:
         if not net:
             self.report.add([Diagnostic("NS507", "the net has no layers", self.source, self.spans["net"])])
             return
-        misplaced = check_heads(net, self.source)
+        misplaced = check_heads(net)
         self.report.add(misplaced)
         if not misplaced:  # else nothing can be told about what goes with the head
             head = head_of(net)
@@ -326,7 +341,7 @@ class _Validation:
             if train is not None:
                 self.report.add(check_loss(head, train, self.train_places))
                 self.report.add(check_early_stop(head, train, self.train_places.get("early_stop")))
-        self.report.add(lint(net, self.source))
+        self.report.add(lint(net))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:
             message = f"no version line; the newest language, version {NEWEST}, is read"
@@ -340,12 +355,13 @@ class _Validation:
         text = f"{word} {settings[word]}"
         return Source(text, f"<{word}>"), Span(0, len(text))
 
-    def _program(self, net: Chain, train: TrainSection, data: DataSection | None, settings: Mapping[str, Any]) -> Program:
-        program = Program(
+    def _program(self, net: Chain, train: TrainSection) -> Program:
+        settings = self.settings
+        return Program(
             source=self.source,
             net=net,
             train=train,
-            data=data,
+            data=self.data,
             input=settings.get("input"),
             classes=settings.get("classes"),
             outputs=settings.get("outputs"),
@@ -354,6 +370,5 @@ class _Validation:
             lets={name: value.content for name, (_, value) in self.lets.items()},
             spans=self.spans,
             warnings=tuple(self.report.warnings),
+            uses={used.source.path: used.sha256 for used in self.library.files.values()},
         )
-        added = [name for name in self.replaced if name not in self.let_spans]
-        return replace(program, resolved=resolve(self.file, program, self.replaced, added))

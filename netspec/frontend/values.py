@@ -58,7 +58,7 @@ class Named:
     limit: int = 0
     size: int = 1
     scope: Scope | None = field(default=None, compare=False, repr=False)
-    """Where a bare name was read, for the message where it should have had a value."""
+    """Where it was read: whose defs it may mean, and whose names a message lists where a bare name should have had a value."""
 
 
 Content = int | float | bool | str | Duration | Sides | Parts | Items | Named
@@ -85,6 +85,8 @@ class Scope:
     """Places of all `let`s of the text, for the message about one that comes too late."""
     broken: Collection[str] = ()
     """Names whose own value is wrong, so that their use is no further error."""
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    """The defs of the text, and those of the texts that it uses."""
 
     def find(self, name: str) -> Value | None:
         """The value of a name, if it has one here. Raises SpecError, with nothing to report, for a name whose own value is wrong."""
@@ -97,6 +99,19 @@ class Scope:
 
     def names(self) -> list[str]:
         return [*self.parameters, *(name for name, (index, _) in self.lets.items() if index < self.limit)]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A def: the number of the entry that brings it into a text (itself, or a `use`), and the names that its words may mean."""
+
+    index: int
+    node: syntax.Def
+    home: Scope
+
+    def signature(self) -> str:
+        names = [p.name.text for p in self.node.parameters]
+        return f"{self.node.name.text}({', '.join(names)})" if names else self.node.name.text
 
 
 def fail(code: str, message: str, source: Source, span: Span, **more: str | None) -> SpecError:
@@ -158,7 +173,7 @@ def _literal(node: syntax.Literal, source: Source) -> Content:
     text = node.text
     match node.kind:
         case "string":
-            return re.sub(r"\\(.)", r"\1", text[1:-1])
+            return string_of(node)
         case "boolean":
             return text == "true"
         case "percent":
@@ -176,6 +191,11 @@ def _literal(node: syntax.Literal, source: Source) -> Content:
     if not isfinite(result):
         raise _too_large(source, node.span)
     return result
+
+
+def string_of(node: syntax.Literal) -> str:
+    """The text that a string stands for."""
+    return re.sub(r"\\(.)", r"\1", node.text[1:-1])
 
 
 def _integer(text: str, node: syntax.Literal, source: Source) -> int:
@@ -200,9 +220,8 @@ def _name(node: syntax.Name, scope: Scope) -> Content | Value:
     if found is not None:
         # errors about a value point at the place where it is used, not where it was defined
         return Value(found.content, scope.source, node.span)
-    if node.part is not None:
-        raise fail("NS501", "names of parameters (`enc.T`) are not in this version of netspec yet", scope.source, node.span)
-    return Named(Word(node.text, span=node.span), limit=scope.limit, scope=scope)
+    text = node.text if node.part is None else f"{node.text}.{node.part}"
+    return Named(Word(text, span=node.span), limit=scope.limit, scope=scope)
 
 
 def without_value(value: Value) -> SpecError | None:
@@ -278,7 +297,7 @@ def _call(node: syntax.CallValue, scope: Scope) -> Content:
     if size > limits.VALUE_SIZE:
         message = f"a value holds more than {limits.VALUE_SIZE} others"
         raise LimitError([Diagnostic("NS803", message, scope.source, node.span)])
-    return Named(node.name, given, scope.limit, size)
+    return Named(node.name, given, scope.limit, size, scope)
 
 
 def _size(content: Content) -> int:

@@ -20,6 +20,7 @@ from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.schedule import RateSchedule
 from netspec.base.stopping import StoppingRule
+from netspec.base.tie import Tie
 from netspec.base.transform import Transform
 
 NOUNS: dict[type[Entry], str] = {
@@ -80,6 +81,11 @@ def takes_decimals(annotation: Any) -> bool:
 def accepts_words(annotation: Any) -> bool:
     """Whether a bare name stands for its own text: strings and choices."""
     return annotation is str or get_origin(annotation) is Literal or any(map(accepts_words, _inner(annotation)))
+
+
+def accepts(annotation: Any, kind: type) -> bool:
+    """Whether a value of that very class is taken."""
+    return annotation is kind or any(accepts(part, kind) for part in _inner(annotation))
 
 
 def is_list(annotation: Any) -> bool:
@@ -146,6 +152,8 @@ def written(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return repr(value)
+        case Tie():
+            return str(value)
         case str():
             return value if value.isidentifier() else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
         case Entry():

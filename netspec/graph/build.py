@@ -2,126 +2,71 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, Problem, SpecError
-from netspec.base.kinds import Contraction, Head, Pointwise
-from netspec.base.layer import Layer
+from netspec.base.kinds import Contraction, Head
 from netspec.base.loss import Loss
-from netspec.base.shape import Shape, is_image, size
-from netspec.base.text import Span
-from netspec.catalog.layers.affine import Affine
-from netspec.catalog.layers.flatten import Flatten
+from netspec.base.shape import Shape, size
 from netspec.catalog.registry import entries
 from netspec.frontend.program import Call, Program
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node, Value
+from netspec.graph.nodes import Nodes
+from netspec.graph.origin import diagnostic, with_origin
 
 MOST_PARAMETERS = 200_000_000
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a net: its layers in reading order with their shapes, those behind an error left out, and the errors."""
+
+    input: Shape
+    nodes: tuple[Node, ...]
+    errors: tuple[Diagnostic, ...]
+
+
+def survey(program: Program, counts: Counts) -> Survey:
+    """The layers of a program as far as they are right; raises nothing about the net."""
+    nodes = _nodes(program, counts)
+    return Survey(counts.input, tuple(nodes.made), tuple(nodes.errors))
+
+
 def build(program: Program, counts: Counts, most_parameters: int = MOST_PARAMETERS) -> Graph:
-    """The graph of a program. Raises SpecError with the place of the layer at fault, LimitError for too many parameters."""
-    calls, head, head_call = split_head(program)
-    target = counts.classes if head.target != "value" else counts.outputs
-    nodes = _nodes(program, calls, head, head_call, counts, target)
-    values = (Value(0, counts.input), *(node.output for node in nodes))
-    classes = _classes(program, head, head_call, nodes, values[-1].shape, target)
+    """The graph of a program. Raises SpecError with the places of all layers at fault, LimitError for too many parameters."""
+    _, head, head_call = split_head(program)
+    nodes = _nodes(program, counts)
+    if nodes.errors:
+        raise SpecError(nodes.errors)
+    made, values = tuple(nodes.made), tuple(nodes.values)
+    classes = _classes(program, head, head_call, made, values[-1], _target(head, counts))
     _check_class_weights(program, head, classes)
-    loss = _loss(program, head)
-    graph = Graph(tuple(nodes), values, head, loss, classes)
+    graph = Graph(made, values, head, _loss(program, head), classes)
     _check_size(program, graph, most_parameters)
     return graph
 
 
-def _diagnostic(program: Program, found: Problem, call: Call | None, span: Span | None = None) -> Diagnostic:
-    """The bare fact with its place: the argument at fault, else the layer, else the key of a section."""
-    if span is None and call is not None:
-        span = call.arguments.get(found.argument, call.span) if found.argument else call.name_span
-    notes = call.notes if call is not None else ()
-    return Diagnostic(found.code, found.message, program.source, span or program.spans.get("net"), notes=notes, help=found.help)
-
-
-def _last_affine(calls: list[Call]) -> int | None:
-    """Place of the affine that gives the scores: only shape-keeping layers stand behind it."""
-    for place in range(len(calls) - 1, -1, -1):
-        layer = calls[place].layer
-        if isinstance(layer, Affine):
-            return place
-        if not layer.keeps_shape:
-            return None
-    return None
-
-
-def _sized_affine(program: Program, call: Call, head: Head, head_call: Call | None, target: int | None) -> Layer:
-    """The last affine with its width: its own, else what the counts ask for, else 1 output of a linear head."""
-    layer = call.layer
-    assert isinstance(layer, Affine)
-    if "width" in call.explicit:
-        return layer
-    if target is not None:
-        return layer.model_copy(update={"width": head.scores(target)})
-    if head.target == "value":
-        return layer.model_copy(update={"width": 1})
-    found = Problem(
-        "NS405", f"how many classes are there? Nothing gives the width of the affine before {head.name}",
-        help="add `classes 10` to the text, --classes 10 on the command line, classes=10 in Python, or write the width",
-    )  # fmt: skip
-    raise SpecError([_diagnostic(program, found, call)])
-
-
-def _next_relu_like(calls: list[Call], place: int) -> bool:
-    """Whether the next activation behind a layer (past bn and dropout) is relu-like."""
-    for call in calls[place + 1 :]:
-        layer = call.layer
-        if isinstance(layer, Contraction):
-            return False
-        if isinstance(layer, Pointwise) and not layer.identity_in_test:
-            return layer.relu_like
-    return False
-
-
-def _nodes(program: Program, calls: list[Call], head: Head, head_call: Call | None, counts: Counts, target: int | None) -> list[Node]:
-    last_affine = _last_affine(calls)
-    numbers: Counter[str] = Counter()
-    nodes: list[Node] = []
-    value = Value(0, counts.input)
-
-    def add(layer: Layer, call: Call | None, relu_like: bool) -> None:
-        nonlocal value
-        shape = value.shape
-        output = Value(value.index + 1, layer.output_shape(shape))
-        numbers[layer.name] += 1
-        name = f"{layer.name}{numbers[layer.name]}"
-        nodes.append(Node(name, layer, len(nodes), (value,), output, layer.parameters(shape), layer.state(shape), call, relu_like))
-        value = output
-
-    for place, call in enumerate(calls):
-        layer = _sized_affine(program, call, head, head_call, target) if place == last_affine else call.layer
-        try:
-            if isinstance(layer, Affine) and is_image(value.shape):
-                add(Flatten(), None, False)
-            add(layer, call, _next_relu_like(calls, place))
-        except Problem as found:
-            raise SpecError([_diagnostic(program, _with_origin(found, nodes), call)]) from None
+def _nodes(program: Program, counts: Counts) -> Nodes:
+    calls, head, _ = split_head(program)
+    nodes = Nodes(program, calls, head, counts.input, _target(head, counts))
+    nodes.make()
     return nodes
 
 
-def _with_origin(found: Problem, nodes: list[Node]) -> Problem:
-    """The fact, with the layer that the shape comes from."""
-    if not nodes:
-        return found
-    return Problem(found.code, f"{found.message}, from {nodes[-1].name}", help=found.help, argument=found.argument)
+def _target(head: Head, counts: Counts) -> int | None:
+    return counts.classes if head.target != "value" else counts.outputs
 
 
-def _classes(program: Program, head: Head, head_call: Call | None, nodes: list[Node], shape: Shape, target: int | None) -> int:
+def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[Node, ...], scores: Value, target: int | None) -> int:
     """The number of classes or outputs, checked against the scores that the net gives."""
     last = next((node.call for node in reversed(nodes) if isinstance(node.layer, Contraction)), None) or head_call
+    shape = scores.shape
     try:
         head.output_shape(shape)
     except Problem as refused:
-        raise SpecError([_diagnostic(program, _with_origin(refused, nodes), head_call)]) from None
+        raise SpecError([diagnostic(program, with_origin(refused, scores, nodes), head_call)]) from None
     if head.target == "value" and target is None:
         return size(shape)
     classes = target if target is not None else _classes_of_scores(head, shape[0])
@@ -133,7 +78,7 @@ def _classes(program: Program, head: Head, head_call: Call | None, nodes: list[N
             "NS406", f"the net ends in {got} {'score' if got == 1 else 'scores'}, and {classes} {word} need {wanted}",
             help=f"leave the width of the last affine out, or give it {wanted}", argument="width",
         )  # fmt: skip
-        raise SpecError([_diagnostic(program, found, last)])
+        raise SpecError([diagnostic(program, found, last)])
     return classes
 
 
@@ -163,7 +108,7 @@ def _check_class_weights(program: Program, head: Head, classes: int) -> None:
     else:
         return
     found = Problem(code, message, help=help_text)
-    raise SpecError([_diagnostic(program, found, None, program.spans.get("train.class_weights"))])
+    raise SpecError([diagnostic(program, found, None, program.spans.get("train.class_weights"))])
 
 
 def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:
@@ -175,4 +120,4 @@ def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:
                 "NS806", f"{total:,} parameters up to here, and the limit is {most_parameters:,}",
                 help="make the layer narrower, or pool more before it",
             )  # fmt: skip
-            raise LimitError([_diagnostic(program, found, node.call)])
+            raise LimitError([diagnostic(program, found, node.call)])

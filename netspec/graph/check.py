@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from netspec.base.errors import SpecError
 from netspec.base.kinds import describe
 from netspec.base.shape import Shape
 from netspec.base.text import Source
+from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
-from netspec.frontend.validate import load
-from netspec.graph.build import build
+from netspec.frontend.validate import validate_partly
+from netspec.graph.build import Survey, build, survey
 from netspec.graph.counts import Counts, counts_of
 from netspec.graph.graph import Graph
 
@@ -67,14 +69,47 @@ def _require_images(program: Program, counts: Counts) -> None:
 def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:
     """Every finding about a text: errors of syntax and meaning, of shapes where an input shape is known, and warnings."""
     try:
-        program = load(source, overrides)
+        file = parse(source)
+        program, found = validate_partly(file, source, overrides)
     except SpecError as error:
         return list(error.diagnostics)
-    found = list(program.warnings)
+    if program is None:
+        return list(found)
     try:
         counts = counts_of(program)
+        if found:
+            errors = survey(program, counts).errors if counts is not None else ()
+            return [*found, *errors]
         if counts is not None:
             to_graph(program, counts)
     except SpecError as error:
-        found = [*error.diagnostics, *found]
-    return found
+        return [*found, *error.diagnostics, *(() if found else program.warnings)]
+    return list(program.warnings)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a text that may be wrong: its program, its layers with their shapes, and all findings."""
+
+    program: Program | None
+    survey: Survey | None
+    found: tuple[Diagnostic, ...]
+
+
+def known(source: Source, overrides: Overrides = NO_OVERRIDES, counts: Counts | None = None) -> Known:
+    """Everything that can be told of a text, errors and all. Where its net has a class head and nothing gives the count, the layers before
+    are known all the same."""
+    try:
+        program, found = validate_partly(parse(source), source, overrides)
+    except SpecError as error:
+        return Known(None, None, error.diagnostics)
+    if program is None:
+        return Known(None, None, found)
+    try:
+        counts = counts or counts_of(program)
+    except SpecError as error:
+        return Known(program, None, (*found, *error.diagnostics))
+    if counts is None:
+        return Known(program, None, found)
+    made = survey(program, counts)
+    return Known(program, made, (*found, *made.errors))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from netspec.base.kinds import Contraction, Head, Normalization, Rearrangement
+from netspec.base.kinds import Contraction, Head, Merge, Normalization, Rearrangement
 from netspec.base.layer import Layer, Parameter, State, Trained
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, show, size
@@ -24,8 +24,9 @@ class Value:
 class Node:
     """A layer in its place. `place` counts in reading order from 0 and keys the layer's random stream.
 
-    Parameters and states are keyed by their names inside the layer; `name.key` is their name outside. `call` is None for the flatten
-    that an image going into affine implies. `next_relu_like` tells what the initial weights are for.
+    Parameters and states are keyed by their names inside the layer; `name.key` is their name outside, or what `shared` says for those
+    that belong to another node: of a tied copy, or the W of a tied affine, which is `turned` where it is the transpose. `call` is None for
+    the flatten that an image going into affine implies. `next_relu_like` tells what the initial weights are for.
     """
 
     name: str
@@ -37,6 +38,22 @@ class Node:
     state: Mapping[str, State]
     call: Call | None
     next_relu_like: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict)
+    turned: bool = False
+
+    def array(self, key: str) -> str:
+        """The full name of a parameter or a state."""
+        return self.shared.get(key, f"{self.name}.{key}")
+
+    @property
+    def own_parameters(self) -> dict[str, Parameter]:
+        """Those that belong to no other node."""
+        return {key: parameter for key, parameter in self.parameters.items() if key not in self.shared}
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Of its inputs."""
+        return tuple(value.shape for value in self.inputs)
 
     @property
     def input(self) -> Value:
@@ -55,7 +72,12 @@ class Node:
     @property
     def flops(self) -> int:
         """Forward FLOPs of one row."""
-        return self.layer.flops(self.input.shape)
+        return self.layer.merged_flops(self.shapes) if isinstance(self.layer, Merge) else self.layer.flops(self.input.shape)
+
+
+def output_shape(layer: Layer, shapes: Sequence[Shape]) -> Shape:
+    """The shape that a layer gives of its inputs'; raises Problem where it cannot take them."""
+    return layer.merged_shape(shapes) if isinstance(layer, Merge) else layer.output_shape(shapes[0])
 
 
 @dataclass(frozen=True)
@@ -80,11 +102,11 @@ class Graph:
     @property
     def parameters(self) -> dict[str, Parameter]:
         """Every trained array by its full name, in reading order."""
-        return {f"{node.name}.{key}": parameter for node in self.nodes for key, parameter in node.parameters.items()}
+        return {node.array(key): parameter for node in self.nodes for key, parameter in node.own_parameters.items()}
 
     @property
     def state(self) -> dict[str, State]:
-        return {f"{node.name}.{key}": state for node in self.nodes for key, state in node.state.items()}
+        return {node.array(key): state for node in self.nodes for key, state in node.state.items() if key not in node.shared}
 
     @property
     def parameter_count(self) -> int:
@@ -114,17 +136,26 @@ class Graph:
         for node in self.nodes:
             assert all(value.index in known for value in node.inputs), f"{node.name} reads a value that comes later"
             assert node.output.index not in known, f"{node.name} writes a value twice"
-            assert node.layer.output_shape(node.input.shape) == node.output.shape, f"{node.name} has another shape than its rule"
+            assert output_shape(node.layer, node.shapes) == node.output.shape, f"{node.name} has another shape than its rule"
             known.add(node.output.index)
         assert len({node.name for node in self.nodes}) == len(self.nodes), "two layers share a name"
+        for node in self.nodes:
+            for key in node.shared:
+                assert node.shared[key] in {**self.parameters, **self.state}, f"{node.name}.{key} shares an array that nothing owns"
 
     def __str__(self) -> str:
         lines = [f"input {show(self.input.shape)}"]
         for node in self.nodes:
-            arrays = "".join(f"  {key} {show(parameter.shape)}" for key, parameter in node.parameters.items())
+            arrays = "".join(f"  {key} {show(parameter.shape)}{_owner(node, key)}" for key, parameter in node.parameters.items())
             implied = "  (implied)" if node.call is None else ""
             ends = f"%{','.join(str(value.index) for value in node.inputs)} -> %{node.output.index}"
-            lines.append(f"{node.name:<14} {ends:<12} {show(node.input.shape)} -> {show(node.output.shape)}{arrays}{implied}")
+            taken = " | ".join(map(show, node.shapes))
+            lines.append(f"{node.name:<14} {ends:<12} {taken} -> {show(node.output.shape)}{arrays}{implied}")
         counted = "outputs" if self.head.target == "value" else "classes"
         lines.append(f"head {self.head.name}, loss {self.loss.name}, {self.classes} {counted}")
         return "\n".join(lines)
+
+
+def _owner(node: Node, key: str) -> str:
+    """` of enc.W, transposed`, where the array is another node's."""
+    return f" of {node.shared[key]}{', transposed' if node.turned and key == 'W' else ''}" if key in node.shared else ""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netspec.base.kinds import Contraction, Normalization, Pointwise, RowNormalization
+from netspec.base.kinds import Contraction, Elementwise, Normalization, Pointwise, RowNormalization
 from netspec.graph.graph import Graph, Node
 
 
 @dataclass(frozen=True)
 class Group:
     """Layers in order, each reading what the one before it writes: at most one contraction first, one normalization next, and a chain
-    of pointwise layers; or one layer of another kind."""
+    of pointwise layers and merges with other branches; or one layer of another kind."""
 
     rule: str
     nodes: tuple[Node, ...]
@@ -51,9 +51,7 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[Kind, ...]) -> i
         last = place == len(kinds) - 1
         taken = 0
         while count < len(nodes) and isinstance(nodes[count].layer, kind) and (last or taken == 0):
-            if count and not (
-                nodes[count].inputs == (nodes[count - 1].output,) and graph.consumers(nodes[count - 1].output) == [nodes[count]]
-            ):
+            if count and not _alone(graph, nodes[count - 1], nodes[count]):
                 return count
             count, taken = count + 1, taken + 1
         if taken == 0:
@@ -61,12 +59,18 @@ def _joined(graph: Graph, nodes: tuple[Node, ...], kinds: tuple[Kind, ...]) -> i
     return count
 
 
+def _alone(graph: Graph, before: Node, after: Node) -> bool:
+    """Whether a layer reads the value of the one before it, once, and nothing else does."""
+    return after.inputs.count(before.output) == 1 and graph.consumers(before.output) == [after]
+
+
 Rule = tuple[str, tuple[Kind, ...]]
+ELEMENTWISE: tuple[type, ...] = (Pointwise, Elementwise)
 RULES: tuple[Rule, ...] = (
-    ("contraction, normalization, pointwise", (Contraction, NORMALIZATIONS, Pointwise)),
-    ("contraction, pointwise", (Contraction, Pointwise)),
-    ("normalization, pointwise", (NORMALIZATIONS, Pointwise)),
-    ("pointwise", (Pointwise,)),
+    ("contraction, normalization, pointwise", (Contraction, NORMALIZATIONS, ELEMENTWISE)),
+    ("contraction, pointwise", (Contraction, ELEMENTWISE)),
+    ("normalization, pointwise", (NORMALIZATIONS, ELEMENTWISE)),
+    ("pointwise", (ELEMENTWISE,)),
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netspec.base.shape import size
 from netspec.base.transform import Augmentation
-from netspec.kernels.context import ELEMENT_GRAIN, Context
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry
+from netspec.kernels.context import Context
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import template
 

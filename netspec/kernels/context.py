@@ -15,7 +15,8 @@ from netspec.base.shape import Shape, size
 from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node, Value
 from netspec.groups.groups import Grouping
-from netspec.kernels.launch import At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
+from netspec.kernels.gradients import Gradients
+from netspec.kernels.launch import ELEMENT_GRAIN, At, Buffer, Cut, Entry, Launch, ParameterPlace, Section, Word
 from netspec.kernels.native import CACHE_LINE, CONTROL_WORDS, SET_STRIDE
 from netspec.kernels.simd import current
 from netspec.kernels.source import module_text
@@ -62,7 +63,6 @@ def tasks_for(work: float, grain: float, most: int = MOST_TASKS) -> int:
     return 1 << (max(1, min(most, int(work // grain))).bit_length() - 1)
 
 
-ELEMENT_GRAIN = 32_768
 FLOP_GRAIN = 1_000_000
 
 
@@ -94,12 +94,13 @@ class Context:
         self.strip = -(-simd.rows // self.lanes) * self.lanes
         self._first = self._aliases()
         self._trained_values = self._behind_trained()
-        readers = [node for node in self.graph.nodes if self._first[node.input.index] == 0 and self._first[node.output.index] != 0]
+        readers = [node for node in self.graph.nodes if self._reads_input(node)]
         self._for_products = bool(readers) and all(is_product(node) for node in readers)
         self._values: dict[int, Buffer] = {}
-        self._gradients: dict[int, Buffer] = {}
+        self.gradients = Gradients(self, self._first, input_gradient=input_gradient)
         self._shared: dict[str, Buffer] = {}
         self._parts: dict[tuple[str, str], Buffer] = {}
+        self._array_terms: dict[str, dict[str, Buffer]] = {}
         self.control = self.buffer("control", CONTROL_WORDS, 8, "control")
         self._place_parameters(whole)
         flops = self.batch * sum(node.flops for node in self.graph.nodes if len(node.input.shape) == 3)
@@ -117,12 +118,14 @@ class Context:
     def _place_parameters(self, whole: Graph) -> None:
         """Weights of products first, then other weights, then the rest, so that l2 and the update of what no product updates are runs of
         the flat buffer; by name they are listed in reading order."""
-        self.trained = {f"{node.name}.{key}": node.lr_scale for node in whole.nodes if not node.frozen for key in node.parameters}
+        self.trained = {node.array(key): node.lr_scale for node in whole.nodes if not node.frozen for key in node.own_parameters}
         """The factor on the learning rate of each array that is not frozen."""
         self.parameters: dict[str, ParameterPlace] = {}
         self.states: dict[str, ParameterPlace] = {}
         every = whole.parameters
-        products = {f"{node.name}.W" for node in whole.nodes if is_product(node)}
+        self._several = {name for node in whole.nodes for name in node.shared.values()}
+        """Arrays of several layers: their gradient is a sum."""
+        products = {node.array("W") for node in whole.nodes if is_product(node)} - self._several
         at, ends = 0, []
         for rank in range(3):
             for name, parameter in every.items():
@@ -172,13 +175,36 @@ class Context:
         return found
 
     def parameter(self, node: Node, key: str) -> At:
-        name = f"{node.name}.{key}"
+        name = node.array(key)
         return At(self.part(self.flat_parameters, name, self.parameters[name]))
 
     def gradient(self, node: Node, key: str) -> At:
-        """Where an array's gradient is kept. Not for weights that a product updates."""
-        name = f"{node.name}.{key}"
-        return At(self.part(self.flat_gradients, name, self.parameters[name], self.straight_elements))
+        """Where a layer's gradient of an array is kept. Not for weights that a product updates."""
+        name = node.array(key)
+        if name not in self._several:
+            return At(self._gradient_of(name))
+        terms = self._array_terms.setdefault(name, {})
+        if node.name not in terms:
+            terms[node.name] = self.buffer(f"d.{name}.{len(terms) + 1}", size(self.parameters[name].shape))
+        return At(terms[node.name])
+
+    def _gradient_of(self, name: str) -> Buffer:
+        return self.part(self.flat_gradients, name, self.parameters[name], self.straight_elements)
+
+    def add_shared(self) -> None:
+        """Launches that add the gradients of arrays that several layers have."""
+        for name, terms in self._array_terms.items():
+            target, found = self._gradient_of(name), list(terms.values())
+            words: list[Word] = [target.count, At(target), len(found), *map(At, found)]
+            self.launch(
+                f"sum of gradients of {name}", "backward", self.library("branches", "add_arrays"), words,
+                tasks_for(target.count * len(found), ELEMENT_GRAIN), reads=found, writes=[target], layers=list(terms),
+                flops=target.count * (len(found) - 1),
+            )  # fmt: skip
+
+    def is_straight(self, node: Node) -> bool:
+        """Whether the product of a layer updates its weights itself."""
+        return self.parameters[node.array("W")].offset < self.straight_elements
 
     def slot(self, name: str) -> Buffer:
         """A slot of the optimiser, as large as the parameters."""
@@ -186,7 +212,7 @@ class Context:
         return self.named.get(name) or self.buffer(name, self.parameter_elements, kind="slots")
 
     def state(self, node: Node, key: str) -> At:
-        name = f"{node.name}.{key}"
+        name = node.array(key)
         return At(self.part(self._flat_state, name, self.states[name]))
 
     def _aliases(self) -> dict[int, int]:
@@ -196,6 +222,14 @@ class Context:
             if self.leaves_out(node) or (isinstance(node.layer, Rearrangement) and not self.moves(node)):
                 first[node.output.index] = first[node.input.index]
         return first
+
+    def same(self, one: Value, other: Value) -> bool:
+        """Whether two values are the same memory."""
+        return self._first[one.index] == self._first[other.index]
+
+    def _reads_input(self, node: Node) -> bool:
+        """Whether a layer that makes a value of its own reads the input."""
+        return self._first[node.output.index] != 0 and any(self._first[value.index] == 0 for value in node.inputs)
 
     def leaves_out(self, node: Node) -> bool:
         """Whether this form has no such layer: dropout in the test form."""
@@ -213,19 +247,16 @@ class Context:
             return False
         return is_turned(node.input.shape) or is_turned(node.output.shape)
 
-    def _end(self, index: int, ends: dict[int, str], otherwise: str, count: int) -> Buffer:
-        """A buffer for a value, named and kept when it is an end of the net."""
-        names = [name for value, name in ends.items() if self._first[value] == index]
-        made = Buffer(names[0] if names else otherwise, max(count, 1), self.itemsize, "result" if names else "value")
-        self.named.update(dict.fromkeys(names, made))
-        return made
-
     def value(self, value: Value) -> Buffer:
         """The batch of a value. `x` and `scores` last as long as the plan; the others share the arena."""
         index = self._first[value.index]
         if index not in self._values:
             ends = {self.graph.input.index: "x", self.graph.output.index: "scores"}
-            self._values[index] = self._end(index, ends, f"v{index}", self.batch * self.row_stride(value))
+            names = [name for end, name in ends.items() if self._first[end] == index]
+            count = max(self.batch * self.row_stride(value), 1)
+            made = Buffer(names[0] if names else f"v{index}", count, self.itemsize, "result" if names else "value")
+            self.named.update(dict.fromkeys(names, made))
+            self._values[index] = made
         return self._values[index]
 
     def row_stride(self, value: Value) -> int:
@@ -234,16 +265,6 @@ class Context:
         count = size(value.shape)
         apart = self._first[value.index] == 0 and self._for_products and count * self.itemsize % SET_STRIDE == 0
         return count + (CACHE_LINE // self.itemsize if apart else 0)
-
-    def value_gradient(self, value: Value) -> Buffer:
-        """The gradient of a value; of the scores `dscores`, filled by the loss or by the caller, of the input `dx`."""
-        index = self._first[value.index]
-        if index not in self._gradients:
-            ends = {self.graph.output.index: "dscores"}
-            if self.input_gradient:
-                ends = {**ends, self.graph.input.index: "dx"}
-            self._gradients[index] = self._end(index, ends, f"d{index}", self.batch * size(value.shape))
-        return self._gradients[index]
 
     def wants_gradient(self, value: Value) -> bool:
         """The input's gradient is computed only where it is asked for; where an update follows, that of any value only where a layer

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from netspec.base.kinds import Contraction, Product
 from netspec.graph.graph import Node
-from netspec.kernels import convolution, products
-from netspec.kernels.chain import Chain, add_parts
-from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
+from netspec.kernels import convolution, pointwise, products
+from netspec.kernels.chain import add_parts
+from netspec.kernels.context import Context, columns_of, tasks_for
 from netspec.kernels.finish import pre_activation
-from netspec.kernels.launch import At, Buffer
-from netspec.kernels.pointwise import backward_chain
+from netspec.kernels.launch import ELEMENT_GRAIN, At, Buffer
 
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
@@ -45,12 +44,11 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     the input comes first and those of the parameters are put off: the layer before can go on at once from its share of dx."""
     layer = node.layer
     assert isinstance(layer, Contraction)
-    dz = context.value_gradient(node.output)
     if chain_nodes:
-        chain = Chain(context, chain_nodes)
-        dy = context.value_gradient(chain_nodes[-1].output)
-        seen = pre_activation(context, node) if chain.needs_input else context.value(chain_nodes[-1].output)
-        backward_chain(context, chain_nodes, seen, dy, dz)
+        pointwise.backward(context, chain_nodes, node.output, pre_activation(context, node))
+    if not context.wants_gradient(node.output):
+        return
+    dz = context.gradients.whole(node.output)
     geometry = layer.geometry(node.input.shape)
     if isinstance(geometry, Product):
         products.grad_input(context, node, geometry, dz)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from netspec.base.kinds import Window2D
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_PARTS, MOST_TASKS, Context, tasks_for
+from netspec.kernels.context import FLOP_GRAIN, MOST_IMAGE_TASKS, MOST_PARTS, MOST_TASKS, Context, tasks_for
 from netspec.kernels.finish import Finish, label_of
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry, Word
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Entry, Word
 from netspec.kernels.winograd import Tiled, pays
 
 # of y as of dx; p[1] to p[4] are those of finish.py
@@ -195,11 +195,11 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...], images:
     finish.words.extend(form.run, At(x), At(packed), At(form.geometry), At(scratch), form.scratch, images.input_size, pixels, blocks)
     call = "        finish(p, control, n * p[12] + r0 * g[5], n * p[12] + r1 * g[5], 0, p[4], 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + FORWARD.format(finish=call)
-    source = context.emitted(finish.chain.templates, body)
+    source = context.emitted(finish.chain.forward_templates, body)
     context.launch(
         label_of(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], images.tasks * blocks,
         reads=[x, packed, *finish.reads], writes=[*finish.writes, scratch], flops=images.flops, layers=names,
-        cut=ROWS_CUT if blocks == 1 else None, own=[x, *finish.writes],
+        cut=ROWS_CUT if blocks == 1 else None, own=[x, *finish.spread],
     )  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def grad_weights(context: Context, node: Node, images: Images, dz: Buffer) -> No
 def grad_input(context: Context, node: Node, images: Images, dz: Buffer) -> None:
     if not context.wants_gradient(node.input):
         return
-    name, dx, form, weights = node.layer.name, context.value_gradient(node.input), images.grad_input(), context.parameter(node, "W")
+    name, dx, form, weights = node.layer.name, context.gradients.new(node.input), images.grad_input(), context.parameter(node, "W")
     flipped = context.shared(f"{node.name}.flipped", form.packed)
     context.launch(
         f"{name} filters flipped", "backward", form.pack, (weights, At(flipped), At(form.geometry)), form.pack_tasks,

@@ -38,7 +38,7 @@ class Finish:
     p[4] columns."""
 
     def __init__(self, context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-        self.chain, self.words = Chain(context, chain_nodes), Words()
+        self.chain, self.words = Chain(context, chain_nodes, node.output), Words()
         self.columns, _ = columns_of(node.output.shape)
         self.y = context.value((chain_nodes or (node,))[-1].output)
         self.keeps = bool(chain_nodes) and context.train and self.chain.needs_input
@@ -46,7 +46,9 @@ class Finish:
         self.writes = list(dict.fromkeys((self.z, self.y)))  # the same order in every process, unlike a set's
         self.bias = "b" in node.parameters
         bias: Word = context.parameter(node, "b") if self.bias else 0
-        self.reads = [*([bias.buffer] if isinstance(bias, At) else []), *self.chain.reads]
+        self.spread = [*self.writes, *self.chain.others]
+        """What is touched element by element."""
+        self.reads = [*([bias.buffer] if isinstance(bias, At) else []), *self.chain.reads, *self.chain.others]
         self.words.extend(At(context.control), At(self.z), bias, At(self.y), self.columns)
         self.needed = self.bias or bool(chain_nodes)
 
@@ -58,7 +60,7 @@ class Finish:
             bias_array="        bias = floats(p[2] + j0 * ITEMSIZE, width)\n" if self.bias else "",
             y_array="        y = floats(p[3] + place * ITEMSIZE, width)\n" if self.keeps else "",
             bias=" + bias[j]" if self.bias else "", store="            z[j] = v0\n" if self.keeps else "",
-            row=indent(self.chain.row(), 2), chain=indent(self.chain.forward("place + j"), 3), last=self.chain.last,
+            row=indent(self.chain.spans("place", "width"), 2), chain=indent(self.chain.forward("place + j"), 3), last=self.chain.last,
             target="y" if self.keeps else "z",
         )  # fmt: skip
 

@@ -9,6 +9,9 @@ from typing import Literal
 Section = Literal["forward", "loss", "backward", "regularize", "update"]
 SECTIONS: tuple[Section, ...] = ("forward", "loss", "backward", "regularize", "update")
 
+ELEMENT_GRAIN = 32_768
+"""Elements that are worth a task of their own."""
+
 BufferKind = Literal["control", "parameters", "gradients", "slots", "state", "data", "value", "result", "constants"]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netspec.base.shape import size
-from netspec.kernels.context import ELEMENT_GRAIN, Context, tasks_for
-from netspec.kernels.launch import ROWS_CUT, At, Entry, Word
+from netspec.kernels.context import Context, tasks_for
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Entry, Word
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import template
 
@@ -37,7 +37,7 @@ def lower_loss(context: Context, weighted: bool) -> None:
     weights = context.buffer("row_weights", context.batch, kind="result") if weighted else None
     losses = context.buffer("row_losses", context.batch, kind="result")
     scores = context.value(graph.output)
-    gradient = context.value_gradient(graph.output) if context.train else context.work("dscores", context.batch * columns)
+    gradient = context.gradients.new(graph.output) if context.train else context.work("dscores", context.batch * columns)
     row = template(type(loss).row, f"{loss.name}_row", integers=False)
     words, values = Words(), {"scores": "scores", "label": "label", "gradient": "gradient", "scale": "scale"}
     factor = 1.0 / columns if loss.per_element else 1.0

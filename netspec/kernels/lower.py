@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import ModuleType
 
 from netspec.base.errors import UsageError
-from netspec.base.kinds import Contraction, Normalization, Pointwise, Rearrangement, Upsampling, Window
+from netspec.base.kinds import Concatenation, Contraction, Elementwise, Normalization, Pointwise, Rearrangement, Upsampling, Window
 from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Augmentation
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import NORMALIZATIONS, Group, Grouping
-from netspec.kernels import contraction, normalization, pointwise, rearrangement, row_normalization, upsampling, window
+from netspec.kernels import concatenation, contraction, normalization, pointwise, rearrangement, row_normalization, upsampling, window
 from netspec.kernels.augmentation import gather_augmented
 from netspec.kernels.chain import Chain
-from netspec.kernels.context import ELEMENT_GRAIN, Context, Update, tasks_for
-from netspec.kernels.launch import ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
+from netspec.kernels.context import Context, Update, tasks_for
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, SECTIONS, At, Buffer, Cut, Launch, Lowered, Section
 from netspec.kernels.loss import lower_l2, lower_loss, lower_total
 from netspec.kernels.update import lower_update
 
@@ -32,7 +32,7 @@ def _normalization(context: Context, node: Node, chain: tuple[Node, ...]) -> tup
     several pixels, and a chain with numbers by column is not."""
     if isinstance(node.layer, Normalization):
         return normalization, False
-    return row_normalization, Chain(context, chain).by_columns
+    return row_normalization, Chain(context, chain, node.output).by_columns
 
 
 def _forward(context: Context, group: Group) -> None:
@@ -41,6 +41,8 @@ def _forward(context: Context, group: Group) -> None:
         window.forward(context, node)
     elif isinstance(node.layer, Upsampling):
         upsampling.forward(context, node)
+    elif isinstance(node.layer, Concatenation):
+        concatenation.forward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.forward(context, node)
@@ -52,9 +54,9 @@ def _forward(context: Context, group: Group) -> None:
             kernels, apart = _normalization(context, second, chain)
             kernels.forward(context, second, () if apart else chain)
             if apart:
-                pointwise.forward(context, chain)
+                pointwise.forward(context, chain, second.output)
         if chain and first is None and second is None:
-            pointwise.forward(context, chain)
+            pointwise.forward(context, chain, chain[0].input)
 
 
 def _backward(context: Context, group: Group) -> None:
@@ -63,6 +65,8 @@ def _backward(context: Context, group: Group) -> None:
         window.backward(context, node)
     elif isinstance(node.layer, Upsampling):
         upsampling.backward(context, node)
+    elif isinstance(node.layer, Concatenation):
+        concatenation.backward(context, node)
     elif isinstance(node.layer, Rearrangement):
         if context.moves(node):
             rearrangement.backward(context, node)
@@ -71,12 +75,12 @@ def _backward(context: Context, group: Group) -> None:
         if second is not None:
             kernels, apart = _normalization(context, second, chain)
             if apart:
-                pointwise.backward(context, chain)
+                pointwise.backward(context, chain, second.output)
             kernels.backward(context, second, () if apart else chain)
-        if first is not None and context.wants_gradient(first.output):
+        if first is not None:
             contraction.backward(context, first, () if second is not None else chain)
         if chain and first is None and second is None:
-            pointwise.backward(context, chain)
+            pointwise.backward(context, chain, chain[0].input)
 
 
 class _Gather:
@@ -137,7 +141,7 @@ class _Gather:
 def _require_kernels(node: Node) -> None:
     """Raises UsageError for a layer, of a user's, that no kernel can be made for."""
     layer = node.layer
-    if not isinstance(layer, (Contraction, *NORMALIZATIONS, Pointwise, Rearrangement, Upsampling, Window)):
+    if not isinstance(layer, (Contraction, *NORMALIZATIONS, Pointwise, Rearrangement, Upsampling, Window, Elementwise, Concatenation)):
         raise UsageError(f"layer {layer.name}: no kernels are known for the kind {layer.kind!r}")
     for name, parameter in node.parameters.items() if isinstance(layer, Pointwise) else ():
         if parameter.shape != node.input.shape[:1]:
@@ -180,6 +184,9 @@ def lower(
                 if context.wants_gradient(group.nodes[-1].output):
                     _backward(context, group)
             context.catch_up()
+            context.add_shared()
+            if input_gradient:
+                context.gradients.settle_input()
             if update is None:
                 lower_l2(context, l2)
             else:

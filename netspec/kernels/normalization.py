@@ -14,9 +14,9 @@ from netspec.base.kinds import Normalization
 from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain
-from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
+from netspec.kernels.context import Context, columns_of, tasks_for
 from netspec.kernels.finish import label_of
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Cut, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
 
@@ -194,7 +194,7 @@ def reduce(p, control, part, r0, r1, j0, width, sum_dy, sum_dy_xhat):
         x, dy, dx = floats(p[3] + place * ITEMSIZE, width), floats(p[4] + place * ITEMSIZE, width), floats(p[5] + place * ITEMSIZE, width)
 {row}        for j in range(width):
             v0 = {normalize}
-{values}            d{last} = dy[j]
+{values}            d{last} = {incoming}
 {chain}            dx[j] = d0
             sum_dy[j] += d0
             sum_dy_xhat[j] += d0 * ((x[j] - mean[j]) * inverse[j])
@@ -289,7 +289,7 @@ def frozen(p, task, tasks, worker):
         dx = floats(p[5] + place * ITEMSIZE, columns)
 {row}        for j in range(columns):
             v0 = {normalize}
-{values}            d{last} = dy[j]
+{values}            d{last} = {incoming}
 {chain}            dx[j] = {gradient}
 """
 
@@ -323,7 +323,7 @@ def _templates(node: Node) -> tuple[Template, Template]:
 
 def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     x, y = context.value(node.input), context.value((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, x)
+    chain, words, shape = Chain(context, chain_nodes, node.output), Words(), _Shape(context, node, x)
     layer = node.layer
     assert isinstance(layer, Normalization)
     normalize = _templates(node)[0]
@@ -339,22 +339,25 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     setup = indent(chain.declare(words), 1)
     fill = {
         "setup": setup,
-        "row": indent(chain.row(), 2),
+        "row": indent(chain.spans("r * columns + j0" if context.train else "r * columns", "width"), 2),
         "chain": indent(chain.forward("r * columns + j0 + j"), 3),
         "last": chain.last,
     }
     fill["normalize"] = normalize.call(IN_COLUMN)
-    templates = [normalize, *chain.templates]
+    templates = [normalize, *chain.forward_templates]
     values = words.values[1:]
-    trained = [*(context.parameter(node, key).buffer for key in ("gamma", "beta")), *chain.reads]
+    trained = [*(context.parameter(node, key).buffer for key in ("gamma", "beta")), *chain.reads, *chain.others]
     running = [context.state(node, key).buffer for key in ("mean", "var")]
+
+    own_elements = [x, y, *chain.others]
 
     def launch(
         entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT
     ) -> None:
         what = label if entry in ("strip", "spread_out", "merged", "test") else f"{label} {entry}"
         context.launch(
-            what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut, own=[x, y]
+            what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut,
+            own=own_elements,
         )  # fmt: skip
 
     flops = shape.flops + context.batch * sum(other.flops for other in chain_nodes)
@@ -386,17 +389,18 @@ def _statistic(context: Context, node: Node, which: str) -> Buffer:
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
-    x, dy = context.value(node.input), context.value_gradient((chain_nodes or (node,))[-1].output)
-    chain, words, shape = Chain(context, chain_nodes), Words(), _Shape(context, node, dy)
+    chain, words = Chain(context, chain_nodes, node.output), Words()
+    x, dy = context.value(node.input), chain.receive(None)
+    shape = _Shape(context, node, dy)
     wanted = context.wants_gradient(node.input)
-    dx = context.value_gradient(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
+    dx = context.gradients.new(node.input) if wanted else context.work("dx", context.batch * size(node.input.shape))
     forward_template, backward_template = _templates(node)
     names, label = [node.name, *(other.name for other in chain_nodes)], label_of(node, chain_nodes)
     parts = context.work("parts", 1 if shape.by_strips else shape.tasks * 2 * shape.columns)
     own = context.work("merged", context.workers * 2 * shape.columns if shape.merged else 1)
     mean, inverse = (_statistic(context, node, which) for which in ("mean", "inverse"))
     gamma, beta = (context.parameter(node, key).buffer for key in ("gamma", "beta"))
-    trained, frozen = [gamma, beta, *chain.reads], context.update is not None and node.frozen
+    trained, frozen = [gamma, beta, *chain.reads_backward(True)], context.update is not None and node.frozen
     words.extend(
         At(context.control), shape.pixels, shape.columns, At(x), At(dy), At(dx), At(mean), At(inverse), context.parameter(node, "gamma"),
         context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted),
@@ -404,18 +408,21 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     )  # fmt: skip
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
     by_task = min(context.batch, shape.tasks) if frozen else 1 if shape.by_strips else shape.tasks
-    fill["sums"], fill["row"] = indent(chain.declare_sums(words, by_task), 1), indent(chain.row(), 2)
+    chain.declare_gradients(words)
+    fill["sums"] = indent(chain.declare_sums(words, by_task), 1)
+    fill["row"], fill["incoming"] = indent(chain.spans("place", "width"), 2), chain.incoming()
     fill["values"] = indent(chain.forward("r * columns + j0 + j"), 3)
     fill["chain"] = indent(chain.backward(), 3)
     inputs = {**IN_COLUMN, "dy": "dx[j]", "mean_dy": "sum_dy[j] * share", "mean_dy_xhat": "sum_dy_xhat[j] * share"}
     fill["gradient"] = backward_template.call(inputs)
     templates = [forward_template, backward_template, *chain.templates]
+    own_elements = [x, dy, dx, *chain.others, *chain.spread]
     if frozen:
         fill["gradient"] = backward_template.call({**IN_COLUMN, "dy": "d0", "mean_dy": "F(0)", "mean_dy_xhat": "F(0)"})
         context.launch(
             f"{label} gradient", "backward", Entry(context.emitted(templates, BACKWARD_FROZEN.format(**fill)), "frozen"), words.values[1:],
             by_task, reads=[x, dy, mean, inverse, *trained], writes=[dx, *chain.writes], flops=shape.flops, layers=names,
-            cut=ROWS_CUT, own=[x, dy, dx],
+            cut=ROWS_CUT, own=own_elements,
         )  # fmt: skip
         chain.add_parts(by_task)
         return
@@ -429,7 +436,7 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows", "finish_merged") else f" {entry}")
         context.launch(
             what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names, cut=cut,
-            own=[x, dy, dx],
+            own=own_elements,
         )  # fmt: skip
 
     if shape.by_strips:

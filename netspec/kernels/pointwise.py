@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from netspec.base.shape import size
-from netspec.graph.graph import Node
+from netspec.graph.graph import Node, Value
 from netspec.kernels.chain import Chain
-from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, tasks_for
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry
+from netspec.kernels.context import Context, columns_of, tasks_for
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Cut, Entry
 from netspec.kernels.source import Words, indent
+from netspec.kernels.templates import Template
 
 FORWARD = """\
 @cfunc(KERNEL, **OPTIONS)
@@ -17,7 +18,7 @@ def forward(p, task, tasks, worker):
     count = {end} - first
     x = floats(p[2] + first * ITEMSIZE, count)
     y = floats(p[3] + first * ITEMSIZE, count)
-{setup}    for i in range(count):
+{setup}{row}    for i in range(count):
         v0 = x[i]
 {chain}        y[i] = v{last}
 """
@@ -31,8 +32,8 @@ def backward(p, task, tasks, worker):
     seen = floats(p[2] + first * ITEMSIZE, count)
     dy = floats(p[3] + first * ITEMSIZE, count)
     dx = floats(p[4] + first * ITEMSIZE, count)
-{setup}    for i in range(count):
-        d{last} = dy[i]
+{setup}{row}    for i in range(count):
+        d{last} = {incoming}
 {values}{chain}        dx[i] = d0
 """
 
@@ -55,68 +56,100 @@ def backward(p, task, tasks, worker):
         place = r * columns * ITEMSIZE
         seen, dy, dx = floats(p[2] + place, columns), floats(p[3] + place, columns), floats(p[4] + place, columns)
 {row}        for j in range(columns):
-            d{last} = dy[j]
+            d{last} = {incoming}
 {values}{chain}            dx[j] = d0
 """
 
 
-def _share(context: Context, node: Node, unit: str) -> tuple[int, Cut | None, dict[str, str]]:
+def _share(context: Context, value: Value, unit: str) -> tuple[int, Cut | None, dict[str, str]]:
     """(tasks, cut, bounds of a share): by rows where there are enough of them, else by what p[1] counts in a row, in `unit`s."""
-    tasks = tasks_for(context.batch * size(node.input.shape), ELEMENT_GRAIN)
-    by_rows = context.row_tasks(node.input.shape, context.batch * size(node.input.shape), ELEMENT_GRAIN)
+    tasks = tasks_for(context.batch * size(value.shape), ELEMENT_GRAIN)
+    by_rows = context.row_tasks(value.shape, context.batch * size(value.shape), ELEMENT_GRAIN)
     if by_rows >= tasks:
         return by_rows, ROWS_CUT, {name: f"share_{name}(control[ROWS], task, tasks, 1) * p[1]" for name in ("start", "end")}
     return tasks, None, {name: f"share_{name}(control[ROWS] * p[1], task, tasks, {unit})" for name in ("start", "end")}
 
 
-def _begin(context: Context, nodes: tuple[Node, ...], *buffers: Buffer) -> tuple[Chain, Words, int, Cut | None, dict[str, str]]:
-    """(chain, words, tasks, cut, text) of a kernel over these buffers: by elements p[1] are those of a row, by columns its pixels, and the
-    columns follow the buffers."""
-    chain, words = Chain(context, nodes), Words()
-    columns, pixels = columns_of(nodes[0].input.shape)
-    words.extend(At(context.control), pixels if chain.by_columns else columns * pixels, *map(At, buffers))
-    if chain.by_columns:
-        words.extend(columns)
-    tasks, cut, text = _share(context, nodes[0], "1" if chain.by_columns else "LANES")
-    text |= {"setup": indent(chain.declare(words), 1), "row": indent(chain.row(), 2), "last": str(chain.last)}
-    return chain, words, tasks, cut, text
+class _Kernel:
+    """What both directions have in common: the words of a launch over buffers, by elements p[1] those of a row, by columns its pixels, and
+    the columns behind the buffers."""
+
+    def __init__(self, context: Context, chain: Chain, *buffers: Buffer) -> None:
+        self.context, self.chain, self.words = context, chain, Words()
+        columns, pixels = columns_of(chain.start.shape)
+        self.words.extend(At(context.control), pixels if chain.by_columns else columns * pixels, *map(At, buffers))
+        if chain.by_columns:
+            self.words.extend(columns)
+        self.tasks, self.cut, self.fill = _share(context, chain.start, "1" if chain.by_columns else "LANES")
+        self.fill |= {"setup": indent(chain.declare(self.words), 1), "last": str(chain.last)}
+        self.depth, self.counter, self.at = (3, "r * columns + j", "j") if chain.by_columns else (2, "first + i", "i")
+
+    def text(self, form: str, templates: list[Template], **lines: str) -> str:
+        """The module; `lines` are those inside the loop."""
+        spans = self.chain.spans("r * columns", "columns") if self.chain.by_columns else self.chain.spans("first", "count")
+        fill = {**self.fill, "row": indent(spans, self.depth - 1), **{name: indent(text, self.depth) for name, text in lines.items()}}
+        return self.context.emitted(templates, form.format(**fill, incoming=self.chain.incoming(self.at)))
+
+    @property
+    def label(self) -> str:
+        return "-".join(node.layer.name for node in self.chain.nodes)
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self.chain.nodes]
+
+    @property
+    def flops(self) -> int:
+        return self.context.batch * sum(node.flops for node in self.chain.nodes)
 
 
-def forward(context: Context, nodes: tuple[Node, ...]) -> None:
-    x, y = context.value(nodes[0].input), context.value(nodes[-1].output)
-    chain, words, tasks, cut, text = _begin(context, nodes, x, y)
-    form, depth, counter = (FORWARD_COLUMNS, 3, "r * columns + j") if chain.by_columns else (FORWARD, 2, "first + i")
-    body = form.format(chain=indent(chain.forward(counter), depth), **text)
-    source = context.emitted([part for part in chain.templates if part.name.endswith("_forward")], body)
+def forward(context: Context, nodes: tuple[Node, ...], start: Value) -> None:
+    """The chain of `nodes` from the value `start` on."""
+    chain = Chain(context, nodes, start)
+    x, y = context.value(start), context.value(chain.end)
+    kernel = _Kernel(context, chain, x, y)
+    form = FORWARD_COLUMNS if chain.by_columns else FORWARD
+    source = kernel.text(form, chain.forward_templates, chain=chain.forward(kernel.counter, kernel.at))
     context.launch(
-        "-".join(node.layer.name for node in nodes), "forward", Entry(source, "forward"), words.values[1:], tasks,
-        reads=[x, *chain.reads], writes=[y], flops=context.batch * sum(node.flops for node in nodes), layers=[node.name for node in nodes],
-        cut=cut, own=[x, y],
+        kernel.label, "forward", Entry(source, "forward"), kernel.words.values[1:], kernel.tasks,
+        reads=[x, *chain.others, *chain.reads], writes=[y], flops=kernel.flops, layers=kernel.names, cut=kernel.cut,
+        own=[x, y, *chain.others],
     )  # fmt: skip
 
 
-def backward_chain(context: Context, nodes: tuple[Node, ...], seen: Buffer, dy: Buffer, dx: Buffer) -> None:
-    """dx from dy through the chain, and the gradients of its parameters. `seen` is the chain's input, or its output where that is enough
-    (Chain.needs_input)."""
-    chain, words, tasks, cut, text = _begin(context, nodes, seen, dy, dx)
-    form, depth, counter, at = (BACKWARD_COLUMNS, 3, "r * columns + j", "j") if chain.by_columns else (BACKWARD, 2, "first + i", "i")
-    values = (
-        f"v0 = seen[{at}]\n{chain.forward(counter)}" if chain.needs_input else f"v{chain.last} = seen[{at}]\n{chain.from_output(counter)}"
-    )
-    text |= {"sums": indent(chain.declare_sums(words, tasks), 1), "values": indent(values, depth)}
-    body = form.format(chain=indent(chain.backward(), depth), **text)
+def backward_chain(context: Context, chain: Chain, seen: Buffer, dy: Buffer, dx: Buffer) -> None:
+    """dx from dy, which the chain has received, and the gradients of its parameters and of other branches. `seen` is the chain's input, or
+    its output where that is enough (Chain.needs_input)."""
+    kernel = _Kernel(context, chain, seen, dy, dx)
+    chain.declare_gradients(kernel.words)
+    sums = chain.declare_sums(kernel.words, kernel.tasks)
+    if chain.needs_input:
+        values = f"v0 = seen[{kernel.at}]\n{chain.forward(kernel.counter, kernel.at)}"
+    else:
+        values = f"v{chain.last} = seen[{kernel.at}]\n{chain.from_output(kernel.counter)}"
+    kernel.fill["sums"] = indent(sums, 1)
+    form = BACKWARD_COLUMNS if chain.by_columns else BACKWARD
+    source = kernel.text(form, chain.templates, values=values, chain=chain.backward(kernel.at))
+    reads = chain.reads_backward(chain.needs_input)
     context.launch(
-        "-".join(node.layer.name for node in nodes) + " gradient", "backward", Entry(context.emitted(chain.templates, body), "backward"),
-        words.values[1:], tasks, reads=[seen, dy, *chain.reads], writes=[dx, *chain.writes],
-        flops=context.batch * sum(node.flops for node in nodes), layers=[node.name for node in nodes], cut=cut, own=[seen, dy, dx],
+        f"{kernel.label} gradient", "backward", Entry(source, "backward"), kernel.words.values[1:], kernel.tasks,
+        reads=[seen, dy, *reads], writes=[dx, *chain.writes], flops=kernel.flops, layers=kernel.names, cut=kernel.cut,
+        own=[seen, dy, dx, *chain.others, *chain.spread],
     )  # fmt: skip
-    chain.add_parts(tasks)
+    chain.add_parts(kernel.tasks)
 
 
-def backward(context: Context, nodes: tuple[Node, ...]) -> None:
-    chain, wanted = Chain(context, nodes), context.wants_gradient(nodes[0].input)
-    if not wanted and not chain.trained:
+def backward(context: Context, nodes: tuple[Node, ...], start: Value, kept: Buffer | None = None) -> None:
+    """The gradient of `start`, where it is wanted, and those of parameters and other branches. `kept` holds the numbers of `start`, where
+    that is not its own buffer."""
+    chain, wanted = Chain(context, nodes, start), context.wants_gradient(start)
+    if wanted and chain.is_free:
+        context.gradients.whole(chain.end)
+        context.gradients.give(start, chain.receive(None))
         return
-    seen = context.value(nodes[0].input if chain.needs_input else nodes[-1].output)
-    dx = context.value_gradient(nodes[0].input) if wanted else context.work("dx", context.batch * size(nodes[0].input.shape))
-    backward_chain(context, nodes, seen, context.value_gradient(nodes[-1].output), dx)
+    if not wanted and not chain.trained and not chain.wants_others:
+        return
+    dx = context.gradients.new(start) if wanted else context.work("dx", context.batch * size(start.shape))
+    dy = chain.receive(dx if wanted else None)
+    seen = (kept or context.value(start)) if chain.needs_input else context.value(chain.end)
+    backward_chain(context, chain, seen, dy, dx)

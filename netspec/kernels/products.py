@@ -11,9 +11,9 @@ from typing import TypedDict
 
 from netspec.base.kinds import Product
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, FLOP_GRAIN, MOST_PARTS, Context, tasks_for
+from netspec.kernels.context import FLOP_GRAIN, MOST_PARTS, Context, tasks_for
 from netspec.kernels.finish import Finish, label_of
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Cut, Entry, Word
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Cut, Entry, Word
 from netspec.kernels.native import BLOCK_DEPTH, BLOCK_ELEMENTS
 from netspec.kernels.tail import longest_tail
 from netspec.kernels.update import Change
@@ -32,11 +32,11 @@ def forward(p, task, tasks, worker):
     j0, j1 = share_start(columns, column_task, p[10], PANEL), share_end(columns, column_task, p[10], PANEL)
     if i1 <= i0 or j1 <= j0:
         return
-    x, w, z = p[6] + i0 * p[13] * ITEMSIZE, p[7] + j0 * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
+    x, w, z = p[6] + i0 * p[13] * ITEMSIZE, p[7] + j0 * p[15] * ITEMSIZE, p[1] + (i0 * columns + j0) * ITEMSIZE
     one = np.int64(1)
     none = np.int64(0)
     sizes = (i1 - i0, j1 - j0, depth)
-    call_at(p[5], (x, p[13], one, w, columns, one, z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
+    call_at(p[5], (x, p[13], one, w, p[14], p[15], z, columns, columns, *sizes, none, p[11] + worker * p[12], none, none, none, none))
 {finish}"""
 
 COMBINE = """\
@@ -111,7 +111,7 @@ def product(
     if change is None:
         words += [0, 0, 0]  # no finish, C kept, no streams
     else:
-        name = f"{node.name}.W"
+        name = node.array("W")
         finish, streams, more = change.finish([*words, 0, 0, 0], name, ldc)
         words += [finish, block, streams, *more]
         changed = change.buffers([name])
@@ -145,33 +145,34 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...], geometr
     depth, columns, batch = geometry.depth, geometry.width, context.batch
     finish = Finish(context, node, chain_nodes)
     x, weights = context.value(node.input), context.parameter(node, "W")
+    down, across = (1, depth) if node.turned else (columns, 1)  # from one element of W to the next
     stride = context.row_stride(node.input)
     names = [node.name, *(other.name for other in chain_nodes)]
     cuts = split_product(context, batch, columns, depth, may_split_depth=True)
     flops = 2 * batch * columns * depth
     if cuts[2] > 1:
         parts = context.buffer("parts", cuts[2] * batch * columns)
-        a, b = Side(At(x), stride, 1), Side(weights, columns, 1)
+        a, b = Side(At(x), stride, 1), Side(weights, down, across)
         product(context, node.layer.name, a, b, At(parts), columns, (-1, columns, depth), node, section="forward", parts=parts, cuts=cuts)
         finish.words.extend(At(parts), cuts[2], batch * columns)
-        source = context.emitted(finish.chain.templates, finish.source(True) + "\n\n" + COMBINE)
+        source = context.emitted(finish.chain.forward_templates, finish.source(True) + "\n\n" + COMBINE)
         tasks = tasks_for(batch * columns * cuts[2], ELEMENT_GRAIN)
         context.launch(
             f"{label_of(node, chain_nodes)} parts", "forward", Entry(source, "combine"), finish.words.values[1:], tasks,
-            reads=[parts, *finish.reads], writes=finish.writes, layers=names, cut=ROWS_CUT, own=finish.writes,
+            reads=[parts, *finish.reads], writes=finish.writes, layers=names, cut=ROWS_CUT, own=finish.spread,
         )  # fmt: skip
         return
     tasks = cuts[0] * cuts[1]
     work = work_bytes(context, -(-columns // cuts[1]) + context.panel, depth)
     scratch = context.work("product", context.workers * work // context.itemsize)
-    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work, stride)
+    finish.words.extend(context.library("product", "multiply"), At(x), weights, depth, *cuts[:2], At(scratch), work, stride, down, across)
     call = "    finish(p, control, i0, i1, j0, j1 - j0, 1, 0)\n" if finish.needed else ""
     body = (finish.source(False) + "\n\n" if finish.needed else "") + PRODUCT_FORWARD.format(finish=call)
-    source = context.emitted(finish.chain.templates, body)
+    source = context.emitted(finish.chain.forward_templates, body)
     context.launch(
         label_of(node, chain_nodes), "forward", Entry(source, "forward"), finish.words.values[1:], tasks,
         reads=[x, weights.buffer, *finish.reads], writes=[*finish.writes, scratch], flops=flops, layers=names,
-        **_share(context, (-1, columns, depth), cuts, x, *finish.writes),
+        **_share(context, (-1, columns, depth), cuts, x, *finish.spread),
     )  # fmt: skip
 
 
@@ -179,16 +180,20 @@ def grad_input(context: Context, node: Node, geometry: Product, dz: Buffer) -> N
     if not context.wants_gradient(node.input):
         return
     depth, columns = geometry.depth, geometry.width
-    weights, dx = Side(context.parameter(node, "W"), 1, columns), context.value_gradient(node.input)
+    steps = (depth, 1) if node.turned else (1, columns)
+    weights, dx = Side(context.parameter(node, "W"), *steps), context.gradients.new(node.input)
     label = f"{node.layer.name} input gradient"
     product(context, label, Side(At(dz), columns, 1), weights, At(dx), depth, (-1, depth, columns), node)
 
 
 def grad_weights(context: Context, node: Node, geometry: Product, dz: Buffer) -> None:
+    """dW = x' dz; of weights that are the transpose of another layer's, dz' x."""
     depth, columns = geometry.depth, geometry.width
     x, name = context.value(node.input), node.layer.name
-    change = Change(context, context.update) if context.update and context.update.straight else None
+    change = Change(context, context.update) if context.update and context.is_straight(node) else None
     label = f"{name} weight gradient" + (f"-{change.kind.name}" if change else "")
     target = context.parameter(node, "W") if change else context.gradient(node, "W")
     a, b = Side(At(x), 1, context.row_stride(node.input)), Side(At(dz), columns, 1)
+    if node.turned:
+        a, b, depth, columns = Side(At(dz), 1, columns), Side(At(x), context.row_stride(node.input), 1), columns, depth
     product(context, label, a, b, target, columns, (depth, columns, -1), node, change=change)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netspec.base.shape import Shape, size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of, is_turned
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Section, Word
+from netspec.kernels.context import Context, columns_of, is_turned
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Section, Word
 
 
 def _rearrange(context: Context, node: Node, section: Section, source: Buffer, target: Buffer, before: Shape, after: Shape) -> None:
@@ -31,5 +31,5 @@ def forward(context: Context, node: Node) -> None:
 
 def backward(context: Context, node: Node) -> None:
     if context.wants_gradient(node.input):
-        dy, dx = context.value_gradient(node.output), context.value_gradient(node.input)
+        dy, dx = context.gradients.whole(node.output), context.gradients.new(node.input)
         _rearrange(context, node, "backward", dy, dx, node.output.shape, node.input.shape)

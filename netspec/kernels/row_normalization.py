@@ -18,9 +18,9 @@ from netspec.base.kinds import RowNormalization
 from netspec.base.shape import size
 from netspec.graph.graph import Node
 from netspec.kernels.chain import Chain, add_parts
-from netspec.kernels.context import ELEMENT_GRAIN, Context, columns_of
+from netspec.kernels.context import Context, columns_of
 from netspec.kernels.finish import label_of
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Entry
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Entry
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
 
@@ -79,7 +79,7 @@ def forward(p, task, tasks, worker):
 {setup}    for n in range(share_start(control[ROWS], task, tasks, 1), share_end(control[ROWS], task, tasks, 1)):
         counter, statistics = n * width, floats(p[5] + n * 3 * ITEMSIZE, 3)
         x, y = floats(p[4] + counter * ITEMSIZE, width), floats(p[10] + counter * ITEMSIZE, width)
-        mean = total_of(x) * share
+{row}        mean = total_of(x) * share
         total, squares = deviations(x, mean)
         settle(statistics, 0, 1, mean, total, squares, share, eps)
         inverse, off = statistics[1], statistics[2]
@@ -101,7 +101,7 @@ def over_rows(p, control, first, last, gamma_part, beta_part):
         counter, statistics = n * width, floats(p[5] + n * 3 * ITEMSIZE, 3)
         place, mean, inverse, off = counter * ITEMSIZE, statistics[0], statistics[1], statistics[2]
         x, dy, dx = floats(p[4] + place, width), floats(p[10] + place, width), floats(p[11] + place, width)
-        mean_g, mean_g_xhat = F(0), F(0)
+{row}        mean_g, mean_g_xhat = F(0), F(0)
         for j in range(width):
             xhat = standard(x[j], mean, inverse, off)
             v0 = {normalize}
@@ -240,7 +240,7 @@ def forward(p, task, tasks, worker):
         for start in range(0, size, wide):
             counter, width = n * size + start, min(wide, size - start)
             x, y = floats(p[4] + counter * ITEMSIZE, width), floats(p[10] + counter * ITEMSIZE, width)
-            for j in range(width):
+{row}            for j in range(width):
                 xhat = standard(x[j], mean[j], inverse[j], off[j])
                 v0 = {normalize}
 {chain}                y[j] = v{last}
@@ -280,7 +280,7 @@ def backward(p, task, tasks, worker):
             counter, width = n * size + start, min(wide, size - start)
             place = counter * ITEMSIZE
             x, dy, dx = floats(p[4] + place, width), floats(p[10] + place, width), floats(p[11] + place, width)
-            for j in range(width):
+{row}            for j in range(width):
                 xhat = standard(x[j], mean[j], inverse[j], off[j])
                 v0 = {normalize}
 {chain}                totals[j] += d0
@@ -312,7 +312,7 @@ class _Rows:
     def __init__(self, context: Context, node: Node, chain_nodes: tuple[Node, ...], before: Buffer, slots: int) -> None:
         layer, shape = node.layer, node.input.shape
         assert isinstance(layer, RowNormalization)
-        self.context, self.layer, self.chain = context, layer, Chain(context, chain_nodes)
+        self.context, self.layer, self.chain = context, layer, Chain(context, chain_nodes, node.output)
         self.names, self.label = [node.name, *(other.name for other in chain_nodes)], label_of(node, chain_nodes)
         self.flops = context.batch * sum(other.flops for other in (node, *chain_nodes))
         self.forward = template(type(layer).forward, f"{layer.name}_forward")
@@ -337,8 +337,9 @@ class _Rows:
     def source(self, parts: list[str], chain: str, templates: list[Template], **fill: str | int) -> str:
         """A kernel's text; `chain` holds the lines from `v0` on."""
         deep = 4 if self.by_places else 3
+        row = indent(self.chain.spans("counter", "width"), deep - 1)
         normalize = self.forward.call({"xhat": "xhat", "gamma": "gamma[j]", "beta": "beta[j]"})
-        more = {"normalize": normalize, "last": self.chain.last, "chain": indent(chain, deep), "every": SAMPLED}
+        more = {"normalize": normalize, "last": self.chain.last, "chain": indent(chain, deep), "row": row, "every": SAMPLED}
         return self.context.emitted([self.forward, *templates, *self.chain.templates], "\n\n".join(parts).format(**more, **fill))
 
 
@@ -350,27 +351,31 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     parts = [STANDARD, SETTLE, *([PLACES, FORWARD_PLACES] if rows.by_places else [FORWARD_ROW])]
     source = rows.source(parts, rows.chain.forward("counter + j"), [], setup=setup, slots=FORWARD_SLOTS)
     context.launch(
-        rows.label, "forward", Entry(source, "forward"), rows.words.values[1:], rows.tasks, reads=rows.reads,
-        writes=[y, rows.statistics, rows.scratch], flops=rows.flops, layers=rows.names, cut=ROWS_CUT, own=[rows.x, y],
+        rows.label, "forward", Entry(source, "forward"), rows.words.values[1:], rows.tasks,
+        reads=[*rows.reads, *rows.chain.reads, *rows.chain.others], writes=[y, rows.statistics, rows.scratch], flops=rows.flops,
+        layers=rows.names, cut=ROWS_CUT, own=[rows.x, y, *rows.chain.others],
     )  # fmt: skip
 
 
 def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None:
     """dx, where it is wanted, and the gradients of gamma and beta: where there are several tasks, their parts, which a launch that nothing
     waits for adds in order."""
-    dy = context.value_gradient((chain_nodes or (node,))[-1].output)
-    rows = _Rows(context, node, chain_nodes, dy, BACKWARD_SLOTS)
-    dx = context.value_gradient(node.input) if context.wants_gradient(node.input) else None
+    end = (chain_nodes or (node,))[-1].output
+    rows = _Rows(context, node, chain_nodes, context.gradients.terms(end)[0], BACKWARD_SLOTS)
+    dy = rows.chain.receive(None)
+    dx = context.gradients.new(node.input) if context.wants_gradient(node.input) else None
     keys = ("gamma", "beta")
     trained = context.is_trained(node)
     gradients = [context.gradient(node, key) for key in keys] if trained else []
     parts = [At(context.buffer("parts", rows.tasks * rows.columns)) for _ in keys] if rows.tasks > 1 or not trained else gradients
     rows.words.extend(At(dy), At(dx) if dx else 0, *parts)
     setup = indent(rows.chain.declare(rows.words), 1)
-    chain = [rows.chain.forward("counter + j"), f"d{rows.chain.last} = dy[j]", rows.chain.backward()]
-    if dx and chain_nodes:
+    rows.chain.declare_gradients(rows.words)
+    chain = [rows.chain.forward("counter + j"), f"d{rows.chain.last} = {rows.chain.incoming()}", rows.chain.backward()]
+    changed = bool(chain_nodes) or rows.chain.incoming() != "dy[j]"
+    if dx and changed:
         chain.append("dx[j] = d0")
-    slope = "dx[j]" if chain_nodes else "dy[j]"
+    slope = "dx[j]" if changed else "dy[j]"
     if rows.by_places:
         body, finish = [STANDARD, PLACES, BACKWARD_PLACES], FINISH_PLACES
         at_place = {name: f"{name}[j]" for name in ("inverse", "mean_g", "mean_g_xhat")}
@@ -384,8 +389,10 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     )  # fmt: skip
     context.launch(
         f"{rows.label} gradient", "backward", Entry(source, "backward"), rows.words.values[1:], rows.tasks,
-        reads=[*rows.reads, dy, rows.statistics], writes=[*([dx] if dx else []), *(part.buffer for part in parts), rows.scratch],
-        flops=2 * rows.flops, layers=rows.names, cut=ROWS_CUT, own=[rows.x, dy, *([dx] if dx else [])],
+        reads=[*rows.reads, *rows.chain.reads_backward(True), dy, rows.statistics],
+        writes=[*([dx] if dx else []), *(part.buffer for part in parts), rows.scratch, *rows.chain.writes],
+        flops=2 * rows.flops, layers=rows.names, cut=ROWS_CUT,
+        own=[rows.x, dy, *([dx] if dx else []), *rows.chain.others, *rows.chain.spread],
     )  # fmt: skip
     for key, part, target in zip(keys, parts, gradients, strict=False):  # no gradients of a frozen layer
         if rows.tasks > 1:

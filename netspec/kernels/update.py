@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netspec.kernels.context import ELEMENT_GRAIN, Context, Run, Update, tasks_for
-from netspec.kernels.launch import At, Buffer, Entry, Word, float_bits
+from netspec.kernels.context import Context, Run, Update, tasks_for
+from netspec.kernels.launch import ELEMENT_GRAIN, At, Buffer, Entry, Word, float_bits
 from netspec.kernels.source import Words, indent
 from netspec.kernels.templates import Template, template
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from netspec.base.kinds import Upsampling
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, Context
-from netspec.kernels.launch import ROWS_CUT, At, Buffer, Section
+from netspec.kernels.context import Context
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Buffer, Section
 
 
 def _launch(context: Context, node: Node, section: Section, x: Buffer, y: Buffer) -> None:
@@ -28,4 +28,5 @@ def forward(context: Context, node: Node) -> None:
 
 def backward(context: Context, node: Node) -> None:
     if context.wants_gradient(node.input):
-        _launch(context, node, "backward", context.value_gradient(node.input), context.value_gradient(node.output))
+        dy = context.gradients.whole(node.output)
+        _launch(context, node, "backward", context.gradients.new(node.input), dy)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from netspec.base.kinds import Window
 from netspec.base.shape import size
 from netspec.graph.graph import Node
-from netspec.kernels.context import ELEMENT_GRAIN, Context
-from netspec.kernels.launch import ROWS_CUT, At, Entry
+from netspec.kernels.context import Context
+from netspec.kernels.launch import ELEMENT_GRAIN, ROWS_CUT, At, Entry
 from netspec.kernels.templates import Template, template
 
 # geometry words: 0 C, 1 H, 2 W, 3 OH, 4 OW, 5 KH, 6 KW, 7 SH, 8 SW, 9 top, 10 left
@@ -108,7 +108,7 @@ def backward(context: Context, node: Node) -> None:
         windows=OVER_WINDOWS, share=share.call({"dy": "dy[c]", "count": "count"}), give=GIVE_FIRST if layer.first_only else GIVE_ALL
     )
     x, y = context.value(node.input), context.value(node.output)
-    dy, dx = context.value_gradient(node.output), context.value_gradient(node.input)
+    dy, dx = context.gradients.whole(node.output), context.gradients.new(node.input)
     left = context.work("left", context.workers * node.input.shape[0])
     context.launch(
         f"{layer.name} gradient", "backward", Entry(context.emitted([share], body), "backward"),

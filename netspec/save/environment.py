@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 PACKAGES = ("netspec", "numpy", "numba", "llvmlite", "lark", "pydantic", "safetensors")
 
 
-def describe_environment(seed: int, threads: int, fingerprint: str | None) -> dict[str, Any]:
-    """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data."""
+def describe_environment(seed: int, threads: int, fingerprint: str | None, uses: Mapping[str, str]) -> dict[str, Any]:
+    """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data; `uses` has the sha256 of each
+    file that the spec uses, by its path."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "platform": platform.platform(),
@@ -21,6 +23,7 @@ def describe_environment(seed: int, threads: int, fingerprint: str | None) -> di
         "threads": threads,
         "seed": seed,
         "data": fingerprint,
+        "uses": dict(uses),
     }
 
 

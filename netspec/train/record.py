@@ -66,7 +66,7 @@ class Record:
         try:
             folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
             folder.write_plan(plan + "\n")
-            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint))
+            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint, program.uses))
         except SaveError:
             record.discard_if_empty()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.table import Table
@@ -23,6 +23,7 @@ from netspec.ui.tables import WIDTH, Justify, as_text, table
 DEFAULT, SECTION, COUNTED = "*", "~", "+"
 MARKS = {DEFAULT: "a default of the layer", SECTION: "from the defaults section", COUNTED: "follows from the classes or outputs"}
 
+COLUMNS = ("parameters", "FLOPs", "forward", "backward", "group")
 LEAST_FIRST = ("backward", "forward", "group", "FLOPs", "parameters", "output")
 """The columns of the table in the order in which they give way."""
 
@@ -117,26 +118,7 @@ class Summary:
 
     def table(self, width: int = WIDTH) -> Table:
         """The table of layers, units and copies as lines of their own; columns that `width` has no room for are left out."""
-        lines: list[Sequence[str | Text]] = [("input", show(self.input), "", "", "", "", "")]
-        before: tuple[UnitMark, ...] = ()
-        for row in self.rows:
-            lines += [(Text(line, style="dim"), "", "", "", "", "", "") for line in _unit_lines(before, row.units)]
-            before = row.units
-            lines.append(
-                (
-                    "  " * _depth(row.units) + _shown(row),
-                    show(row.output),
-                    f"{row.parameters:,}" if row.parameters else "",
-                    short_count(row.flops) if row.flops else "",
-                    bytes_in_words(row.forward_bytes) if row.forward_bytes else "",
-                    bytes_in_words(row.backward_bytes) if row.backward_bytes else "",
-                    str(row.group),
-                )
-            )
-        columns: list[tuple[str, Justify]] = [("layer", "left"), ("output", "left")]
-        columns += [(name, "right") for name in ("parameters", "FLOPs", "forward", "backward", "group")]
-        kept = _columns_within(width, [name for name, _ in columns], lines)
-        return table([columns[at] for at in kept], [[line[at] for at in kept] for line in lines], wrap=("layer",))
+        return layers_table(self.input, self.rows, width, COLUMNS)
 
     def footer(self) -> str:
         """Totals, and what the marks mean."""
@@ -173,22 +155,52 @@ class Summary:
     __repr__ = __str__
 
 
-def summarize(program: Program, graph: Graph, plan: TrainingPlan) -> Summary:
-    """The table of a graph and its plan of training."""
-    batch, itemsize, bytes_of = program.train.batch, plan.train.itemsize, plan.train.bytes_by_layer()
-    numbers = {node.name: number for number, one in enumerate(group(graph, program.train.fuse).groups) for node in one.nodes}
+def layers_table(shape: Shape, rows: Sequence[LayerRow], width: int, names: Sequence[str]) -> Table:
+    """Layers with some of COLUMNS, units and copies as lines of their own; columns that `width` has no room for are left out."""
+    columns = ["layer", "output", *names]
+    lines: list[Sequence[str | Text]] = [("input", show(shape), *("" for _ in names))]
+    before: tuple[UnitMark, ...] = ()
+    for row in rows:
+        lines += [(Text(line, style="dim"), *("" for _ in columns[1:])) for line in _unit_lines(before, row.units)]
+        before = row.units
+        cells = {
+            "parameters": f"{row.parameters:,}" if row.parameters else "",
+            "FLOPs": short_count(row.flops) if row.flops else "",
+            "forward": bytes_in_words(row.forward_bytes) if row.forward_bytes else "",
+            "backward": bytes_in_words(row.backward_bytes) if row.backward_bytes else "",
+            "group": str(row.group),
+        }
+        lines.append(("  " * _depth(row.units) + _shown(row), show(row.output), *(cells[name] for name in names)))
+    kept = _columns_within(width, columns, lines)
+    sides: list[tuple[str, Justify]] = [(name, "left" if name in ("layer", "output") else "right") for name in columns]
+    return table([sides[at] for at in kept], [[line[at] for at in kept] for line in lines], wrap=("layer",))
+
+
+def rows_of(nodes: Sequence[Node], batch: int, itemsize: int) -> list[LayerRow]:
+    """Layers as far as a graph says what they are, without a plan."""
     rows = [
         LayerRow(
-            node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.parameters.values()),
-            node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, numbers[node.name], node.call is None,
-            node.call.units if node.call else (), node.frozen, *bytes_of.get(node.name, (0, 0)),
+            node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.own_parameters.values()),
+            node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, 0, node.call is None,
+            node.call.units if node.call else (), node.frozen,
         )
-        for node in graph.nodes
+        for node in nodes
     ]  # fmt: skip
     # the implied flatten stands in the unit of the layer that it is for
     for place in range(len(rows) - 1):
         if rows[place].implied:
-            rows[place] = LayerRow(**{**vars(rows[place]), "units": rows[place + 1].units})
+            rows[place] = replace(rows[place], units=rows[place + 1].units)
+    return rows
+
+
+def summarize(program: Program, graph: Graph, plan: TrainingPlan) -> Summary:
+    """The table of a graph and its plan of training."""
+    batch, itemsize, bytes_of = program.train.batch, plan.train.itemsize, plan.train.bytes_by_layer()
+    numbers = {node.name: number for number, one in enumerate(group(graph, program.train.fuse).groups) for node in one.nodes}
+    rows = []
+    for row in rows_of(graph.nodes, batch, itemsize):
+        forward, backward = bytes_of.get(row.name, (0, 0))
+        rows.append(replace(row, group=numbers[row.name], forward_bytes=forward, backward_bytes=backward))
     dtype = "float32" if itemsize == 4 else "float64"
     rest = sum(sum(bytes_of.get(name, (0, 0))) for name in ("input", "loss"))
     memory = (plan.peak_bytes, rest, plan.train.arena.bytes)
@@ -217,7 +229,7 @@ def _arguments(node: Node) -> tuple[Argument, ...]:
 
 
 def _mark(node: Node, call: Call, name: str) -> str:
-    if name in call.explicit:
+    if name in call.explicit or call.projects:  # what a projection is follows from the body of its res
         return ""
     if name == "width" and node.layer is not call.layer:  # a copy that has been given its width
         return COUNTED

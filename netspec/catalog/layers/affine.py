@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from netspec.base.entry import Count
 from netspec.base.initializer import Initializer
 from netspec.base.kinds import Contraction, Product, require_vector
 from netspec.base.layer import Array, BadSample, OnnxForm, OnnxNode, Parameter, ReferenceContext, Sample
 from netspec.base.shape import Shape
+from netspec.base.tie import Tie
+
+
+def _tie(value: Any) -> Any:
+    if value is None or (isinstance(value, Tie) and value.removesuffix(".T").isidentifier()):
+        return value
+    raise PydanticCustomError("tie", "the name of an affine before, as enc, or enc.T for its transpose")
 
 
 class Affine(Contraction):
     """y = x W + b.
 
-    Shapes: x (N, D), W (D, width), b (width,), y (N, width). An image before it is flattened in C order.
+    Shapes: x (N, D), W (D, width), b (width,), y (N, width). An image before it is flattened in C order. With `tie` W belongs to another
+    affine, whose shape gives the width; the bias stays its own.
     Source: the perceptron layer, Rosenblatt 1958, in its matrix form.
     """
 
@@ -27,6 +36,9 @@ class Affine(Contraction):
     bias: Annotated[bool, Field(description="whether b is added")] = True
     init: Annotated[
         Initializer | None, Field(description="initial values of W; default: he before a relu-like activation, else xavier")
+    ] = None
+    tie: Annotated[
+        Tie | None, BeforeValidator(_tie), Field(description="the affine, by its @name, whose W this one has too; with .T its transpose")
     ] = None
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
@@ -55,5 +67,6 @@ class Affine(Contraction):
     bad_samples = (
         BadSample("affine(0)", (5,), "NS302", "`width` of affine must be a whole number of at least 1; this is 0"),
         BadSample("affine(1.5)", (5,), "NS301", "`width` of affine must be a whole number"),
+        BadSample("affine(tie=3)", (5,), "NS301", "`tie` of affine must be the name of an affine before"),
         BadSample("affine(wdith=5)", (5,), "NS303", "affine has no argument `wdith`"),
     )

@@ -14,7 +14,7 @@ from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
 from netspec.base.initializer import Initializer
-from netspec.base.kinds import Head
+from netspec.base.kinds import Head, Merge
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
@@ -25,9 +25,11 @@ from netspec.base.text import Source
 from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 from netspec.frontend.later import OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.program import Overrides
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
+from netspec.graph.check import to_graph
 from netspec.ui.screen import print_json
 
 WIDTH = 78
@@ -107,6 +109,8 @@ def one_line(entry: type[Entry]) -> str:
 
 def signature(entry: type[Entry]) -> str:
     """`conv(filters=32, kernel=3, ...)`; arguments whose default is none are left out."""
+    if issubclass(entry, Merge):
+        return f"{entry.name}(a | b | ...)"
     parts = [f"{name}={_default(info)}" for name, info in entry.model_fields.items() if not _has_no_default(info)]
     return f"{entry.name}({', '.join(parts)})" if parts else entry.name
 
@@ -201,13 +205,14 @@ def _argument(name: str, info: FieldInfo) -> str:
 
 def examples(entry: type[Layer]) -> list[tuple[str, str, str]]:
     """(call, shape of an input row, shape of an output row) of the samples that the layer declares."""
-    # a layer behind it, for a last `sigmoid` is read as the head
-    behind = "" if issubclass(entry, Head) else "-id"
+    # a layer behind it, for a last `sigmoid` is read as the head, and a last affine may have the width of the scores
+    behind = "" if issubclass(entry, Head) else " -> tanh"
     return [(sample.call, show(sample.shape), show(_after(f"{sample.call}{behind}", sample.shape))) for sample in entry.samples]
 
 
 def _after(chain: str, shape: Shape) -> Shape:
-    return load(Source(chain)).net[0].layer.output_shape(shape)
+    graph = to_graph(load(Source(chain), Overrides(input=shape)))
+    return graph.output.shape
 
 
 def facts_of(entry: type[Entry], title: str) -> dict[str, Any]:

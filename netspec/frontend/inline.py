@@ -1,0 +1,45 @@
+"""The defs of used files as words of the text that uses them, so that the text stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from netspec.frontend import syntax
+from netspec.frontend.values import Definition, Scope, show
+
+
+def inlined(definition: Definition) -> syntax.Def:
+    """The def with the values of its file's `let`s in their place, and without its comments."""
+    parameters = frozenset(parameter.name.text for parameter in definition.node.parameters)
+    written = _written(definition.node, definition.home, parameters)
+    assert isinstance(written, syntax.Def)
+    return replace(written, trivia=syntax.Trivia())
+
+
+def _written(node: Any, home: Scope, taken: frozenset[str]) -> Any:
+    """The node with every `let` written out but those that a parameter, in `taken`, stands before."""
+    if isinstance(node, tuple):
+        return tuple(_written(part, home, taken) for part in node)
+    if not isinstance(node, syntax.Node) or isinstance(node, syntax.Word):
+        return node
+    if isinstance(node, (syntax.Name, syntax.Layer)):
+        name = node.text if isinstance(node, syntax.Name) else node.name.text
+        held = None if name in taken or name in home.definitions else home.find(name)
+        if held is not None:
+            text = show(held.content)
+            return syntax.Literal("number", text) if isinstance(node, syntax.Name) else syntax.Layer(syntax.Word(text))
+    if isinstance(node, syntax.Repeated) and isinstance(node.times, syntax.Over):
+        inner = taken | {node.times.name.text}
+        return replace(node, unit=_written(node.unit, home, inner), times=_written(node.times, home, taken))
+    return replace(node, **{name: _written(getattr(node, name), home, taken) for name in _parts(node)})
+
+
+def _parts(node: syntax.Node) -> list[str]:
+    return [field.name for field in fields(node) if field.name not in ("span", "key_span", "trivia", "tail")]
+
+
+def brought(definitions: Mapping[str, Definition], entry: int, own: Scope) -> list[syntax.Def]:
+    """The defs that `use`, entry number `entry` of a text, brings into it, each behind those that it calls."""
+    return [inlined(one) for one in definitions.values() if one.index == entry and one.home.source is not own.source]
