@@ -9,25 +9,29 @@ import pytest
 
 from netspec.base.errors import SpecError, UsageError
 from netspec.base.text import Source, Span
+from netspec.frontend import syntax
 from netspec.frontend.parse import parse
+from netspec.frontend.text import source_of
 from netspec.frontend.tokens import ENTRY_WORDS, tokenize
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
+from netspec.graph.graph import Node
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.complete import complete
 from netspec.ui.language.document import Document
 from netspec.ui.language.hover import hover
 from netspec.ui.language.outline import outline
 from netspec.ui.language.pages import WORDS
-from netspec.ui.language.points import chains_of, layers_of_call, shapes_behind, unit_of
+from netspec.ui.language.points import chains_in, chains_of, layers_of_call, shapes_behind, unit_of
 from netspec.ui.language.positions import UNITS, Lines
 from netspec.ui.language.rename import rename
 from netspec.ui.language.signature import signature_at
 from netspec.ui.language.survey import survey
 from netspec.ui.language.unfinished import Edit, readable
 
-MODELS = {path.stem: path.read_text() for path in sorted((Path(__file__).parents[1] / "models").glob("*.net"))}
-BUILT_IN = {name: text for name, text in MODELS.items() if "source = digits" in text or "cifar" in text}
+MODELS = {path.stem: source_of(path) for path in sorted((Path(__file__).parents[1] / "models").glob("*.net"))}
+BUILT_IN = {name: source for name, source in MODELS.items() if "source = digits" in source.text or "cifar" in source.text}
+BRANCHED = {name for name, source in BUILT_IN.items() if " | " in source.text or "use " in source.text}
 EVERYTHING = """netspec 1
 let width = 8
 let act = relu  # width, in a comment
@@ -80,31 +84,51 @@ def test_values_say_where_they_come_from() -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_survey_of_a_right_text_is_its_graph(name: str) -> None:
-    source = Source(BUILT_IN[name])
+    source = BUILT_IN[name]
     found = survey(parse(source), source)
     assert found.whole
     assert [str(node) for node in found.nodes] == [str(node) for node in to_graph(load(source)).nodes]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - BRANCHED))
 def test_shapes_are_known_up_to_the_first_error(name: str) -> None:
     """A name that is no layer, put behind each item of the net in turn: what is before it stays known, what is behind it is not told."""
-    source = Source(BUILT_IN[name])
+    source = BUILT_IN[name]
     nodes = to_graph(load(source)).nodes
-    net = next(entry for entry in parse(source).entries if type(entry).__name__ == "Net")
+    net = next(entry for entry in parse(source).entries if isinstance(entry, syntax.Net))
     lengths = []
     for run in net.chain.runs:
         for item in run.items[:-1] if run is net.chain.runs[-1] else run.items:
             end = item.span.end
-            wrong = Source(f"{source.text[:end]} -> bogus -> {source.text[end:].lstrip().removeprefix('-').removeprefix('>')}")
+            behind = source.text[end:].lstrip().removeprefix("-").removeprefix(">")
+            wrong = Source(f"{source.text[:end]} -> bogus -> {behind}", source.path)
             found = survey(readable(wrong), wrong)
             assert not found.whole
             known = [(one.name, one.output.shape) for one in found.nodes]
-            expected = [(one.name, one.output.shape) for one in nodes[: len(known)]]
-            assert known[:-1] == expected[:-1]  # the last may be the affine whose width the classes gave
+            assert known == [(one.name, one.output.shape) for one in nodes[: len(known)]]
             lengths.append(len(known))
     assert lengths == sorted(lengths)
     assert lengths[-1] >= len(nodes) - 2
+
+
+def test_branches_that_do_not_meet_leave_what_is_known_of_each() -> None:
+    text = "netspec 1 input 1x8x8 classes 3 net conv(4) -> add(conv(6)-\u00a6relu | conv(5)) -> affine -> softmax"
+    assert "`6x8x8 -> 6x8x8`" in said(text)
+    assert "`4x8x8 -> 5x8x8`" in said(text.replace("\u00a6", "").replace("conv(5)", "\u00a6conv(5)"))
+    assert "the text has an error before this point" in said(text.replace("\u00a6", "").replace("-> affine", "-> \u00a6affine"))
+
+
+def test_merges_tell_all_that_they_read() -> None:
+    text = "netspec 1 input 1x8x8 classes 3 net conv(4) -> \u00a6concat(conv(6) | id) -> res[conv(10)](proj) -> affine -> softmax"
+    assert "`6x8x8 and 4x8x8 -> 10x8x8`, 0 parameters" in said(text)
+    assert "`10x8x8 and 10x8x8 -> 10x8x8`" in said(text.replace("\u00a6", "").replace("res[", "\u00a6res["))
+    assert "A 1x1 convolution on the way around" in said(text.replace("\u00a6", "").replace("(proj", "(\u00a6proj"))
+
+
+def test_tied_copies_count_their_parameters_once() -> None:
+    text = "netspec 1 input 4 classes 3 def f = affine(4)-relu net [\u00a6affine(4)]x3 tied -> f -> affine -> softmax"
+    assert "| 1 | `4 -> 4` | 20 |" in said(text)
+    assert "| 2..3 | `4 -> 4` | 0 |" in said(text)
 
 
 @pytest.mark.parametrize("wrong", ["train { bacth = 3 }", "let b = 1 // 0", "search { }", 'use "a.net"', "seed x", "def g(a) = bogus(a)"])
@@ -127,24 +151,29 @@ def test_without_an_input_nothing_is_made_up() -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_points_have_the_shapes_of_the_graph(name: str) -> None:
     """Behind every item of every chain, copies included: what the layers there give."""
-    source = Source(BUILT_IN[name])
+    source = BUILT_IN[name]
     file, nodes = parse(source), to_graph(load(source)).nodes
     seen = 0
     for chain in chains_of(file):
         for run in chain.runs:
             for place, item in enumerate(run.items):
-                if type(item).__name__ != "Layer" or item is net_end(file):
+                if not isinstance(item, syntax.Layer) or item is net_end(file):
                     continue
-                expected = [node.output.shape for node in nodes if node.call is not None and node.call.name_span == item.name.span]
+                expected = [node.output.shape for node in nodes if node.call is not None and at_words(node, item.name.span, source)]
                 if expected:
                     assert shapes_behind(file, source, run, place) == expected
                     seen += 1
     assert seen >= 1
 
 
-def net_end(file: object) -> object:
+def at_words(node: Node, span: Span, source: Source) -> bool:
+    """Whether the name of a layer stands there."""
+    return node.call is not None and node.call.source is source and node.call.name_span == span and not node.call.projects
+
+
+def net_end(file: syntax.File) -> syntax.Item:
     """The last item of the net: its head, behind which no point is."""
-    net = next(entry for entry in file.entries if type(entry).__name__ == "Net")  # type: ignore[attr-defined]
+    net = next(entry for entry in file.entries if isinstance(entry, syntax.Net))
     return net.chain.runs[-1].items[-1]
 
 
@@ -167,23 +196,26 @@ def test_a_call_tells_of_its_own_layers_alone() -> None:
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_calls_and_layers_of_the_net_hold_every_parameter_once(name: str) -> None:
-    source = Source(BUILT_IN[name])
-    file, graph = parse(source), to_graph(load(source))
-    analysis = Analysis(source)
-    definitions = {entry.name.text: entry for entry in file.entries if type(entry).__name__ == "Def"}
-    net = next(entry for entry in file.entries if type(entry).__name__ == "Net")
-    waiting, found = [net.chain], []
+def test_calls_and_layers_of_the_net_hold_every_layer_once(name: str) -> None:
+    source = BUILT_IN[name]
+    file, graph, analysis = parse(source), to_graph(load(source)), Analysis(source, read_file)
+    definitions = {entry.name.text for entry in file.entries if isinstance(entry, syntax.Def)} | set(analysis.imported)
+    net = next(entry for entry in analysis.file.entries if isinstance(entry, syntax.Net))
+    waiting, found = [net.chain], 0
     while waiting:
         for run in waiting.pop().runs:
             for item in map(unit_of, run.items):
-                if type(item).__name__ == "Bracket":
-                    waiting.append(item.chain)
-                elif item.name.text in definitions:
-                    found += [node for copy in layers_of_call(file, source, item, definitions[item.name.text]) for node in copy]
-                else:
-                    found += analysis.nodes_at(item.name.span)
-    assert sorted(node.name for node in found) == sorted(node.name for node in graph.nodes if node.call is not None)
+                waiting += chains_in(item)
+                if isinstance(item, syntax.Layer) and item.name.text in definitions:
+                    copies = layers_of_call(analysis.file, source, item)
+                    found += sum(node.call is not None for copy in copies for node in copy)
+                elif not isinstance(item, (syntax.Bracket, syntax.Reference)):
+                    found += len(analysis.nodes_at(item.name.span))
+    assert found == sum(node.call is not None for node in graph.nodes)
+
+
+def read_file(path: Path) -> Source | None:
+    return source_of(path) if path.is_file() else None
 
 
 HOVERS = {
@@ -262,6 +294,9 @@ OFFERED = {
     "defaults { \u00a6": ["affine.width", "conv.kernel"],
     "defaults { conv.\u00a6": ["conv.kernel"],
     "defaults { conv.pad = \u00a6": ["same"],
+    "net res[conv(3)](\u00a6": ["proj"],
+    "net conv -> \u00a6": ["add", "concat", "mul", "res"],
+    "net conv -> add(\u00a6": ["conv", "id"],
     "let w = 3 search { \u00a6": ["w", "train.lr"],
     "let w = 3 search { w = \u00a6": ["choice", "range", "log"],
     "net affine(3) @stem -> add(id | @\u00a6": ["stem"],
@@ -302,6 +337,8 @@ def test_a_layer_comes_with_its_first_argument_and_its_page() -> None:
     assert items["affine"].snippet == "affine(${1:100})"
     assert items["reshape"].snippet == "reshape(${1:shape})"
     assert items["bn"].snippet == items["relu"].snippet == ""
+    assert items["add"].snippet == "add($1 | ${2:id})"
+    assert items["res"].snippet == "res[$0]"
     assert items["affine"].replaces == Span(4, 7)
     assert "y = x W + b" in items["affine"].page
     there = complete(Analysis(Source("net aff(3)")), 7)
@@ -311,15 +348,15 @@ def test_a_layer_comes_with_its_first_argument_and_its_page() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_what_stands_in_a_text_is_offered_there(name: str) -> None:
     """For each word of a text, with the rest of the text behind it gone: the word is among what is offered."""
-    source = Source(MODELS[name])
+    source = MODELS[name]
     for token in tokenize(source).tokens:
         start = token.start_pos or 0
-        named = [one for one in Analysis(source).names.occurrences if one.span.start == start and not one.defines]
+        named = [one for one in Analysis(source, read_file).names.occurrences if one.span.start == start and not one.defines]
         if not named or named[0].role in ("unknown", "file") or named[0].text == "netspec":
             continue
         if named[0].symbol is not None and named[0].symbol.kind == "variable":  # which stands behind
             continue
-        labels = [item.label.rsplit(".", 1)[-1] for item in complete(Analysis(Source(source.text[:start])), start)]
+        labels = [item.label.rsplit(".", 1)[-1] for item in complete(Analysis(Source(source.text[:start], source.path), read_file), start)]
         assert str(token) in labels, (str(token), source.position(start))
 
 
@@ -348,39 +385,39 @@ def test_outside_calls_no_arguments_are_shown(text: str) -> None:
 # names
 
 
-@pytest.mark.parametrize("text", [*MODELS.values(), EVERYTHING])
-def test_every_name_of_a_text_has_a_meaning(text: str) -> None:
-    found = {one.span.start: one for one in Analysis(Source(text)).names.occurrences}
+@pytest.mark.parametrize("source", [*MODELS.values(), Source(EVERYTHING)], ids=lambda source: Path(source.path).stem)
+def test_every_name_of_a_text_has_a_meaning(source: Source) -> None:
+    found = {one.span.start: one for one in Analysis(source, read_file).names.occurrences}
     parts = {"T", "lr"}  # of `enc.T`, of `train.lr`
-    for token in tokenize(Source(text)).tokens:
+    for token in tokenize(source).tokens:
         assert token.type != "NAME" or token in parts or token.start_pos in found, token
     unknown = {one.text for one in found.values() if one.role == "unknown"}
-    assert unknown <= {"add", "choice", "log"}  # what this version refuses
+    assert unknown <= {"choice", "log"}  # what this version refuses
 
 
-def renamed(text: str, offset: int, name: str) -> str:
-    for span in sorted(rename(Analysis(Source(text)), offset, name), key=lambda one: -one.start):
+def renamed(text: str, offset: int, name: str, path: str = "<string>") -> str:
+    for span in sorted(rename(Analysis(Source(text, path), read_file), offset, name), key=lambda one: -one.start):
         text = text[: span.start] + name + text[span.end :]
     return text
 
 
-@pytest.mark.parametrize("text", [*MODELS.values(), EVERYTHING])
-def test_a_name_changed_and_changed_back_leaves_the_text_and_its_meaning(text: str) -> None:
-    names = Analysis(Source(text)).names
+@pytest.mark.parametrize("source", [*MODELS.values(), Source(EVERYTHING)], ids=lambda source: Path(source.path).stem)
+def test_a_name_changed_and_changed_back_leaves_the_text_and_its_meaning(source: Source) -> None:
+    text, path, names = source.text, source.path, Analysis(source, read_file).names
     for one in [one for one in names.occurrences if one.defines]:
-        other = renamed(text, one.span.start, "fresh_name")
-        assert other.count("fresh_name") == len(names.of(one.symbol)) if one.symbol else False
-        again = Analysis(Source(other)).names.occurrences
+        assert one.symbol is not None
+        other = renamed(text, one.span.start, "fresh_name", path)
+        assert other.count("fresh_name") == len(names.of(one.symbol))
+        again = Analysis(Source(other, path), read_file).names.occurrences
         assert [(a.role, a.defines) for a in again] == [(a.role, a.defines) for a in names.occurrences]
-        assert graph_of(other) == graph_of(text)
-        back = renamed(other, next(a for a in again if a.text == "fresh_name").span.start, one.text)
-        assert back == text
+        assert graph_of(other, path).replace("fresh_name", one.text) == graph_of(text, path)
+        assert renamed(other, next(a for a in again if a.text == "fresh_name").span.start, one.text, path) == text
 
 
-def graph_of(text: str) -> str:
-    """The graph, or what is wrong."""
+def graph_of(text: str, path: str) -> str:
+    """The graph with its columns closed up, or what is wrong."""
     try:
-        return str(to_graph(load(Source(text))))
+        return " ".join(str(to_graph(load(Source(text, path)))).split())
     except SpecError as error:
         return ", ".join(one.code for one in error.diagnostics)
 
@@ -408,6 +445,7 @@ def test_a_rename_keeps_to_what_the_name_means(text: str) -> None:
 REFUSED = {
     ("let \u00a6a = 3 net affine(a)", "net"): "is a word of the language",
     ("let \u00a6a = 3 net affine(a)", "relu"): "is a layer",
+    ("let \u00a6a = 3 net affine(a)", "res"): "is a word of the language",
     ("let \u00a6a = 3 net affine(a)", "3a"): "is no name",
     ("let \u00a6a = 3 net affine(a)", "\u00e9"): "is no name",
     ("let \u00a6a = 3 net affine(a)", "a b"): "is no name",
@@ -477,7 +515,7 @@ def test_a_place_is_found_again_after_edits() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_places_found_again_hold_the_same_words(seed: int) -> None:
     draw = random.Random(seed)
-    old = draw.choice(list(MODELS.values()))
+    old = draw.choice(list(MODELS.values())).text
     new = old
     for _ in range(4):
         cut = draw.randrange(len(new))

@@ -173,12 +173,17 @@ def test_findings_are_those_of_check(editor: Editor, path: Path) -> None:
     for told, one in zip(found, expected, strict=True):
         assert told["severity"] == (2 if one.severity == "warning" else 1)
         assert told["source"] == "netspec"
-        assert told["message"].startswith(one.message)
-        assert all(note in told["message"] for note in one.notes)
-        assert (one.help or "") in told["message"]
         assert one.source is not None
         assert one.span is not None
-        assert words_at(one.source.text, told["range"]) == one.source.words(one.span)
+        words, where = words_at(text, told["range"]), f"{one.path}:{one.line}:{one.column}: "
+        if one.source.path == str(path):
+            assert words == one.source.words(one.span)
+            assert told["message"].startswith(one.message)
+        else:  # of a used file: at the `use` that brings it
+            assert words.startswith('"')
+            assert told["message"].startswith(where + one.message)
+        assert all(note in told["message"] for note in one.notes)
+        assert (one.help or "") in told["message"]
         assert Path(unquote(urlparse(told["codeDescription"]["href"]).path)).read_text() == page(one.code)
     editor.tell("textDocument/didClose", textDocument={"uri": address})
     assert editor.findings(address) == []
@@ -306,7 +311,8 @@ def test_use_leads_to_the_other_file(editor: Editor, tmp_path: Path) -> None:
     text = 'netspec 1\nuse "my blocks.net"\ninput 1x8x8\nnet unit(3) -> affine(2)\n'
     address = main.as_uri()
     editor.open(address, text)
-    editor.findings(address, 1)
+    assert editor.findings(address, 1) == []
+    assert "`1x8x8 -> 3x8x8`, 30 parameters" in editor.at("hover", address, *place(text, "unit(3)"))["contents"]["value"]
     for words in ('"my', "unit(3)"):
         there = editor.at("definition", address, *place(text, words))
         assert Path(unquote(urlparse(there["uri"]).path)) == blocks
@@ -315,6 +321,11 @@ def test_use_leads_to_the_other_file(editor: Editor, tmp_path: Path) -> None:
     assert editor.at("definition", address, *place(text, "unit(3)"))["range"]["start"] == {"line": 2, "character": 4}
     with pytest.raises(Refused, match="change it there"):
         editor.at("rename", address, *place(text, "unit(3)"), newName="block")
+    blocks.write_text("netspec 1\ndef unit(c) = bogus(c)\n")
+    editor.tell("textDocument/didSave", textDocument={"uri": blocks.as_uri()})
+    found = next(found for found in iter(lambda: editor.findings(address), None) if found)
+    assert found[0]["message"].startswith(f"{blocks}:2:15: unknown layer `bogus`")
+    assert words_at(text, found[0]["range"]) == '"my blocks.net"'
 
 
 # nothing that is typed ends the session

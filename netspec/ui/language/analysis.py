@@ -13,7 +13,7 @@ from netspec.base.text import Source, Span
 from netspec.frontend import syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.parse import parse
-from netspec.frontend.values import Scope, Value, evaluate, show
+from netspec.frontend.values import Scope, Value, evaluate, show, string_of
 from netspec.graph.check import diagnose
 from netspec.graph.graph import Node
 from netspec.ui.language.names import Imported, Names, names_of
@@ -22,7 +22,6 @@ from netspec.ui.language.unfinished import readable
 
 Reader = Callable[[Path], Source | None]
 """The text of a file, as it is in the editor or on disk; None where there is none."""
-NO_PATH = "<string>"
 MOST_FILES = 32
 """Files that the `use` entries of one text may bring."""
 
@@ -63,9 +62,19 @@ class Analysis:
 
     @cached_property
     def imported(self) -> dict[str, Imported]:
-        """The definitions that `use` brings, by name."""
+        """The defs that `use` brings, by name."""
         found: dict[str, Imported] = {}
-        self._import(self.file, Path(self.source.path), found, set())
+        self._import(self.file, self.source.path, found, set())
+        return found
+
+    @property
+    def used_files(self) -> dict[str, Span]:
+        """The files that the text uses, and those that these use, with the words of the `use` that brings them."""
+        found: dict[str, Span] = {}
+        for use in self.uses:
+            seen: set[Path] = set()
+            self._import(syntax.File((use,)), self.source.path, {}, seen)
+            found = {**dict.fromkeys(map(str, seen), use.path.span), **found}
         return found
 
     @cached_property
@@ -77,14 +86,14 @@ class Analysis:
         """The layers with their shapes, as far as they are known."""
         return survey(self.file, self.source)
 
-    def used_path(self, entry: syntax.Use, near: Path | None = None) -> Path | None:
-        """The file that a `use` names, from the folder of the text; None for a text without a file."""
-        text = entry.path.text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-        if self.source.path == NO_PATH or not text or "\0" in text:
+    def used_path(self, entry: syntax.Use, near: str | None = None) -> Path | None:
+        """The file that a `use` names, from the folder of the text, or the working folder for a text without a file."""
+        text, path = string_of(entry.path), near or self.source.path
+        if not text.endswith(".net") or "\0" in text:
             return None
-        return (near or Path(self.source.path)).parent / text
+        return (Path(path).parent if path.endswith(".net") else Path.cwd()) / text
 
-    def _import(self, file: syntax.File, near: Path, found: dict[str, Imported], seen: set[Path]) -> None:
+    def _import(self, file: syntax.File, near: str, found: dict[str, Imported], seen: set[Path]) -> None:
         for entry in file.entries:
             path = self.used_path(entry, near) if isinstance(entry, syntax.Use) else None
             if path is None or path in seen or len(seen) >= MOST_FILES:
@@ -94,8 +103,8 @@ class Analysis:
             if source is None:
                 continue
             other = readable(source)
-            self._import(other, path, found, seen)
-            found |= {e.name.text: Imported(str(path), e) for e in other.entries if isinstance(e, (syntax.Let, syntax.Def))}
+            self._import(other, str(path), found, seen)
+            found |= {e.name.text: Imported(str(path), e) for e in other.entries if isinstance(e, syntax.Def)}
 
     # what the words of the text stand for
 
@@ -114,5 +123,11 @@ class Analysis:
         return value_text(let.value)
 
     def nodes_at(self, span: Span) -> list[Node]:
-        """The copies of the layer whose name stands there."""
-        return [node for node in self.survey.nodes if node.call is not None and node.call.name_span == span]
+        """The copies of the layer whose name stands there; of `res` the sums."""
+        calls = ((node, node.call) for node in self.survey.nodes)
+        return [node for node, call in calls if call and call.name_span == span and call.source is self.source and not call.projects]
+
+    def with_flatten(self, node: Node) -> list[Node]:
+        """A layer, behind the flatten that it implies for an image."""
+        before = [one for one in self.survey.nodes if one.call is None and one.output in node.inputs]
+        return [*before, node]

@@ -9,11 +9,12 @@ from typing import Literal
 from pydantic.fields import FieldInfo
 
 from netspec.base.entry import Entry
-from netspec.base.kinds import Normalization, RowNormalization
+from netspec.base.kinds import Merge, Normalization, RowNormalization
 from netspec.base.text import Span
 from netspec.catalog.registry import entries
 from netspec.frontend import syntax
 from netspec.frontend.bind import layers
+from netspec.frontend.expand import BLOCKS
 from netspec.frontend.format import value_text
 from netspec.frontend.sections import MORE_KEYS, SECTION_MODELS
 from netspec.frontend.tokens import ENTRY_WORDS
@@ -22,6 +23,7 @@ from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.context import Context, Visible, context_at, visible_at
 from netspec.ui.language.hover import def_text
 from netspec.ui.language.lookup import SEARCH_CALLS, called, default_of, dotted_field, entries_for, layer_of, section_field, words_of
+from netspec.ui.language.names import PROJ
 from netspec.ui.language.pages import argument_page, code, entry_page, key_page, word_page
 
 Kind = Literal["keyword", "layer", "call", "def", "let", "parameter", "argument", "key", "word", "point"]
@@ -87,6 +89,7 @@ def _elements(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item
     yield from _names(analysis, here, seen)
     for layer in layers().values():
         yield _entry(layer, here)
+    yield from (Item(name, "layer", here.prefix, snippet=f"{name}[$0]", page=word_page(name) or "") for name in BLOCKS)
 
 
 def _names(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
@@ -96,14 +99,13 @@ def _names(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
     nodes = {one.name.text: one for one in reversed(analysis.file.entries) if isinstance(one, (syntax.Let, syntax.Def))}
     nodes |= {name: one.entry for name, one in analysis.imported.items() if name not in nodes}
     parameters = {name: tuple(p.name.text for p in node.parameters) for name, node in nodes.items() if isinstance(node, syntax.Def)}
-    brought = [name for name in analysis.imported if name not in seen.defs and name not in seen.lets]
-    for name in [*seen.defs, *(name for name in brought if name in parameters)]:
+    for name in [*seen.defs, *(name for name in analysis.imported if name not in seen.defs)]:
         names = seen.defs.get(name, parameters.get(name, ()))
         places = ", ".join(f"${{{at}:{one}}}" for at, one in enumerate(names[:1], 1))
         node = nodes.get(name)
         page = code(def_text(node)) if isinstance(node, syntax.Def) else ""
         yield Item(name, "def", here.prefix, f"{name}({', '.join(names)})", snippet=f"{name}({places})" if names else "", page=page)
-    for name in [*seen.lets, *(name for name in brought if name not in parameters)]:
+    for name in seen.lets:
         node = nodes.get(name)
         yield Item(name, "let", here.prefix, f"= {value_text(node.value)}" if isinstance(node, syntax.Let) else "a let")
 
@@ -117,6 +119,8 @@ def _entry(entry: type[Entry], here: Context) -> Item:
 
 def _call(entry: type[Entry]) -> str:
     """`affine(${1:100})`; empty where the name alone is what one writes."""
+    if issubclass(entry, Merge):
+        return f"{entry.name}($1 | ${{2:id}})"
     first = entry.positional()
     if first is None or (first == "eps" and issubclass(entry, (Normalization, RowNormalization))):
         return ""
@@ -141,6 +145,8 @@ def _arguments(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Ite
             yield from _values(analysis, here, seen)
         return
     entry = called(here.owner, bool(here.section))
+    if here.owner in BLOCKS:
+        yield Item(PROJ, "word", here.prefix, page=word_page(PROJ) or "")
     if entry is None:
         return
     if here.first and entry.positional() is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.base import diagnostic
@@ -41,14 +42,15 @@ def range_of(lines: Lines, span: Span) -> types.Range:
     return types.Range(position(first), position(last))
 
 
-def diagnostic_of(found: diagnostic.Diagnostic, source: Source, lines: Lines) -> types.Diagnostic:
-    """One finding. One about another text stands at the beginning, and says where it is."""
+def diagnostic_of(found: diagnostic.Diagnostic, source: Source, lines: Lines, used: Mapping[str, Span]) -> types.Diagnostic:
+    """One finding. One about another text says where it is, and stands at the `use` that brings it, by the path; else at the beginning."""
     own = found.source is None or found.source == source
+    place = found.span if own else used.get(str(Path(found.path)))
     where = "" if own else f"{found.path}:{found.line}:{found.column}: "
     notes = [*([found.label] if found.label else []), *found.notes, *([f"help: {found.help}"] if found.help else [])]
     page = page_path(found.code)
     return types.Diagnostic(
-        range=range_of(lines, found.span if own and found.span is not None else Span(0, 0)),
+        range=range_of(lines, place or Span(0, 0)),
         message="\n".join([where + found.message, *notes]),
         severity=types.DiagnosticSeverity.Error if found.severity == "error" else types.DiagnosticSeverity.Warning,
         code=found.code,

@@ -46,7 +46,8 @@ def hover(analysis: Analysis, offset: int) -> Hover | None:
 def _text(analysis: Analysis, found: Occurrence) -> str | None:
     match found.role:
         case "word":
-            return word_page(found.text)
+            nodes = analysis.nodes_at(found.span)
+            return "\n\n".join(filter(None, (word_page(found.text), _shapes(analysis, nodes) if nodes else "")))
         case "key":
             return key_page(found.section, found.text)
         case "argument":
@@ -74,10 +75,12 @@ def _layer(analysis: Analysis, found: Occurrence, entry: type[Layer]) -> str:
 
 def _shapes(analysis: Analysis, nodes: Sequence[Node]) -> str:
     """The shapes of each copy, with parameters and FLOPs."""
-    return table(analysis, [[node] for node in nodes]) if nodes else _why_unknown(analysis)
+    return table([analysis.with_flatten(node) for node in nodes]) if nodes else _why_unknown(analysis)
 
 
 def _why_unknown(analysis: Analysis) -> str:
+    if not any(isinstance(entry, syntax.Net) for entry in analysis.file.entries):
+        return "Its shape is not known: the text has no net."
     if analysis.survey.input is None:
         return "Its shape is not known: nothing gives the shape of an input row. Write `input 3x32x32`, for example."
     if not analysis.survey.whole:
@@ -85,11 +88,11 @@ def _why_unknown(analysis: Analysis) -> str:
     return "The net has no copy of it."
 
 
-def table(analysis: Analysis, copies: Sequence[Sequence[Node]]) -> str:
+def table(copies: Sequence[Sequence[Node]]) -> str:
     """A line for each copy, those alike together: input and output of its layers, parameters, FLOPs of the forward pass on one row."""
     rows: list[tuple[int, int, tuple[str, ...]]] = []
     for number, nodes in enumerate(copies, 1):
-        cells = _cells(analysis, nodes)
+        cells = _cells(nodes)
         if rows and rows[-1][2] == cells:
             rows[-1] = (rows[-1][0], number, cells)
         else:
@@ -105,16 +108,10 @@ def table(analysis: Analysis, copies: Sequence[Sequence[Node]]) -> str:
     return "\n".join([*lines, "", f"and {len(rows) - MOST_ROWS} lines more"] if len(rows) > MOST_ROWS else lines)
 
 
-def _cells(analysis: Analysis, nodes: Sequence[Node]) -> tuple[str, str, str]:
-    parameters = sum(size(one.shape) for node in nodes for one in node.parameters.values())
-    shapes = f"{_input(analysis, nodes[0])} -> {show(nodes[-1].output.shape)}"
+def _cells(nodes: Sequence[Node]) -> tuple[str, str, str]:
+    parameters = sum(size(one.shape) for node in nodes for one in node.own_parameters.values())
+    shapes = f"{' and '.join(map(show, nodes[0].shapes))} -> {show(nodes[-1].output.shape)}"
     return shapes, f"{parameters:,}", short_count(sum(node.flops for node in nodes))
-
-
-def _input(analysis: Analysis, node: Node) -> str:
-    """What a layer gets; an image that is flattened for it as the image."""
-    flat = [one for one in analysis.survey.nodes if one.call is None and one.output in node.inputs]
-    return " and ".join(show(value.shape) for value in (flat[0].inputs if flat else node.inputs))
 
 
 def _values(nodes: Sequence[Node]) -> str:
@@ -157,11 +154,10 @@ def _name(analysis: Analysis, found: Occurrence) -> str | None:
     parts: list[str] = []
     match node:
         case syntax.Let():
-            value = value_text(node.value) if brought else analysis.value_of(node)
-            written_value = value_text(node.value)
+            value, written_value = analysis.value_of(node), value_text(node.value)
             parts = [code(f"let {symbol.name} = {written_value}"), f"is `{value}`" if value != written_value else ""]
         case syntax.Def():
-            parts = [code(def_text(node)), _calls(analysis, found, node)]
+            parts = [code(def_text(node)), _calls(analysis, found)]
         case syntax.Parameter():
             default = f", `{value_text(node.default)}` if not given" if node.default is not None else ""
             owner = analysis.file.entries[symbol.place]
@@ -189,15 +185,15 @@ def def_text(node: syntax.Def) -> str:
     return format_file(syntax.File((syntax.Def(node.name, node.parameters, node.chain),))).rstrip()
 
 
-def _calls(analysis: Analysis, found: Occurrence, node: syntax.Def) -> str:
+def _calls(analysis: Analysis, found: Occurrence) -> str:
     """The shapes, parameters and layers of one call of a def, of each of its copies."""
     if not isinstance(found.node, syntax.Layer):
         return ""
-    copies = layers_of_call(analysis.file, analysis.source, found.node, node)
+    copies = layers_of_call(analysis.file, analysis.source, found.node)
     if not copies:
         return _why_unknown(analysis)
-    counts = ", ".join(dict.fromkeys(str(len(nodes)) for nodes in copies))
-    return f"{table(analysis, copies)}\n\n{counts} layer{'' if counts == '1' else 's'}{' each' if len(copies) > 1 else ''}"
+    counts = ", ".join(dict.fromkeys(str(sum(node.call is not None for node in nodes)) for nodes in copies))
+    return f"{table(copies)}\n\n{counts} layer{'' if counts == '1' else 's'}{' each' if len(copies) > 1 else ''}"
 
 
 def _point(analysis: Analysis, run: syntax.Run) -> str:

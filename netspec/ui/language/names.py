@@ -13,10 +13,12 @@ from netspec.base.entry import Entry
 from netspec.base.layer import Layer
 from netspec.base.text import Span
 from netspec.frontend import syntax
+from netspec.frontend.expand import BLOCKS
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.ui.language.lookup import contract_at, dotted_field, entry_named, layer_of, section_field, words_of
 from netspec.ui.language.points import chains_in
 
+PROJ = "proj"
 Kind = Literal["let", "def", "parameter", "variable", "point"]
 Role = Literal["name", "entry", "choice", "argument", "key", "word", "file", "unknown"]
 
@@ -34,10 +36,12 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """A word with its meaning. Role `name`: a symbol. `entry`: a name of the catalogue. `choice`: one of the words that
-    `info` takes. `argument`: a key of the call of `owner`.
-    `key`: one of the section `section`. `word`: an entry word. `file`: the path of a `use`. `node` is the part of the tree that it
-    names."""
+    """A word with its meaning.
+
+    Role `name`: a symbol. `entry`: a name of the catalogue. `choice`: one of the words that `info` takes. `argument`: a key of the call
+    of `owner`. `key`: one of the section `section`. `word`: an entry word, `res`, `proj`. `file`: the path of a `use`. `node` is the part
+    of the tree that it names, `index` the number of its entry.
+    """
 
     span: Span
     text: str
@@ -50,15 +54,14 @@ class Occurrence:
     info: FieldInfo | None = None
     node: syntax.Node | None = None
     index: int = -1
-    """The number of its entry."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What `use` brings: the definitions of another file."""
+    """A def that `use` brings, and the file that it is in."""
 
     path: str
-    entry: syntax.Let | syntax.Def
+    entry: syntax.Def
 
 
 @dataclass
@@ -178,7 +181,7 @@ class _Walk:
                 self.add(at, argument, "argument", owner=layer, node=pair)
             info = dotted_field(key)
         elif section == "search":
-            if key in self.lets or key in self.imported:
+            if key in self.lets:
                 self.add(pair.key_span, key, "name", symbol=self._global(key), node=pair)
             else:
                 self.add(pair.key_span, key.removeprefix("train."), "key", section="train", node=pair)
@@ -204,9 +207,10 @@ class _Walk:
             case syntax.Bracket():
                 self.chain(item.chain, scope)
             case syntax.Block():
-                self._entry_or_def(item.name, Layer, item)
+                self.add(item.name.span, item.name.text, "word" if item.name.text in BLOCKS else "unknown", node=item)
                 self.chain(item.chain, scope)
-                self.arguments(item.name.text, item.arguments, scope, Layer)
+                for argument in item.arguments or ():
+                    self.add(argument.value.span, PROJ, "word" if is_proj(argument) else "unknown", node=item)
             case syntax.Branches():
                 self._entry_or_def(item.name, Layer, item)
                 for branch in item.chains:
@@ -244,7 +248,7 @@ class _Walk:
     def _entry_or_def(self, word: syntax.Word, contract: type[Entry] | None, node: syntax.Node) -> None:
         """A word that is called: a def, or an entry of the catalogue."""
         name = word.text
-        if name in self.defs or (name in self.imported and isinstance(self.imported[name].entry, syntax.Def)):
+        if name in self.defs or name in self.imported:
             self.add(word.span, name, "name", symbol=self._global(name), node=node)
             return
         entry = entry_named(name, contract)
@@ -314,12 +318,16 @@ class _Walk:
         brought = self.imported.get(name)
         if brought is None:
             return None
-        return Symbol("let" if isinstance(brought.entry, syntax.Let) else "def", name, path=brought.path)
+        return Symbol("def", name, path=brought.path)
 
     def _point(self, name: str) -> Symbol | None:
-        """The point of that name in this entry, else in another."""
-        places = self.points.get(name)
-        return Symbol("point", name, self.index if self.index in places else places[0]) if places else None
+        """The point of that name in this entry: a def has its own."""
+        return Symbol("point", name, self.index) if self.index in self.points.get(name, ()) else None
+
+
+def is_proj(argument: syntax.Argument) -> bool:
+    """Whether an argument of `res[...](proj)` is that word."""
+    return argument.key is None and isinstance(argument.value, syntax.Name) and argument.value.text == PROJ
 
 
 def labels_in(chain: syntax.Chain) -> list[str]:

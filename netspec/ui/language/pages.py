@@ -35,6 +35,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "seed": ("seed 7", "Of everything random: initial weights, order of rows, dropout, splits."),
 }
 """Each entry word with an example and what it is."""
+BLOCK_WORDS: dict[str, tuple[str, str]] = {
+    "res": ("res[conv(16)-bn-relu-conv(16)-bn]", "The chain, and a way around it, added: `add([chain] | id)`. Both have the same shape."),
+    "proj": (
+        "res[conv(32, stride=2)-bn](proj)",
+        "A 1x1 convolution on the way around, with the body's stride; an affine for vectors. Its weights are `proj1.W`, `proj1.b`.",
+    ),
+}
+"""Words of a chain that are no layers."""
 
 
 def code(text: str, language: str = "netspec") -> str:
@@ -94,8 +102,8 @@ def argument_page(owner: type[BaseModel], key: str) -> str | None:
 
 
 def word_page(word: str) -> str | None:
-    """An entry word, with the keys of its section."""
-    found = WORDS.get(word)
+    """A word of the language; an entry word with the keys of its section."""
+    found = WORDS.get(word) or BLOCK_WORDS.get(word)
     if found is None:
         return None
     parts = [f"**{word}**: {found[1]}", code(found[0])]

@@ -11,40 +11,49 @@ from netspec.frontend import syntax
 from netspec.graph.graph import Node
 from netspec.ui.language.survey import survey
 
+START, END = Span(-2, -2), Span(-1, -1)
+"""Where the layers stand that are put into a tree to be found again."""
+
+
+def _probe(place: Span) -> syntax.Run:
+    """An `id`, which changes nothing."""
+    return syntax.Run((syntax.Layer(syntax.Word("id", span=place), span=place),), span=place)
+
+
+def _is_probe(node: Node, place: Span) -> bool:
+    return node.call is not None and node.call.span == place
+
 
 def shapes_behind(file: syntax.File, source: Source, run: syntax.Run, place: int) -> list[Shape]:
-    """The shape behind item number `place` of a run, for each copy of that point. An `id` is put there, which changes nothing."""
-    here = Span(-1, -1)
-    probe = syntax.Layer(syntax.Word("id", span=here), span=here)
+    """The shape behind item number `place` of a run, for each copy of that point."""
+    probe = _probe(END)
     if place + 1 == len(run.items):  # a run of its own, for a repeated call stands alone
-        runs: tuple[syntax.Run, ...] = (run, syntax.Run((probe,), span=here))
+        runs: tuple[syntax.Run, ...] = (run, probe)
     else:
-        runs = (replace(run, items=(*run.items[: place + 1], probe, *run.items[place + 1 :])),)
+        runs = (replace(run, items=(*run.items[: place + 1], *probe.items, *run.items[place + 1 :])),)
     nodes = survey(with_runs(file, run, runs), source).nodes
-    return [node.output.shape for node in nodes if node.call is not None and node.call.span == here]
+    return [node.output.shape for node in nodes if _is_probe(node, END)]
 
 
-def layers_of_call(file: syntax.File, source: Source, layer: syntax.Layer, definition: syntax.Def) -> list[list[Node]]:
-    """The layers of each copy of one call of a def.
-
-    The def is given a second time, under a name that no text can have, and this one call is sent to it: its layers are then those
-    that stand in units of that name.
-    """
-    other = f"{definition.name.text} here"
+def layers_of_call(file: syntax.File, source: Source, layer: syntax.Layer) -> list[list[Node]]:
+    """The layers of each copy of one call of a def: those between two probes around it."""
     run = next((run for run in runs_of(file) if any(unit_of(item) is layer for item in run.items)), None)
     if run is None:
         return []
-    sent = replace(run, items=tuple(_sent(item, layer, other) for item in run.items))
-    twin = replace(definition, name=replace(definition.name, text=other))
-    changed = with_runs(file, run, (sent,))
-    at = next(number for number, entry in enumerate(changed.entries) if isinstance(entry, syntax.Def) and entry.name == definition.name)
-    found: dict[int, list[Node]] = {}
-    entries = (*changed.entries[: at + 1], twin, *changed.entries[at + 1 :])
-    for node in survey(replace(changed, entries=entries), source).nodes:
-        for mark in node.call.units if node.call else ():
-            if mark.text == other or mark.text.startswith(f"{other}("):
-                found.setdefault(mark.key, []).append(node)
-    return list(found.values())
+    chain = syntax.Chain((_probe(START), syntax.Run((layer,), span=layer.span), _probe(END)), span=layer.span)
+    around = syntax.Bracket(chain, span=layer.span)
+    changed = replace(run, items=tuple(_with_unit(item, layer, around) for item in run.items))
+    found: list[list[Node]] = []
+    inside = False
+    for node in survey(with_runs(file, run, (changed,)), source).nodes:
+        if _is_probe(node, START):
+            inside = True
+            found.append([])
+        elif _is_probe(node, END):
+            inside = False
+        elif inside:
+            found[-1].append(node)
+    return [nodes for nodes in found if nodes]
 
 
 def joint_at(file: syntax.File, offset: int) -> tuple[syntax.Run, int, Span] | None:
@@ -125,9 +134,8 @@ def _exchanged_in(item: syntax.Item, run: syntax.Run, runs: tuple[syntax.Run, ..
     return item
 
 
-def _sent(item: syntax.Item, layer: syntax.Layer, name: str) -> syntax.Item:
-    """The item with another name for one of its calls."""
+def _with_unit(item: syntax.Item, layer: syntax.Layer, unit: syntax.Bracket) -> syntax.Item:
+    """The item with brackets in the place of one of its calls."""
     if unit_of(item) is not layer:
         return item
-    sent = replace(layer, name=replace(layer.name, text=name))
-    return replace(item, unit=sent) if isinstance(item, syntax.Repeated) else sent
+    return replace(item, unit=unit) if isinstance(item, syntax.Repeated) else unit

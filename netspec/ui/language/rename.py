@@ -7,12 +7,13 @@ import re
 from netspec.base.errors import UsageError
 from netspec.base.text import Span
 from netspec.frontend import limits
+from netspec.frontend.expand import BLOCKS
 from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.lookup import SEARCH_CALLS, layer_of
-from netspec.ui.language.names import Occurrence, Symbol
+from netspec.ui.language.names import PROJ, Occurrence, Symbol
 
-OTHER_WORDS = frozenset({"true", "false", "mod", "tied", "min", "max", *SEARCH_CALLS})
+OTHER_WORDS = frozenset({"true", "false", "mod", "tied", "min", "max", *SEARCH_CALLS, *BLOCKS, PROJ})
 
 
 def renamable(analysis: Analysis, offset: int) -> Occurrence:

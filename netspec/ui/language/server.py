@@ -89,6 +89,10 @@ class Server(LanguageServer):
         else:
             found.change(text)
         self.check_later(uri, pause)
+        self.check_users(uri)
+
+    def check_users(self, uri: str) -> None:
+        """Checks the other texts that use files, for one of those may have changed."""
         for other, document in self.documents.items():
             if other != uri and document.analysis.uses:
                 document.refresh()
@@ -106,8 +110,8 @@ class Server(LanguageServer):
         if document is None:
             return
         try:
-            source = document.analysis.source
-            found = [convert.diagnostic_of(one, source, document.lines) for one in document.analysis.diagnostics]
+            now = document.analysis
+            found = [convert.diagnostic_of(one, now.source, document.lines, now.used_files) for one in now.diagnostics]
         except Exception as error:  # a fault of ours: the session goes on, and the editor's log has it
             self.window_log_message(types.LogMessageParams(types.MessageType.Error, f"{type(error).__name__}: {error}"))
             return
@@ -143,6 +147,10 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.close(params.text_document.uri)
+
+
+def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
+    ls.check_users(params.text_document.uri)
 
 
 def shutdown(ls: Server, _params: Any) -> None:
@@ -242,6 +250,7 @@ def make_server() -> Server:
         (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
         (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
         (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+        (types.TEXT_DOCUMENT_DID_SAVE, did_save, None),
         (types.SHUTDOWN, shutdown, None),
         (types.TEXT_DOCUMENT_HOVER, hover, None),
         (types.TEXT_DOCUMENT_COMPLETION, completion, types.CompletionOptions(trigger_characters=COMPLETION_LETTERS)),
