@@ -1,6 +1,7 @@
 """netspec: a compiler for declared neural networks. Text in, a trained model out, fast on a plain CPU.
 
-Public names are resolved on first use, so that importing netspec imports neither numba nor the compiler.
+Public names are resolved on first use, so that importing netspec imports neither numba nor the compiler. What is no public name is a word
+of the catalogue, to build nets with: `netspec.affine(100) - netspec.relu`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,31 @@ if TYPE_CHECKING:
     from netspec.base.layer import OnnxNode as OnnxNode
     from netspec.base.layer import ReferenceContext as ReferenceContext
     from netspec.base.layer import Sample as Sample
+    from netspec.frontend.builder import Spec as Spec
+    from netspec.frontend.builder import define as define
+    from netspec.frontend.builder import definition as definition
+    from netspec.frontend.builder import let as let
+    from netspec.frontend.builder import program as program
+    from netspec.frontend.builder_net import Net as Net
+    from netspec.frontend.builder_net import Word as Word
+    from netspec.frontend.builder_net import add as add
+    from netspec.frontend.builder_net import block as block
+    from netspec.frontend.builder_net import branches as branches
+    from netspec.frontend.builder_net import call as call
+    from netspec.frontend.builder_net import concat as concat
+    from netspec.frontend.builder_net import layer as layer
+    from netspec.frontend.builder_net import mul as mul
+    from netspec.frontend.builder_net import ref as ref
+    from netspec.frontend.builder_net import repeat as repeat
+    from netspec.frontend.builder_net import res as res
+    from netspec.frontend.builder_net import unit as unit
+    from netspec.frontend.builder_value import Value as Value
+    from netspec.frontend.builder_value import literal as literal
+    from netspec.frontend.builder_value import max as max
+    from netspec.frontend.builder_value import min as min
+    from netspec.frontend.builder_value import param as param
+    from netspec.frontend.builder_value import split as split
+    from netspec.frontend.builder_value import string as string
     from netspec.frontend.text import format as format
     from netspec.frontend.text import load as load
     from netspec.frontend.text import parse as parse
@@ -49,11 +75,16 @@ if TYPE_CHECKING:
     from netspec.train.rule import optimizer as optimizer
     from netspec.train.transform import transform as transform
 
+    __version__: str
+
 _NAMES = {
     "netspec.base.diagnostic": "Diagnostic",
     "netspec.base.errors": "DataError DivergedError Interrupted LimitError NetspecError SpecError UsageError",
     "netspec.base.kinds": "Contraction Head Normalization Pointwise Rearrangement RowNormalization Upsampling Window",
     "netspec.base.layer": "BadSample Layer OnnxForm OnnxNode ReferenceContext Sample",
+    "netspec.frontend.builder": "Spec define definition let program",
+    "netspec.frontend.builder_net": "Net Word add block branches call concat layer mul ref repeat res unit",
+    "netspec.frontend.builder_value": "Value literal max min param split string",
     "netspec.frontend.text": "format load parse",
     "netspec.graph.check": "check",
     "netspec.model": "Model",
@@ -69,13 +100,16 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 __all__ = list(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("netspec")
-    if name not in _HOMES:
+def __getattr__(name: str) -> Word:  # to a type checker every other name is a word; the public ones are declared above
+    if name in _HOMES:
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("netspec")
+    elif name.startswith("_"):
         raise AttributeError(f"module 'netspec' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
+    else:
+        value = import_module("netspec.frontend.vocabulary").word(name, _HOMES)
+    return value  # type: ignore[no-any-return]
 
 
 class _Package(ModuleType):
@@ -90,4 +124,4 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted({*__all__, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})

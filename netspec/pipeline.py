@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netspec.base.errors import DataError
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
-from netspec.frontend.text import source_of
+from netspec.frontend.text import AnySpec, source_of
 from netspec.frontend.validate import load
 from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
 from netspec.graph.counts import Counts
@@ -30,8 +30,9 @@ from netspec.train.settings import settings_of
 from netspec.train.weights import Description, described, spec_of
 
 
-def read(spec: str | Path, overrides: Overrides = NO_OVERRIDES) -> Program:
-    """A text, or the file that a Path or a str ending in .net names, to a validated program. Raises SpecError, UsageError."""
+def read(spec: AnySpec, overrides: Overrides = NO_OVERRIDES) -> Program:
+    """A text, the file that a Path or a str ending in .net names, or a net built in Python, to a validated program. Raises SpecError,
+    UsageError."""
     return load(source_of(spec), overrides)
 
 
@@ -54,11 +55,11 @@ def stages(program: Program, counts: Counts | None = None) -> Stages:
 
 
 def compile(  # noqa: A001  the word of the interface
-    spec: str | Path, *, input: Shape | int | None = None, classes: int | None = None, outputs: int | None = None,  # noqa: A002
+    spec: AnySpec, *, input: Shape | int | None = None, classes: int | None = None, outputs: int | None = None,  # noqa: A002
     train: str | None = None, dtype: str | None = None, seed: int | None = None, threads: int | None = None, fuse: bool | None = None,
     weights: str | Path | None = None, strict: bool = True, **lets: Any,
 ) -> Model:  # fmt: skip
-    """A model from a text, or from the file that a Path or a str ending in .net names.
+    """A model from a text, from the file that a Path or a str ending in .net names, or from a net that was built in Python.
 
     `input` is the shape of one row; a whole number is a vector. `train` is what stands between the braces of a train section, and
     overrides the file's keys; dtype ("float32" or "float64"), seed, threads and fuse override the file's, whose own defaults are
@@ -125,10 +126,11 @@ class Run:
 
 
 def train(
-    spec: str | Path, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
+    spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
     allow: Sequence[Path] = (), overfit: int | None = None, **keys: Any,
 ) -> Run:  # fmt: skip
-    """Trains a file on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be new or empty).
+    """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
+    new or empty).
 
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. Raises SpecError, DataError, UsageError, DivergedError, Interrupted.

@@ -24,7 +24,8 @@ from netspec.base.transform import Transform
 from netspec.catalog.registry import entries
 
 NAMES = {
-    Layer: "add affine avgpool bn concat conv dropout dropout2d elu flatten gelu globalpool groupnorm id layernorm leaky_relu linear mul pool prelu relu "
+    Layer: "add affine avgpool bn concat conv dropout dropout2d elu flatten gelu globalpool groupnorm id layernorm "
+    "leaky_relu linear mul pool prelu relu "
     "reshape sigmoid silu softmax softplus svm tanh upsample",
     Loss: "bce cross_entropy hinge huber l1 squared_error",
     Optimizer: "adagrad adam adamw rmsprop sgd",

@@ -167,7 +167,7 @@ def test_a_wrong_net_is_refused_by_every_verb(folder: Path, name: str, verb: str
     said = result.stdout if verb == "check" else result.stderr
     for part in parts:
         assert part in said
-    assert verb == "check" or result.stdout == ""
+    assert verb == "check" or (verb == "summary" and "layers whose shapes are known" in result.stdout) or result.stdout == ""
     assert not Path("runs").exists()
 
 

@@ -18,6 +18,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError, UsageError
 from netspec.base.layer import Layer
 from netspec.base.text import Source
+from netspec.catalog.registry import FOLDERS, entries
 from netspec.frontend import syntax
 from netspec.frontend.bind import layers
 from netspec.frontend.format import format_file
@@ -575,7 +576,8 @@ def test_load_of_a_text_names_parse(text: str) -> None:
 def test_dir_lists_each_public_name_once() -> None:
     listed = dir(netspec)
     assert len(listed) == len(set(listed))
-    assert set(listed) == {*netspec.__all__, "__version__"}
+    words = {name for contract in FOLDERS for name in entries(contract)}
+    assert set(listed) == {*netspec.__all__, "__version__", *words}
     assert all(hasattr(netspec, name) for name in listed)
 
 

@@ -873,3 +873,16 @@ def test_forward_beside_a_fit_leaves_its_averages_alone() -> None:
         return bytes(model.state.flat.tobytes())
 
     assert averages(beside=True) == averages(beside=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradcheck_checks_behind_pixels_of_zeros(seed: int) -> None:
+    """Where all channels of a pixel are 0 and the bias is 0 too, a relu behind a 1x1 convolution stands on its kink."""
+    draw = np.random.default_rng(seed)
+    text = "conv(4)-relu -> conv(2, kernel=1)-relu -> affine -> softmax"
+    model = netspec.compile(text, input=(3, 6, 6), classes=3, dtype="float64", seed=seed)
+    before = model.params.flat.copy()
+    report = model.gradcheck(draw.normal(size=(6, 3, 6, 6)), draw.integers(0, 3, 6))
+    assert report.max_error <= 1e-6
+    assert not report.unchecked
+    assert (model.params.flat == before).all()

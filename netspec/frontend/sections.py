@@ -18,6 +18,8 @@ from netspec.base.text import Source, Span
 from netspec.base.transform import Flattening
 from netspec.frontend import syntax
 from netspec.frontend.bind import Key, Keys, check, find
+from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import value_in_text
 from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
@@ -50,7 +52,10 @@ def text_value(text: str, label: str, scope: Scope) -> Value:
 
 
 def outside_value(value: Any, label: str, scope: Scope, words: bool) -> Value:
-    """A Python value, or a text of the language, as a value. With `words` a text that is no value stands for itself."""
+    """A Python value, a text of the language, or what was built in Python, as a value. With `words` a text that is no value stands for
+    itself."""
+    if isinstance(value, Built):
+        return text_value(value_in_text(value), label, scope)
     if isinstance(value, str):
         return _words_value(value, label, scope) if words else text_value(value, label, scope)
     content: Content

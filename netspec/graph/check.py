@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 from netspec.base.diagnostic import Diagnostic
@@ -15,7 +14,7 @@ from netspec.base.shape import Shape
 from netspec.base.text import Source
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
-from netspec.frontend.text import source_of
+from netspec.frontend.text import AnySpec, source_of
 from netspec.frontend.validate import validate_partly
 from netspec.graph.build import Survey, build, survey
 from netspec.graph.counts import Counts, counts_of
@@ -38,8 +37,9 @@ def overrides_of(
     return Overrides(shape, classes, outputs, seed, train, given, lets)
 
 
-def check(spec: str | Path, **keywords: Any) -> list[Diagnostic]:
-    """Every finding about a text or a .net file, errors first; an empty list means that all is well. Takes the keywords of `compile`."""
+def check(spec: AnySpec, **keywords: Any) -> list[Diagnostic]:
+    """Every finding about a text, a .net file or a net built in Python, errors first; an empty list means that all is well. Takes the
+    keywords of `compile`."""
     return diagnose(source_of(spec), overrides_of(**keywords))
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from netspec.base.errors import UsageError
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.bind import entry_from_text
+from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import value_in_text
 
 
 class OptimizerRule:
@@ -49,6 +51,6 @@ class OptimizerRule:
         return f"{self.optimizer.name}({given})"
 
 
-def optimizer(text: str) -> OptimizerRule:
-    """The rule that a text like `adam(lr=1e-2)` stands for. Raises SpecError."""
-    return OptimizerRule(entry_from_text(Optimizer, text))
+def optimizer(text: str | Built) -> OptimizerRule:
+    """The rule that a text like `adam(lr=1e-2)`, or `netspec.adam(lr=1e-2)`, stands for. Raises SpecError."""
+    return OptimizerRule(entry_from_text(Optimizer, value_in_text(text)))

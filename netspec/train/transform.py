@@ -11,6 +11,8 @@ from netspec.base import random
 from netspec.base.errors import UsageError
 from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
+from netspec.frontend.builder_part import Built
+from netspec.frontend.builder_value import value_in_text
 from netspec.train.columns import Columns, columns_of, in_order, named, spread
 from netspec.train.data import check_x
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
@@ -72,6 +74,6 @@ def augmented(images: NDArray[Any], transform: Augmentation, key: int) -> NDArra
     return out
 
 
-def transform(text: str) -> TransformRule:
-    """The transform that a text like `crop(4)` stands for. Raises SpecError."""
-    return TransformRule(entry_from_text(Transform, text))
+def transform(text: str | Built) -> TransformRule:
+    """The transform that a text like `crop(4)`, or `netspec.crop(4)`, stands for. Raises SpecError."""
+    return TransformRule(entry_from_text(Transform, value_in_text(text)))

@@ -1,0 +1,64 @@
+"""The arguments of a call, checked while it is built as far as they can be told: in the words that the text gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.entry import Entry
+from netspec.base.errors import SpecError
+from netspec.base.text import Source, Span
+from netspec.catalog.registry import entry_of
+from netspec.frontend import syntax
+from netspec.frontend.bind import bind
+from netspec.frontend.format import value_text
+from netspec.frontend.parse import parse_value
+from netspec.frontend.used import nodes_in
+from netspec.frontend.values import Given, Named, Scope, Value, evaluate
+
+LATER = frozenset({"NS306", "NS501"})
+"""Told of the whole program: what is missing may stand in `defaults`."""
+
+
+def check_call(contracts: Sequence[type[Entry]], call: syntax.CallValue) -> None:
+    """Raises SpecError for arguments that no entry of that name takes. A value made with names waits until the names have values."""
+    refused: SpecError | None = None
+    for contract in contracts:
+        if call.arguments and entry_of(contract, call.name.text) is not None:
+            try:
+                _check(contract, value_text(call))
+                return
+            except SpecError as error:
+                refused = refused or error
+    if refused is not None:
+        raise refused
+
+
+def _check(contract: type[Entry], text: str) -> None:
+    source = Source(text)
+    call = parse_value(source)
+    assert isinstance(call, syntax.CallValue), "a call is printed as one"
+    scope = Scope(source, {}, 0)
+    given, open_places = [], {call.name.span}
+    for argument in call.arguments:
+        place = argument.value.span
+        if _has_names(argument.value):
+            open_places.add(place)
+            given.append(Given(argument.key, Value(0, source, place)))
+        else:
+            given.append(Given(argument.key, evaluate(argument.value, scope)))
+    try:
+        bind(contract, Named(call.name, tuple(given)), Value(text, source, call.span))
+    except SpecError as error:
+        found = [one for one in error.diagnostics if _can_be_told(one, open_places)]
+        if found:
+            raise SpecError(sorted(found, key=lambda one: one.span.start if one.span else -1)) from None
+
+
+def _has_names(node: syntax.Expression) -> bool:
+    return any(isinstance(one, syntax.Name) for one in nodes_in(node))
+
+
+def _can_be_told(found: Diagnostic, open_places: set[Span]) -> bool:
+    about_a_value = found.code in ("NS301", "NS302", "NS110")
+    return found.code not in LATER and not (about_a_value and found.span in open_places)
