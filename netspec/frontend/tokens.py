@@ -20,6 +20,7 @@ ENTRY_WORDS = frozenset(
     {"netspec", "let", "def", "use", "data", "input", "classes", "outputs", "net", "train", "defaults", "search", "seed"}
 )
 _REPEAT = re.compile(r"[x\u00d7](?=\s*[0-9(])")
+_ENTRY_LINE = re.compile(rf"(?:{'|'.join(sorted(ENTRY_WORDS))})\b(?!\s*[=.])")
 
 
 @dataclass(frozen=True)
@@ -56,28 +57,20 @@ def check_size(source: Source) -> None:
 def tokenize(source: Source) -> Words:
     """The words of a text. Raises SpecError for a letter or a bracket that does not belong, LimitError beyond the limits."""
     check_size(source)
-    pattern, fixed = _patterns()
     tokens: list[Token] = []
     comments: list[tuple[int, str]] = []
     open_at: list[int] = []
     joins = 0
     text, at = source.text, 0
     while at < len(text):
-        repeat = _REPEAT.match(text, at) if tokens and tokens[-1].type in ("RSQB", "RPAR") and not _in_section(tokens, open_at) else None
-        match = repeat or pattern.match(text, at)
-        if match is None:
+        found = _word_at(source, at, tokens, open_at)
+        if found is None:
             raise SpecError([bad_letter(source, at, tokens)])
-        end = match.end()
-        if repeat is not None:
-            kind = "REPEAT"
-        else:
-            kind = match.lastgroup or ""
-            if kind == "COMMENT":
-                comments.append((at, match.group().rstrip()))
-            elif kind == "NAME":
-                kind = _kind_of_word(source, Span(at, end), tokens, open_at, fixed)
-        if kind not in ("COMMENT", "SPACE"):
-            tokens.append(Token(kind, match.group(), start_pos=at, end_pos=end, line=1, column=1))
+        kind, end = found
+        if kind == "COMMENT":
+            comments.append((at, text[at:end].rstrip()))
+        elif kind != "SPACE":
+            tokens.append(Token(kind, text[at:end], start_pos=at, end_pos=end, line=1, column=1))
             _match_brackets(source, tokens, open_at)
             if kind in ("MINUS", "ARROW") and (not open_at or tokens[open_at[-1]].type != "LPAR"):
                 joins += 1
@@ -86,6 +79,50 @@ def tokenize(source: Source) -> Words:
     if open_at:
         raise SpecError([never_closed(source, tokens, open_at[-1], ENTRY_WORDS)])
     return Words(tuple(tokens), tuple(comments))
+
+
+def tokenize_unfinished(source: Source) -> Words:
+    """The words of a text that is being written, whatever it is: letters with which no word begins are left out, and so are brackets
+    that do not fit or are nested too deep; others may stay open. An entry word that begins a line, and is no key, closes what is open."""
+    tokens: list[Token] = []
+    comments: list[tuple[int, str]] = []
+    open_at: list[int] = []
+    text, at = source.text[: limits.SPEC_BYTES], 0
+    while at < len(text):
+        if open_at and _ENTRY_LINE.match(text, at) and not text[text.rfind("\n", 0, at) + 1 : at].strip():
+            open_at.clear()
+        try:
+            kind, end = _word_at(source, at, tokens, open_at) or ("SPACE", at + 1)
+        except SpecError:  # a very long name
+            kind, end = "SPACE", at + limits.NAME_LENGTH
+        word = text[at:end]
+        if kind == "COMMENT":
+            comments.append((at, word.rstrip()))
+        elif kind != "SPACE" and _may_stand(word, tokens, open_at):
+            tokens.append(Token(kind, word, start_pos=at, end_pos=end, line=1, column=1))
+            _match_brackets(source, tokens, open_at)
+        at = end
+    return Words(tuple(tokens), tuple(comments))
+
+
+def _may_stand(word: str, tokens: list[Token], open_at: list[int]) -> bool:
+    """Whether a word is no bracket, or one that fits those that are open."""
+    if word in CLOSERS:
+        return len(open_at) < limits.NESTING
+    return word not in CLOSERS.values() or (bool(open_at) and CLOSERS[tokens[open_at[-1]].value] == word)
+
+
+def _word_at(source: Source, at: int, tokens: list[Token], open_at: list[int]) -> tuple[str, int] | None:
+    """The kind and the end of the word, comment or white space that begins at a place; None where nothing does."""
+    pattern, fixed = _patterns()
+    repeat = _REPEAT.match(source.text, at) if tokens and tokens[-1].type in ("RSQB", "RPAR") and not _in_section(tokens, open_at) else None
+    if repeat is not None:
+        return "REPEAT", repeat.end()
+    match = pattern.match(source.text, at)
+    if match is None:
+        return None
+    kind = match.lastgroup or ""
+    return (_kind_of_word(source, Span(at, match.end()), tokens, open_at, fixed) if kind == "NAME" else kind), match.end()
 
 
 def _check_joins(source: Source, joins: int, span: Span) -> None:

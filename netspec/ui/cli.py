@@ -362,3 +362,12 @@ def doctor(
 ) -> int:
     """Versions, processor, threads, kernel cache, extras."""
     return int(_verb("doctor").run(clear_cache=clear_cache, json=json))
+
+
+@app.command()
+@guarded
+def lsp(
+    stdio: Annotated[bool, typer.Option("--stdio", help="What it does anyway; editors tend to add this option.")] = True,
+) -> int:
+    """Serve editors over stdin and stdout (Language Server Protocol)."""
+    return int(_verb("lsp").run())
