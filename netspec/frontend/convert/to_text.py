@@ -14,7 +14,7 @@ from netspec.frontend.convert.ends import End
 from netspec.frontend.convert.paths import Piece, Pieces, layers_in
 from netspec.frontend.convert.repeats import fold
 from netspec.frontend.format import format_file
-from netspec.frontend.resolved import NEWEST
+from netspec.frontend.migrations import newest
 from netspec.frontend.syntax import Trivia, Word
 from netspec.frontend.words import written
 
@@ -29,7 +29,7 @@ Shared = Mapping[str, Mapping[str, Any]]
 def to_file(end: End, input: str | None, comments: Sequence[str], l2: float) -> str:  # noqa: A002  the word of the language
     """The whole text, with comments above it."""
     shared = _shared(layers_in(end.pieces))
-    entries: list[syntax.Entry] = [syntax.Version(_raw(str(NEWEST)), trivia=Trivia(leading=tuple(map(comment, comments))))]
+    entries: list[syntax.Entry] = [syntax.Version(_raw(str(newest())), trivia=Trivia(leading=tuple(map(comment, comments))))]
     counts = (("input", input), ("classes", end.classes), ("outputs", end.outputs))
     entries += [syntax.Setting(Word(word), _raw(str(value))) for word, value in counts if value is not None]
     if shared:
@@ -38,7 +38,7 @@ def to_file(end: End, input: str | None, comments: Sequence[str], l2: float) -> 
     entries.append(_net(end.pieces, shared))
     if l2:
         entries.append(_section("train", {"l2": written(l2)}))
-    entries[1] = replace(entries[1], trivia=replace(entries[1].trivia, blank=True))
+    entries[1] = replace(entries[1], trivia=replace(entries[1].trivia, leading=("", *entries[1].trivia.leading)))
     return format_file(syntax.File(tuple(entries)))
 
 

@@ -9,27 +9,30 @@ from netspec.base.text import Source
 from netspec.frontend import syntax
 from netspec.frontend.format import format_file
 from netspec.frontend.limits import LINE_LENGTH
+from netspec.frontend.migrations import newest
 from netspec.frontend.parse import parse
-from netspec.frontend.resolved import NEWEST
 from netspec.frontend.syntax import Literal, Trivia, Word
 from netspec.ui.start.design import Design
 from netspec.ui.start.look import Found
+
+BLANK = Trivia(("",))
+"""An empty line before."""
 
 
 def to_text(found: Found, design: Design, title: str, command: str) -> str:
     """The whole file."""
     above = [f"# {line}" for line in (*_headline(found, title), f"Train it with: {command}")]
     net = parse(Source(f"net {design.net}")).entries[0]
-    entries: list[syntax.Entry] = [syntax.Version(_raw(str(NEWEST)), trivia=Trivia(tuple(above)))]
-    entries.append(syntax.Section(Word("data"), tuple(_data(found, design)), trivia=Trivia(blank=True)))
+    entries: list[syntax.Entry] = [syntax.Version(_raw(str(newest())), trivia=Trivia(tuple(above)))]
+    entries.append(syntax.Section(Word("data"), tuple(_data(found, design)), trivia=BLANK))
     if found.kind != "values":
-        entries.append(syntax.Setting(Word("classes"), _raw(str(found.count)), trivia=Trivia(blank=True)))
+        entries.append(syntax.Setting(Word("classes"), _raw(str(found.count)), trivia=BLANK))
     elif found.count > 1:
-        entries.append(syntax.Setting(Word("outputs"), _raw(str(found.count)), trivia=Trivia(blank=True)))
+        entries.append(syntax.Setting(Word("outputs"), _raw(str(found.count)), trivia=BLANK))
     assert isinstance(net, syntax.Net)
     own = tuple(f"# {line}" for line in _about_net(found, design))
-    entries.append(syntax.Net(net.chain, trivia=Trivia(own, blank=len(entries) < 3)))
-    entries.append(syntax.Section(Word("train"), tuple(_train(design)), trivia=Trivia(blank=True)))
+    entries.append(syntax.Net(net.chain, trivia=Trivia((*(("",) if len(entries) < 3 else ()), *own))))
+    entries.append(syntax.Section(Word("train"), tuple(_train(design)), trivia=BLANK))
     entries.append(syntax.Setting(Word("seed"), _raw("0")))
     return format_file(syntax.File(tuple(entries)))
 
