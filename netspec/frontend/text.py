@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 from netspec.base.errors import UsageError
 from netspec.base.text import Source
 from netspec.frontend import limits, syntax
-from netspec.frontend.builder import Spec
-from netspec.frontend.builder_net import Net
 from netspec.frontend.format import format_file
 from netspec.frontend.parse import parse as parse_source
 
-AnySpec = str | Path | Net | Spec
+
+class Built(Protocol):
+    """A net or a program that was made of Python objects (builder.py)."""
+
+    @property
+    def tree(self) -> syntax.File: ...
+
+
+AnySpec = str | Path | Built
 """A text, a Path or a str ending in .net that names a file, or what was built in Python."""
 
 
 def source_of(spec: AnySpec) -> Source:
     """The text of a spec: a Path, or a str that ends in .net, is a file; any other str is the text itself; what was built in Python is the
     text that it prints as. Raises UsageError."""
-    if isinstance(spec, (Net, Spec)):
-        return Source(format_file(spec.tree))
+    if isinstance(tree := getattr(spec, "tree", None), syntax.File):
+        return Source(format_file(tree))
     if isinstance(spec, str) and not spec.endswith(".net"):
         return Source(spec)
     if not isinstance(spec, (str, PathLike)):
@@ -67,11 +74,10 @@ def load(path: str | Path) -> syntax.File:
     return parse_source(source_of(Path(path) if isinstance(path, str) else path))
 
 
-def format(program: syntax.File | Net | Spec) -> str:  # noqa: A001  the word of the interface
+def format(program: syntax.File | Built) -> str:  # noqa: A001  the word of the interface
     """The program as text in canonical form: parsing it gives the program again, and comments are kept. Takes what was built in Python
     too. Raises UsageError."""
-    if isinstance(program, (Net, Spec)):
-        return format_file(program.tree)
-    if not isinstance(program, syntax.File):
+    tree = getattr(program, "tree", program)
+    if not isinstance(tree, syntax.File):
         raise UsageError(f"format takes what parse(text) or load(path) gives; this is {_kind(program)}")
-    return format_file(program)
+    return format_file(tree)
