@@ -530,3 +530,11 @@ def test_a_key_that_looks_like_a_repeat_is_a_key() -> None:
     assert [pair.key for pair in section.pairs] == [("optimizer",), ("x4",)]
     assert isinstance(net, syntax.Net)
     assert isinstance(net.chain.runs[0].items[0], syntax.Repeated)
+
+
+def test_a_file_of_defs_alone_is_fine_to_check_and_nothing_to_run() -> None:
+    assert netspec.check("netspec 1 let p = 25% def hidden(w) = affine(w)-relu-dropout(p)") == []
+    assert [one.code for one in netspec.check("netspec 1 def hidden(w) = afine(w)-relu")] == ["NS201"]
+    assert [one.code for one in netspec.check("netspec 1 let p = 25%")] == ["NS504"]
+    with pytest.raises(SpecError, match="NS504"):
+        program("def hidden(w) = affine(w)-relu")

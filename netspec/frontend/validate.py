@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -309,18 +309,19 @@ class _Validation:
         entry = self.first.get("net")
         defaults = read_defaults(self._pairs("defaults"), self.report)
         if not isinstance(entry, syntax.Net):
+            self._unused_defs(set())
             return None
         scope = self._scope(self.indices["net"])
         expander = Expander(self.source, defaults, self.report)
         pieces = expander.chain(entry.chain, scope)
-        self._unused_defs(expander)
+        self._unused_defs(expander.called)
         return with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
 
-    def _unused_defs(self, expander: Expander) -> None:
+    def _unused_defs(self, called: Set[str]) -> None:
         """The names in defs that the net never calls; nothing else of them can be told without arguments."""
         named = {*self.layers, *self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
-            if definition.node.name.text in expander.called or definition.home.source is not self.source or self.report.full:
+            if definition.node.name.text in called or definition.home.source is not self.source or self.report.full:
                 continue
             taken = {parameter.name.text for parameter in definition.node.parameters}
             for layer in nodes_in(definition.node):

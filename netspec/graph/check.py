@@ -12,6 +12,7 @@ from netspec.base.errors import SpecError
 from netspec.base.kinds import describe
 from netspec.base.shape import Shape
 from netspec.base.text import Source
+from netspec.frontend import syntax
 from netspec.frontend.migrations import migrate
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
@@ -70,11 +71,12 @@ def _require_images(program: Program, counts: Counts) -> None:
 def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:
     """Every finding about a text: errors of syntax and meaning, of shapes where an input shape is known, and warnings."""
     try:
-        program, found = validate_partly(migrate(parse(source)), source, overrides)
+        file = migrate(parse(source))
+        program, found = validate_partly(file, source, overrides)
     except SpecError as error:
         return list(error.diagnostics)
     if program is None:
-        return list(found)
+        return [one for one in found if one.code != "NS504" or not _is_library(file)]
     try:
         counts = counts_of(program)
         if found:
@@ -85,6 +87,12 @@ def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagno
     except SpecError as error:
         return [*found, *error.diagnostics, *(() if found else program.warnings)]
     return list(program.warnings)
+
+
+def _is_library(file: syntax.File) -> bool:
+    """Whether a text holds defs for others to use, and nothing else."""
+    kinds = (syntax.Version, syntax.Use, syntax.Let, syntax.Def)
+    return all(isinstance(entry, kinds) for entry in file.entries) and any(isinstance(entry, syntax.Def) for entry in file.entries)
 
 
 @dataclass(frozen=True)
