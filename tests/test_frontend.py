@@ -538,3 +538,11 @@ def test_a_file_of_defs_alone_is_fine_to_check_and_nothing_to_run() -> None:
     assert [one.code for one in netspec.check("netspec 1 let p = 25%")] == ["NS504"]
     with pytest.raises(SpecError, match="NS504"):
         program("def hidden(w) = affine(w)-relu")
+
+
+def test_a_let_of_the_name_of_a_word_changes_nothing_of_the_resolved_text() -> None:
+    one = program("let same = 3 let float64 = 2 input 3x8x8 net conv(4, kernel=same) -> conv(float64)", keys={"train.dtype": "float64"})
+    again = program(one.resolved)
+    assert [call.layer for call in again.net] == [call.layer for call in one.net]
+    assert again.train == one.train
+    assert again.resolved == one.resolved
