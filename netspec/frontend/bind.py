@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import Entry
 from netspec.base.errors import SpecError
+from netspec.base.kinds import Merge
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.base.tie import Tie
@@ -143,7 +144,8 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
         return Diagnostic("NS304", message, value.source, value.span, notes=notes, help="write key = value")
     if first is None:
         written = value.source.text[value.span.start : value.span.end]
-        advice = CALLED_ELSEWHERE.get(model.name, f"write {model.name}").format(written)
+        plain = f"write {model.name}(a | b)" if issubclass(model, Merge) else f"write {model.name}"
+        advice = CALLED_ELSEWHERE.get(model.name, plain).format(written)
         return Diagnostic("NS304", f"{model.name} takes no arguments", value.source, value.span, help=advice)
     before = given[index - 1].value
     whole = type(before.content) is int and type(value.content) is int

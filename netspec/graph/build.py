@@ -114,7 +114,7 @@ def _check_class_weights(program: Program, head: Head, classes: int) -> None:
 def _check_size(program: Program, graph: Graph, most_parameters: int) -> None:
     total = 0
     for node in graph.nodes:
-        total += sum(size(parameter.shape) for parameter in node.parameters.values())
+        total += sum(size(parameter.shape) for parameter in node.own_parameters.values())
         if total > most_parameters:
             found = Problem(
                 "NS806", f"{total:,} parameters up to here, and the limit is {most_parameters:,}",

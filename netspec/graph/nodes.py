@@ -119,6 +119,9 @@ class Nodes:
         if call.shares_weight_of is None or not isinstance(layer, Affine) or layer.tie is None:
             return layer
         owner = self._of[call.shares_weight_of]
+        if "init" in call.explicit:
+            message = f"affine: `init` is for a W of its own, and this W belongs to {owner.name}"
+            raise Problem("NS414", message, argument="init", help=f"give `init` to {owner.name}")
         depth, width = owner.parameters["W"].shape
         told = f"W of {owner.name} is {show((depth, width))}"
         if layer.tie.transposed:

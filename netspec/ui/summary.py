@@ -231,6 +231,8 @@ def _arguments(node: Node) -> tuple[Argument, ...]:
 def _mark(node: Node, call: Call, name: str) -> str:
     if name in call.explicit or call.projects:  # what a projection is follows from the body of its res
         return ""
+    if name == "width" and call.shares_weight_of is not None:
+        return ""
     if name == "width" and node.layer is not call.layer:  # a copy that has been given its width
         return COUNTED
     return SECTION if name in call.from_defaults else DEFAULT

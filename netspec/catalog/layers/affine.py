@@ -27,7 +27,7 @@ class Affine(Contraction):
     """y = x W + b.
 
     Shapes: x (N, D), W (D, width), b (width,), y (N, width). An image before it is flattened in C order. With `tie` W belongs to another
-    affine, whose shape gives the width; the bias stays its own.
+    affine, whose shape gives the width, and which says how it starts, and whether and how fast it is trained; the bias stays its own.
     Source: the perceptron layer, Rosenblatt 1958, in its matrix form.
     """
 
