@@ -132,8 +132,8 @@ class Chain:
     previous: Chain | None = None
     """The chain of the page before."""
     lanes: list[Line] = field(default_factory=list)
-    taken: list[list[tuple[int, int]]] = field(default_factory=list)
-    """From which item to which each lane is used."""
+    taken: list[list[tuple[int, int, Leaf]]] = field(default_factory=list)
+    """From which item to which each lane is used, for the values of which layers."""
 
     @property
     def last(self) -> Leaf:

@@ -18,17 +18,22 @@ class Gaps:
 
     gutters: dict[int, list[Line]] = field(default_factory=dict)
     over: list[Line] = field(default_factory=list)
+    known: dict[tuple[object, ...], Line] = field(default_factory=dict)
+    """Lines that a value of one pass has already."""
     come: dict[int, list[Line]] = field(default_factory=dict)
     leave: dict[int, list[Line]] = field(default_factory=dict)
 
-    def gutter(self, number: int) -> Line:
-        line = Line()
-        self.gutters.setdefault(number, []).append(line)
-        return line
+    def gutter(self, number: int, source: Leaf, side: str) -> Line:
+        return self._line(self.gutters.setdefault(number, []), (number, source.name, side))
 
-    def top(self) -> Line:
-        self.over.append(Line())
-        return self.over[-1]
+    def top(self, source: Leaf, side: str) -> Line:
+        return self._line(self.over, (source.name, side))
+
+    def _line(self, lines: list[Line], key: tuple[object, ...]) -> Line:
+        if key not in self.known:
+            self.known[key] = Line()
+            lines.append(self.known[key])
+        return self.known[key]
 
 
 def lay_detours(pages: Sequence[Chain]) -> Gaps:
@@ -78,7 +83,11 @@ def _way(detour: Detour, branch: Branch, pages: Sequence[Chain], gaps: Gaps) -> 
             if item is target:
                 return _between_branches(detour, branch, ahead[:place], behind[:other])
             if item.chain is target.chain:
-                lines = [*_out(ahead[: place + 1]), _lane(item.chain, item, target), *_into(behind[: other + 1])]
+                lines = [
+                    *_out(ahead[: place + 1]),
+                    _lane(item.chain, item, target, detour.source),
+                    *_into(behind[: other + 1], detour.source),
+                ]
                 return _both(lines)
     return _between_pages(detour, ahead, behind, pages, gaps)
 
@@ -95,17 +104,17 @@ def _between_branches(detour: Detour, branch: Branch, ahead: list[Item], behind:
     if not behind and branch.chain is None:
         detour.is_late = True
         at_end = last is detour.source and place == len(last.chain.items) - 1
-        lines = [] if at_end else [*_out(ahead), _take(last.chain, place, len(last.chain.items))]
+        lines = [] if at_end else [*_out(ahead), _take(last.chain, place, len(last.chain.items), detour.source)]
         return _both(lines)
     owner = last.chain.owner
     assert isinstance(owner, Branch)
-    return _both([*_out(ahead), _take(last.chain, -1, place), *_into([*behind, owner.fork])])
+    return _both([*_out(ahead), _take(last.chain, -1, place, detour.source), *_into([*behind, owner.fork], detour.source)])
 
 
 def _between_pages(detour: Detour, ahead: list[Item], behind: list[Item], pages: Sequence[Chain], gaps: Gaps) -> Ways:
     """Out of a page on its right, into another from its left; both passes have lines of their own where they would meet."""
     start, end = pages.index(ahead[-1].chain), pages.index(behind[-1].chain)
-    out, into = _out(ahead), _into(behind)
+    out, into = _out(ahead), _into(behind, detour.source)
     inner = next(item for item in reversed(behind) if isinstance(item, Fork))
     outer = next((item for item in reversed(ahead) if isinstance(item, Fork)), None)
     ways: Ways = {}
@@ -120,9 +129,9 @@ def _between_pages(detour: Detour, ahead: list[Item], behind: list[Item], pages:
             inner.above.append(enter)
         gaps.come.setdefault(start, []).append(leave)
         gaps.leave.setdefault(end - 1, []).append(enter)
-        between = [gaps.gutter(start)]
+        between = [gaps.gutter(start, detour.source, side)]
         if end > start + 1:
-            between += [gaps.top(), gaps.gutter(end - 1)]
+            between += [gaps.top(detour.source, side), gaps.gutter(end - 1, detour.source, side)]
         ways[side] = [*out[:-1], leave, *between, enter, *into[1:]]
     return ways
 
@@ -134,12 +143,12 @@ def _out(items: Sequence[Item]) -> list[Line]:
     lines = [source.exit]
     for item in items[:-1]:
         if isinstance(item.chain.owner, Branch):
-            lines += [_take(item.chain, item.chain.items.index(item), len(item.chain.items)), Line()]
+            lines += [_take(item.chain, item.chain.items.index(item), len(item.chain.items), source), Line()]
             item.chain.owner.fork.below.append(lines[-1])
     return lines
 
 
-def _into(items: Sequence[Item]) -> list[Line]:
+def _into(items: Sequence[Item], source: Leaf) -> list[Line]:
     """From the chain of the last of a fork's lineage to above its branches."""
     lines: list[Line] = []
     inside = list(reversed(items))
@@ -149,20 +158,25 @@ def _into(items: Sequence[Item]) -> list[Line]:
             item.above.append(lines[-1])
             if place + 1 < len(inside):
                 within = inside[place + 1]
-                lines.append(_take(within.chain, -1, within.chain.items.index(within)))
+                lines.append(_take(within.chain, -1, within.chain.items.index(within), source))
     return lines
 
 
-def _lane(chain: Chain, first: Item, last: Item) -> Line:
-    return _take(chain, chain.items.index(first), chain.items.index(last))
+def _lane(chain: Chain, first: Item, last: Item, source: Leaf) -> Line:
+    return _take(chain, chain.items.index(first), chain.items.index(last), source)
 
 
-def _take(chain: Chain, start: int, end: int) -> Line:
-    """A lane that is free from one item to another."""
-    for line, taken in zip(chain.lanes, chain.taken, strict=True):
-        if all(end < first or last < start for first, last in taken):
-            taken.append((start, end))
-            return line
+def _take(chain: Chain, start: int, end: int, source: Leaf) -> Line:
+    """A lane that is free from one item to another, or has the same value there; best one that has it somewhere."""
+    free = [
+        (all(owner is not source for _, _, owner in taken), place)
+        for place, taken in enumerate(chain.taken)
+        if all(end < first or last < start or owner is source for first, last, owner in taken)
+    ]
+    if free:
+        place = min(free)[1]
+        chain.taken[place].append((start, end, source))
+        return chain.lanes[place]
     chain.lanes.append(Line())
-    chain.taken.append([(start, end)])
+    chain.taken.append([(start, end, source)])
     return chain.lanes[-1]

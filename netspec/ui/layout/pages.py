@@ -60,7 +60,7 @@ def _cut(breaks: Sequence[_Break], count: int, height: float) -> list[_Break]:
 def _breaks(chain: Chain, groups: Sequence[Sequence[str]]) -> Iterator[_Break]:
     """Before each layer, or fork, that stands in no branch; not before the loss alone, nor right behind the input."""
     order = {leaf.name: place for place, leaf in enumerate(leaves(chain))}
-    spans = [(order[branch.detour.source.name], _end(fork, order)) for fork in forks(chain) for branch in fork.branches if branch.detour]
+    spans = _detours(chain, order)
     group_spans = [(order[names[0]], order[names[-1]]) for names in groups]
     starts = list(_starts(chain, ()))
     top = starts[0][1]
@@ -68,6 +68,17 @@ def _breaks(chain: Chain, groups: Sequence[Sequence[str]]) -> Iterator[_Break]:
         at = order[name]
         cut_frames = sum(framed in others for framed in within)
         yield _Break(name, y - top, 2 * cut_frames + sum(first < at <= last for first, last in (*spans, *group_spans)))
+
+
+def _detours(chain: Chain, order: dict[str, int]) -> list[tuple[int, int]]:
+    """From which layer to which the values reach that are read later."""
+    last: dict[int, int] = {}
+    for fork in forks(chain):
+        for branch in fork.branches:
+            if branch.detour:
+                source = order[branch.detour.source.name]
+                last[source] = max(last.get(source, 0), _end(fork, order))
+    return list(last.items())
 
 
 def _end(fork: Fork, order: dict[str, int]) -> int:
