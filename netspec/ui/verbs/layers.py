@@ -30,6 +30,7 @@ from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
 from netspec.graph.check import to_graph
+from netspec.ui.entry_words import BLOCK_WORDS, WORDS
 from netspec.ui.screen import print_json
 
 WIDTH = 78
@@ -56,6 +57,9 @@ def run(name: str | None, *, json: bool) -> int:
         facts, text = section_facts(name), section_page(name)
     elif owners:
         facts, text = key_facts(owners[0], name), key_page(owners[0], name)
+    elif name in {**BLOCK_WORDS, **WORDS}:
+        example, meaning = {**BLOCK_WORDS, **WORDS}[name]
+        facts, text = {"name": name, "kind": "words", "example": example, "text": meaning}, word_page(name)
     elif takers := [entry for _, entry in every() if name in entry.model_fields]:
         facts, text = argument_facts(takers, name), argument_page(takers, name)
     else:
@@ -96,6 +100,9 @@ def overview() -> str:
     lines += ["", "sections"]
     for name, model in SECTION_MODELS.items():
         lines += textwrap.wrap(", ".join(model.model_fields), WIDTH, initial_indent=f"  {name:<28} ", subsequent_indent=" " * 31)
+    lines += ["", "words of chains"]
+    for example, meaning in BLOCK_WORDS.values():
+        lines += textwrap.wrap(meaning.replace("`", ""), WIDTH, initial_indent=f"  {example:<34} ", subsequent_indent=" " * 37)
     lines += ["", "`netspec layers NAME` shows one of them: arguments, shapes, formula, example;", "of a section or a key what it means."]
     return "\n".join(lines)
 
@@ -131,6 +138,12 @@ def page(entry: type[Entry]) -> str:
     if issubclass(entry, Layer):
         parts.append("examples\n" + "\n".join(f"  {call:<44} {before} -> {after}" for call, before, after in examples(entry)))
     return "\n\n".join(parts)
+
+
+def word_page(name: str) -> str:
+    """A word that is no entry of the catalogue."""
+    example, meaning = {**BLOCK_WORDS, **WORDS}[name]
+    return f"{example}\n\n{textwrap.fill(meaning.replace('`', ''), WIDTH)}"
 
 
 def section_page(name: str) -> str:
