@@ -26,6 +26,7 @@ from netspec.frontend.format import format_file
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Call, Overrides, Program
 from netspec.frontend.validate import load
+from netspec.graph.check import to_graph
 
 GOLDEN = Path(__file__).parent / "golden" / "frontend"
 WHOLE = GOLDEN / "whole.net"
@@ -448,6 +449,7 @@ from netspec.base.errors import SpecError
 from netspec.base.text import Source
 from netspec.frontend.bind import layers
 from netspec.frontend.validate import load
+from netspec.graph.check import to_graph
 
 class Own(layers()["relu"]):
     "y = max(x, 0)"
@@ -545,4 +547,16 @@ def test_a_let_of_the_name_of_a_word_changes_nothing_of_the_resolved_text() -> N
     again = program(one.resolved)
     assert [call.layer for call in again.net] == [call.layer for call in one.net]
     assert again.train == one.train
+    assert again.resolved == one.resolved
+
+
+@pytest.mark.parametrize("defaults", ["", "defaults { conv.stride = 2; conv.bias = false; conv.lr_scale = 0.5 }"])
+def test_the_resolved_text_of_a_projected_skip_is_the_same_net(defaults: str) -> None:
+    """What the layer on the skip is made of is no default of other convolutions."""
+    text = f"input 3x8x8 classes 2 {defaults} net conv(4) -> res[conv(8)-bn-conv(8)](proj) -> affine -> softmax"
+    one = program(text)
+    again = program(one.resolved)
+    graphs = [to_graph(each) for each in (one, again)]
+    assert str(graphs[0]) == str(graphs[1])
+    assert [call.layer for call in again.net] == [call.layer for call in one.net]
     assert again.resolved == one.resolved

@@ -13,6 +13,10 @@ from random_programs import programs
 
 import netspec
 from netspec.base.shape import Shape
+from netspec.base.text import Source
+from netspec.frontend.program import Overrides
+from netspec.frontend.validate import load
+from netspec.graph.check import to_graph
 
 PROGRAMS = settings(max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
@@ -52,6 +56,17 @@ def test_the_test_form_is_that_of_the_references(program: tuple[str, Shape]) -> 
         model.state[name][...] = arrays[name]
     x = np.random.default_rng(2).normal(size=(3, *shape))
     laws.close(model.forward(x), graphs.forward(graph, arrays, x, train=False), 1e-9)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_the_resolved_text_is_the_same_net(program: tuple[str, Shape]) -> None:
+    text, shape = program
+    one = load(Source(text), Overrides(input=shape, classes=3))
+    again = load(Source(one.resolved))
+    assert str(to_graph(again)) == str(to_graph(one))
+    assert [call.layer for call in again.net] == [call.layer for call in one.net]
+    assert again.resolved == one.resolved
 
 
 def test_the_programs_are_of_all_kinds() -> None:

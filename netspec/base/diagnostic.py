@@ -55,10 +55,11 @@ class Diagnostic:
         return self.source.position(self.span.start) if self.source and self.span else (1, 1)
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `check --json` prints."""
+        """The object that `check --json` prints; what stands behind the caret is the first of the notes."""
+        notes = [*([self.label] if self.label else []), *self.notes]
         return {
             "code": self.code, "severity": self.severity, "message": self.message, "path": self.path, "line": self.line,
-            "column": self.column, "end_column": self.end_column, "notes": list(self.notes), "help": self.help,
+            "column": self.column, "end_column": self.end_column, "notes": notes, "help": self.help,
         }  # fmt: skip
 
     def __str__(self) -> str:

@@ -160,7 +160,10 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
     unnamed = "one argument without its key" if several == 1 else f"{several} arguments without their keys"
     message = f"{model.name} takes {unnamed}, first; the others are key = value"
     sides = whole and index == 1 and get_origin(annotation) is tuple
-    help_text = f"write {show(before.content)}x{show(value.content)}" if sides else None
+    keys = list(model.model_fields)
+    fits = index < len(keys) and (model.model_fields[keys[index]].annotation is bool) == isinstance(value.content, bool)
+    keyed = f"write {keys[index]} = {show(value.content)}" if fits else None
+    help_text = f"write {show(before.content)}x{show(value.content)}" if sides else keyed
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
 
 

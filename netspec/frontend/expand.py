@@ -279,7 +279,8 @@ def _parameter_of(node: syntax.Def, names: list[str], given: Given, index: int) 
         return Diagnostic("NS304", f"{name} takes no arguments", value.source, value.span, help=f"write {name}")
     if index > 0:
         message = f"{name} takes one argument without its key, first; the others are key = value"
-        return Diagnostic("NS304", message, value.source, value.span, notes=takes)
+        help_text = f"write {names[index]} = {show(value.content)}" if index < len(names) else None
+        return Diagnostic("NS304", message, value.source, value.span, notes=takes, help=help_text)
     return names[0]
 
 

@@ -13,9 +13,9 @@ from netspec.frontend.values import Definition, Scope, show
 def inlined(definition: Definition) -> syntax.Def:
     """The def with the values of its file's `let`s in their place, and without the comments before it."""
     parameters = frozenset(parameter.name.text for parameter in definition.node.parameters)
-    written = _written(definition.node, definition.home, parameters)
-    assert isinstance(written, syntax.Def)
-    return replace(written, trivia=syntax.Trivia())
+    node, home = definition.node, definition.home
+    taken = tuple(replace(one, default=_written(one.default, home, frozenset())) for one in node.parameters)
+    return replace(node, parameters=taken, chain=_written(node.chain, home, parameters), trivia=syntax.Trivia())
 
 
 def _written(node: Any, home: Scope, taken: frozenset[str]) -> Any:
@@ -29,6 +29,7 @@ def _written(node: Any, home: Scope, taken: frozenset[str]) -> Any:
         held = None if name in taken or name in home.definitions else home.find(name)
         if held is not None:
             text = show(held.content)
+            text = f"({text})" if text.startswith("-") else text
             return syntax.Literal("number", text) if isinstance(node, syntax.Name) else syntax.Layer(syntax.Word(text))
     if isinstance(node, syntax.Repeated) and isinstance(node.times, syntax.Over):
         inner = taken | {node.times.name.text}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -79,6 +79,16 @@ class Call:
 
 Chain = tuple[Call, ...]
 """Layers in reading order: each after all that it reads."""
+
+
+def first_readers(net: Sequence[Call]) -> dict[int, int]:
+    """For each call, by its place, the first one that takes its value."""
+    found: dict[int, int] = {}
+    for place, call in enumerate(net):
+        for read in call.inputs:
+            found.setdefault(read, place)
+    return found
+
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 

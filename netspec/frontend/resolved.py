@@ -29,15 +29,15 @@ def resolve(
     keys = {"data": data_keys(program.data) if program.data is not None else {}, "defaults": _defaults(program.net)}
     keys["train"] = train_keys(program.train)
     entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(newest())))]
+    for index in sorted(brought):  # before every `let`, which would stand for their words
+        entries += brought[index]
     sections = {name: _section(name, values) for name, values in keys.items() if values or (name == "data" and program.data is not None)}
     if {*program.lets} & {word for values in keys.values() for text in values.values() for word in _WORDS.findall(text)}:
         entries += sections.values()  # before the `let`s, which would stand for their words
         sections = {}
     entries += [syntax.Let(Word(name), _raw(show(lets[name].content))) for name in added]
-    for index, entry in enumerate(file.entries):
+    for entry in file.entries:
         match entry:
-            case syntax.Use():
-                entries += brought[index]
             case syntax.Let() if entry.name.text in lets:
                 entries.append(replace(entry, value=_raw(show(lets[entry.name.text].content))))
             case syntax.Let() | syntax.Def():
@@ -85,7 +85,8 @@ def _defaults(net: Chain) -> dict[str, str]:
     """What each layer takes where its call is silent, as the `defaults` section."""
     found: dict[str, str] = {}
     for call in net:
-        for name in type(call.layer).model_fields:
+        # what a projection is follows from its res, and is no default of other layers
+        for name in () if call.projects else type(call.layer).model_fields:
             value = getattr(call.layer, name)
             if name not in call.explicit and value is not None:
                 found[f"{call.layer.name}.{name}"] = written(value)

@@ -13,7 +13,7 @@ from netspec.base.loss import Loss
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
 from netspec.frontend.bind import layers
-from netspec.frontend.program import Call, Chain, TrainSection
+from netspec.frontend.program import Call, Chain, TrainSection, first_readers
 
 
 def with_head_form(net: Chain) -> Chain:
@@ -113,12 +113,13 @@ HIGH_DROPOUT = 0.6
 def lint(net: Chain) -> list[Diagnostic]:
     """Warnings about what is allowed and probably not meant."""
     found: list[Diagnostic] = []
+    readers = first_readers(net)
     for at, call in enumerate(net):
-        following = [other.layer for other in islice(_behind(net, at), 1)]
+        following = [other.layer for other in islice(_behind(net, readers, at), 1)]
         if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
             found += _cancelled_bias(call, following[0].name)
         if call.layer.name.startswith("dropout"):
-            found += _dropout(call, _behind(net, at))
+            found += _dropout(call, _behind(net, readers, at))
         if call.copy_of is not None and _uses_batch(call.layer):
             message = f"{call.layer.name} in tied copies: one set of running averages for values that differ from copy to copy"
             help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
@@ -126,12 +127,11 @@ def lint(net: Chain) -> list[Diagnostic]:
     return _once(found)
 
 
-def _behind(net: Chain, at: int) -> Iterator[Call]:
+def _behind(net: Chain, readers: Mapping[int, int], at: int) -> Iterator[Call]:
     """The call that reads the value of call number `at`, the one that reads its value, and so on; the first of several."""
-    for place in range(at + 1, len(net)):
-        if at in net[place].inputs:
-            yield net[place]
-            at = place
+    while at in readers:
+        at = readers[at]
+        yield net[at]
 
 
 def _uses_batch(layer: Layer) -> bool:

@@ -13,6 +13,7 @@ from netspec.base.duration import Duration
 from netspec.base.errors import LimitError, SpecError
 from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
+from netspec.frontend.format import value_text
 from netspec.frontend.syntax import Word
 from netspec.frontend.words import nearest
 
@@ -110,7 +111,9 @@ class Definition:
     home: Scope
 
     def signature(self) -> str:
-        names = [p.name.text for p in self.node.parameters]
+        """`hidden(w, p = 25%)`: how it is called, the first parameter without its key."""
+        names = [p.name.text if p.default is None else f"{p.name.text} = {value_text(p.default)}" for p in self.node.parameters]
+        names[1:] = [name if " = " in name else f"{name} = ..." for name in names[1:]]
         return f"{self.node.name.text}({', '.join(names)})" if names else self.node.name.text
 
 

@@ -66,7 +66,9 @@ def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[
     try:
         head.output_shape(shape)
     except Problem as refused:
-        raise SpecError([diagnostic(program, with_origin(refused, scores, nodes), head_call)]) from None
+        raise SpecError(
+            [diagnostic(program, with_origin(refused, scores, nodes, head_call.source if head_call else program.source), head_call)]
+        ) from None
     if head.target == "value" and target is None:
         return size(shape)
     classes = target if target is not None else _classes_of_scores(head, shape[0])

@@ -139,9 +139,10 @@ class Graph:
             assert output_shape(node.layer, node.shapes) == node.output.shape, f"{node.name} has another shape than its rule"
             known.add(node.output.index)
         assert len({node.name for node in self.nodes}) == len(self.nodes), "two layers share a name"
+        owned = {*self.parameters, *self.state}
         for node in self.nodes:
             for key in node.shared:
-                assert node.shared[key] in {**self.parameters, **self.state}, f"{node.name}.{key} shares an array that nothing owns"
+                assert node.shared[key] in owned, f"{node.name}.{key} shares an array that nothing owns"
 
     def __str__(self) -> str:
         lines = [f"input {show(self.input.shape)}"]

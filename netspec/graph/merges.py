@@ -20,13 +20,15 @@ def projection(call: Call, skip: Value, body: Value, nodes: Sequence[Node]) -> L
     Raises Problem where none does."""
     if len(skip.shape) != len(body.shape):
         code, message = "NS416", f"res: the body gives {_kind(body.shape)}, and the skip carries {_kind(skip.shape)}"
-        raise Problem(code, message, label=f"the skip comes from {origin(skip, nodes)}", help="let the body keep the kind of its input")
+        raise Problem(
+            code, message, label=f"the skip comes from {origin(skip, nodes, call.source)}", help="let the body keep the kind of its input"
+        )
     if not is_image(skip.shape):
         return Affine(width=body.shape[0])
     strides = [_stride(side, wanted) for side, wanted in zip(skip.shape[1:], body.shape[1:], strict=True)]
     if None in strides:
         message = f"res: no stride of a 1x1 conv makes {show(body.shape[1:])} of {show(skip.shape[1:])}"
-        label = f"the body gives {show(body.shape)}; the skip carries {show(skip.shape)}, from {origin(skip, nodes)}"
+        label = f"the body gives {show(body.shape)}; the skip carries {show(skip.shape)}, from {origin(skip, nodes, call.source)}"
         raise Problem("NS416", message, label=label, help="use stride or pool(window, pad=...) so that sides are halved, rounded up")
     down, across = strides
     assert down is not None
@@ -50,10 +52,11 @@ def explained(found: Problem, call: Call, taken: Sequence[Value], nodes: Sequenc
     first = taken[0]
     at, other = next((place, value) for place, value in enumerate(taken) if _differs(value.shape, first.shape, found.code))
     if call.source.words(call.name_span) != "res":
-        label = f"branch 1 gives {show(first.shape)}, from {origin(first, nodes)}; branch {at + 1} gives {show(other.shape)}, from "
+        ends = ((1, first), (at + 1, other))
+        label = "; ".join(f"branch {n} gives {show(value.shape)}, from {origin(value, nodes, call.source)}" for n, value in ends)
         help_text = f"{_alike(at + 1, first.shape, other.shape)}; nothing is broadcast" if found.code == "NS412" else found.help
-        return Problem(found.code, found.message, label=label + origin(other, nodes), help=help_text)
-    label = f"the body gives {show(first.shape)}; the skip carries {show(other.shape)}, from {origin(other, nodes)}"
+        return Problem(found.code, found.message, label=label, help=help_text)
+    label = f"the body gives {show(first.shape)}; the skip carries {show(other.shape)}, from {origin(other, nodes, call.source)}"
     return Problem(found.code, found.message, label=label, help=_advice(first, other, nodes))
 
 

@@ -12,7 +12,7 @@ from netspec.base.layer import Layer, Parameter, State
 from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.flatten import Flatten
-from netspec.frontend.program import INPUT, Call, Program
+from netspec.frontend.program import INPUT, Call, Program, first_readers
 from netspec.graph.graph import Node, Value, output_shape
 from netspec.graph.merges import explained, projection
 from netspec.graph.origin import diagnostic, with_origin
@@ -24,6 +24,7 @@ class Nodes:
     def __init__(self, program: Program, calls: Sequence[Call], head: Head, input_shape: Shape, target: int | None) -> None:
         self.program, self.calls, self.head, self.target = program, calls, head, target
         self.last_affines = set(last_affines(calls))
+        self.next_relu_like = _relu_like(calls)
         self.values = [Value(0, input_shape)]
         self.made: list[Node] = []
         self.errors: list[Diagnostic] = []
@@ -54,8 +55,8 @@ class Nodes:
         except Problem as found:
             if isinstance(layer, Merge):
                 raise explained(found, call, taken, self.made) from None
-            raise with_origin(found, taken[0], self.made) from None
-        node = self._add(self._name(call, layer), layer, inputs, call, self._next_relu_like(place))
+            raise with_origin(found, taken[0], self.made, call.source) from None
+        node = self._add(self._name(call, layer), layer, inputs, call, self.next_relu_like[place])
         self._of[place], self._behind[place] = node, node.output
 
     def _add(self, name: str, layer: Layer, inputs: tuple[Value, ...], call: Call | None, relu_like: bool = False) -> Node:
@@ -155,15 +156,6 @@ class Nodes:
                 raise Problem("NS415", f"{message}, and this copy needs {show(parameter.shape)}", help=help_text)
         return {key: first.array(key) for key in (*parameters, *state)}, first.turned
 
-    def _next_relu_like(self, place: int) -> bool:
-        """Whether the next activation behind a layer (past bn, dropout and merges) is relu-like."""
-        for layer in _behind(self.calls, place):
-            if isinstance(layer, Contraction):
-                return False
-            if isinstance(layer, Pointwise) and not layer.identity_in_test:
-                return layer.relu_like
-        return False
-
 
 def _turned(layer: Affine) -> str:
     assert layer.tie is not None
@@ -171,12 +163,19 @@ def _turned(layer: Affine) -> str:
     return f"write tie = {other} for the transpose, or put an affine before that gives the shape"
 
 
-def _behind(calls: Sequence[Call], place: int) -> Iterator[Layer]:
-    """The layer that takes a call's value, the one that takes that one's, and so on; the first of several."""
-    for number in range(place + 1, len(calls)):
-        if place in calls[number].inputs:
-            yield calls[number].layer
-            place = number
+def _relu_like(calls: Sequence[Call]) -> list[bool]:
+    """Of each call whether the next activation behind it (past bn, dropout and merges) is relu-like."""
+    readers, found = first_readers(calls), [False] * len(calls)
+    for place in range(len(calls) - 1, -1, -1):
+        reader = readers.get(place)
+        if reader is None:
+            continue
+        layer = calls[reader].layer
+        if isinstance(layer, Pointwise) and not layer.identity_in_test:
+            found[place] = layer.relu_like
+        elif not isinstance(layer, Contraction):
+            found[place] = found[reader]
+    return found
 
 
 def last_affines(calls: Sequence[Call]) -> Iterator[int]:

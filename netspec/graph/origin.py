@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem
-from netspec.base.text import Span
+from netspec.base.text import Source, Span
 from netspec.frontend.program import Call, Program
 from netspec.graph.graph import Node, Value
 
@@ -21,8 +21,9 @@ def diagnostic(program: Program, found: Problem, call: Call | None, span: Span |
     return Diagnostic(found.code, found.message, source, place, label=found.label, notes=notes, help=found.help)
 
 
-def origin(value: Value, nodes: Sequence[Node]) -> str:
-    """`pool (line 8)`: the layer that a value comes from, past what is implied or changes nothing; `the input`."""
+def origin(value: Value, nodes: Sequence[Node], source: Source) -> str:
+    """`pool (line 8)`: the layer that a value comes from, past what is implied or changes nothing, with its file where that is not
+    `source`; `the input`."""
     while True:
         node = next((one for one in nodes if one.output == value), None)
         if node is None:
@@ -30,11 +31,12 @@ def origin(value: Value, nodes: Sequence[Node]) -> str:
         call = node.call
         if call is not None and node.layer.name != "id":
             word = "proj" if call.projects else node.layer.name
-            return f"{word} (line {call.source.position(call.name_span.start)[0]})"
+            file = "" if call.source is source else f"{call.source.path}, "
+            return f"{word} ({file}line {call.source.position(call.name_span.start)[0]})"
         value = node.input
 
 
-def with_origin(found: Problem, value: Value, nodes: Sequence[Node]) -> Problem:
+def with_origin(found: Problem, value: Value, nodes: Sequence[Node], source: Source) -> Problem:
     """The fact, with the layer that the shape comes from."""
-    message = f"{found.message}, from {origin(value, nodes)}"
+    message = f"{found.message}, from {origin(value, nodes, source)}"
     return Problem(found.code, message, help=found.help, argument=found.argument, label=found.label)
