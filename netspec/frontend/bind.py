@@ -265,7 +265,7 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
         message = "a decimal is written with a point, not with a comma"
         return Diagnostic("NS110", message, given.value.source, given.value.span, help=f"write {decimal}")
     annotation = model.model_fields[key].annotation
-    unknown = None if accepts_words(annotation) else without_value(place)
+    unknown = None if accepts_words(annotation) or accepts(annotation, Tie) else without_value(place)
     if unknown is not None:
         return unknown.diagnostics[0]
     hint = None

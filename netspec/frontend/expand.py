@@ -32,6 +32,8 @@ class Expander:
     defaults: Mapping[str, Keys]
     report: Report
     layers: Mapping[str, type[Layer]] = field(default_factory=layers)
+    lacks_defs: bool = False
+    """Whether a file could not be used, so that a name that is not known may be one of its defs."""
     steps: int = 0
     expanded: dict[tuple[Source, str], Pieces] = field(default_factory=dict)
     """Bodies of defs by their file and call: what is called again in the same words is expanded once."""
@@ -190,6 +192,12 @@ class Expander:
         if named.word.text in BLOCKS and named.word.text not in self.layers:
             message = f"{named.word.text} goes around a chain in square brackets"
             raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
+        kind = self.layers.get(named.word.text)
+        if kind is not None and issubclass(kind, MergeLayer) and named.arguments:
+            branches = [show(given.value.content) for given in named.arguments]
+            message = f"branches of {kind.name} are separated by |"
+            help_text = f"write {kind.name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
+            raise fail("NS510", message, where.source, where.span, help=help_text)
         bound = self._bound(named, where, scope)
         layer = bound.entry
         if not isinstance(layer, Layer):
@@ -216,6 +224,8 @@ class Expander:
         bound = self.bound.get(key)
         if bound is None:
             definitions = (named.scope or scope).definitions
+            if self.lacks_defs and named.word.text not in self.layers:  # it may stand in the file that could not be used
+                raise SpecError([])
             visible = {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
             bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible)
         return bound

@@ -167,6 +167,10 @@ class _Writer:
         return value
 
     def recall(self, piece: Recall, place: _Place) -> int:
+        if not self.calls and self.branch_start is None:
+            help_text = "begin with a layer; id is the one that changes nothing"
+            self._refuse("NS210", f"nothing stands before `@{piece.word.text}` that it could go on from", piece, place, help_text)
+            return UNKNOWN
         if self.branch_start != len(self.calls) or self.recalled is not None:
             message = f"`@{piece.word.text}` would throw away what comes before it: a name is read at the start of a branch"
             self._refuse("NS512", message, piece, place, f"write add(id | @{piece.word.text}), or concat(id | @{piece.word.text})")
@@ -193,7 +197,10 @@ class _Writer:
         name, span = layer.tie.layer, call.arguments.get("tie", call.span)
         known = place.points.get(name)
         if known is None:
-            message, help_text = f"no affine before this one is named `@{name}`", self._advice(name, place)
+            message = f"no affine before this one is named `@{name}`"
+            unknown = not place.points and (name, place.inside) not in self.named_somewhere
+            help_text = "name one, alone: [affine(100) @enc], and write tie = enc, or enc.T for the transpose"
+            help_text = help_text if unknown else self._advice(name, place)
         else:
             named = self.calls[known.place].layer if known.alone else None
             if isinstance(named, Affine):

@@ -41,9 +41,15 @@ class Library:
 
     report: Report
     layers: Mapping[str, type[Layer]]
+    main: Source
+    """The text that uses them."""
     files: dict[Path, Used] = field(default_factory=dict)
     reading: list[Path] = field(default_factory=list)
     """The files on the way from the first one to the one that is being read."""
+
+    def __post_init__(self) -> None:
+        if self.main.path.endswith(".net"):
+            self.reading.append(Path(self.main.path).resolve())
 
     def definitions(self, entry: syntax.Use, source: Source) -> Mapping[str, Definition]:
         """The defs that a `use` brings. Raises SpecError where it names no file, or one that uses itself, or one that is wrong."""

@@ -92,7 +92,8 @@ class _Validation:
     net: Chain | None = None
 
     def __post_init__(self) -> None:
-        self.library = Library(self.report, self.layers)
+        self.library = Library(self.report, self.layers, self.source)
+        self.failed_uses: set[int] = set()
         self.uses = [index for index, entry in enumerate(self.file.entries) if isinstance(entry, syntax.Use)]
 
     def run(self) -> Program:
@@ -193,7 +194,9 @@ class _Validation:
 
     def _define(self, entry: syntax.Let | syntax.Def | syntax.Use, index: int) -> None:
         if isinstance(entry, syntax.Use):
+            self.failed_uses.add(index)
             bring(self.definitions, self.library.definitions(entry, self.source), entry, index, self.source)
+            self.failed_uses.discard(index)
             return
         name = entry.name.text
         check_free(entry, self.file, self.source, self.definitions, self.lets)
@@ -312,7 +315,7 @@ class _Validation:
             self._unused_defs(set())
             return None
         scope = self._scope(self.indices["net"])
-        expander = Expander(self.source, defaults, self.report)
+        expander = Expander(self.source, defaults, self.report, lacks_defs=bool(self.failed_uses))
         pieces = expander.chain(entry.chain, scope)
         self._unused_defs(expander.called)
         return with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
@@ -322,6 +325,8 @@ class _Validation:
         named = {*self.layers, *self.lets, *self.broken, *self.definitions}
         for definition in self.definitions.values():
             if definition.node.name.text in called or definition.home.source is not self.source or self.report.full:
+                continue
+            if self.failed_uses:
                 continue
             taken = {parameter.name.text for parameter in definition.node.parameters}
             for layer in nodes_in(definition.node):
