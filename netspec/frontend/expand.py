@@ -40,6 +40,7 @@ class Expander:
     called: set[str] = field(default_factory=set)
     bound: dict[str, Bound] = field(default_factory=dict)
     texts: dict[int, tuple[str, str]] = field(default_factory=dict)
+    merges: dict[int, str] = field(default_factory=dict)
 
     def chain(self, node: syntax.Chain, scope: Scope, depth: int = 0) -> Pieces:
         """The pieces of a chain, runs of several layers as units of their own."""
@@ -118,9 +119,9 @@ class Expander:
 
     def _text(self, item: syntax.Branches | syntax.Block) -> str:
         """Read often where repeats are nested."""
-        if id(item) not in self.texts:
-            self.texts[id(item)] = item_text(item), ""
-        return self.texts[id(item)][0]
+        if id(item) not in self.merges:
+            self.merges[id(item)] = item_text(item)
+        return self.merges[id(item)]
 
     # repeats
 

@@ -33,7 +33,7 @@ def flatten(pieces: Pieces, source: Source, span: Span, report: Report) -> Chain
         raise LimitError([Diagnostic("NS804", message, place, words, help="repeat less")])
     writer = _Writer(report, dict(_names(pieces, "")))
     writer.pieces(pieces, INPUT, _Place())
-    return tuple(writer.calls)
+    return tuple(replace(call, copy_of=writer.copy_of.get(place)) for place, call in enumerate(writer.calls))
 
 
 def _too_often(pieces: Pieces) -> tuple[Source, Span] | None:
@@ -84,6 +84,8 @@ class _Writer:
     def __init__(self, report: Report, named: dict[tuple[str, str], str]) -> None:
         self.report, self.named_somewhere = report, named
         self.calls: list[Call] = []
+        self.copy_of: dict[int, int] = {}
+        """The place of a call to the place of the call whose arrays it has, where a repeat is tied."""
         self.keys = 0
         self.branch_start: int | None = None
         """How many calls there were when the branch began that is being written."""
@@ -145,9 +147,7 @@ class _Writer:
     def _tie(self, first: int, start: int) -> None:
         """The calls from `start` on have the arrays of those from `first` on."""
         for offset in range(len(self.calls) - start):
-            before = self.calls[first + offset]
-            same = first + offset if before.copy_of is None else before.copy_of
-            self.calls[start + offset] = replace(self.calls[start + offset], copy_of=same)
+            self.copy_of[start + offset] = self.copy_of.get(first + offset, first + offset)
 
     # names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,9 +15,6 @@ from netspec.frontend.syntax import Literal, Word
 from netspec.frontend.values import Value, show
 from netspec.frontend.words import written
 
-_WORDS = re.compile(r"[A-Za-z_]\w*(?!\w|\s*=)")
-"""Words of a value, but for keys of arguments."""
-
 
 def resolve(
     file: syntax.File, program: Program, lets: Mapping[str, Value], added: Sequence[str], brought: Mapping[int, Sequence[syntax.Def]]
@@ -26,15 +22,20 @@ def resolve(
     """The text. `lets` are those that a caller replaced, `added` the names among them that the file does not have, `brought` the defs
     that each `use` brings, by the number of its entry."""
     settings = {"input": program.input, "classes": program.classes, "outputs": program.outputs, "seed": program.seed}
-    keys = {"data": data_keys(program.data) if program.data is not None else {}, "defaults": _defaults(program.net)}
-    keys["train"] = train_keys(program.train)
     entries: list[syntax.Entry] = [syntax.Version(Literal("number", str(newest())))]
-    for index in sorted(brought):  # before every `let`, which would stand for their words
+    # sections and the defs of other files come before every `let`, which would stand for their words
+    if program.data is not None:
+        entries.append(_section("data", data_keys(program.data)))
+    for word, value in settings.items():
+        if value is not None:
+            shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            entries.append(syntax.Setting(Word(word), _raw(shown)))
+    defaults = _defaults(program.net)
+    if defaults:
+        entries.append(_section("defaults", defaults))
+    entries.append(_section("train", train_keys(program.train)))
+    for index in sorted(brought):
         entries += brought[index]
-    sections = {name: _section(name, values) for name, values in keys.items() if values or (name == "data" and program.data is not None)}
-    if {*program.lets} & {word for values in keys.values() for text in values.values() for word in _WORDS.findall(text)}:
-        entries += sections.values()  # before the `let`s, which would stand for their words
-        sections = {}
     entries += [syntax.Let(Word(name), _raw(show(lets[name].content))) for name in added]
     for entry in file.entries:
         match entry:
@@ -42,14 +43,7 @@ def resolve(
                 entries.append(replace(entry, value=_raw(show(lets[entry.name.text].content))))
             case syntax.Let() | syntax.Def():
                 entries.append(entry)
-    entries += [sections[name] for name in ("data",) if name in sections]
-    for word, value in settings.items():
-        if value is not None:
-            shown = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            entries.append(syntax.Setting(Word(word), _raw(shown)))
-    entries += [sections[name] for name in ("defaults",) if name in sections]
     entries += [replace(entry, bare=False) for entry in file.entries if isinstance(entry, syntax.Net)]
-    entries += [sections[name] for name in ("train",) if name in sections]
     return format_file(syntax.File(tuple(entries)))
 
 

@@ -104,7 +104,7 @@ class Known:
     found: tuple[Diagnostic, ...]
 
 
-def known(source: Source, overrides: Overrides = NO_OVERRIDES, counts: Counts | None = None) -> Known:
+def known(source: Source, overrides: Overrides = NO_OVERRIDES) -> Known:
     """Everything that can be told of a text, errors and all. Where its net has a class head and nothing gives the count, the layers before
     are known all the same."""
     try:
@@ -114,7 +114,7 @@ def known(source: Source, overrides: Overrides = NO_OVERRIDES, counts: Counts | 
     if program is None:
         return Known(None, None, found)
     try:
-        counts = counts or counts_of(program)
+        counts = counts_of(program)
     except SpecError as error:
         return Known(program, None, (*found, *error.diagnostics))
     if counts is None:
