@@ -36,9 +36,22 @@ class DataError(NetspecError, ValueError):
 
 
 class DivergedError(NetspecError):
-    """The loss became NaN or infinite during training."""
+    """The loss became NaN or infinite during training.
+
+    Where it is known: `step` that was about to be done and its `epoch`, both from 1; the first bad `layer`, None where that is the loss
+    itself; the `rows` of the data, from 0, in which its output is not finite.
+    """
 
     exit_code = 5
+
+    def __init__(
+        self, message: str, *, step: int | None = None, epoch: int | None = None, layer: str | None = None, rows: tuple[int, ...] = (),
+        begun_well: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(message)
+        self.step, self.epoch, self.layer, self.rows = step, epoch, layer, rows
+        self.begun_well = begun_well
+        """Whether a step went well after the loop was last heard of."""
 
 
 class Interrupted(NetspecError):  # noqa: N818  a wish of the user's, no error

@@ -51,6 +51,7 @@ class Driver:
 
     run: Callable[[int, int, int, int, int, int], None]
     train: Callable[[int], int]
+    order_of_epoch: Callable[[int, int, int, int, int], None]
 
 
 @cache
@@ -61,7 +62,16 @@ def driver() -> Driver:
     return Driver(
         ctypes.CFUNCTYPE(None, *[word] * 6)(addresses["run"]),
         ctypes.CFUNCTYPE(word, word)(addresses["train"]),
+        ctypes.CFUNCTYPE(None, *[word] * 5)(addresses["order_of_epoch"]),
     )
+
+
+def shuffle(order: NDArray[np.int64], rows: NDArray[np.int64], seed: int, epoch: int) -> None:
+    """Makes `order` what `Plan.train` makes of it at the start of an epoch: a shuffle of `rows` that depends on rows, seed and epoch."""
+    assert order.shape == rows.shape
+    assert order.flags.c_contiguous
+    assert rows.flags.c_contiguous
+    driver().order_of_epoch(order.ctypes.data, rows.ctypes.data, len(rows), int(np.uint64(seed).view(np.int64)), epoch)
 
 
 def thread_count(wanted: int | None) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from netspec.base.mapped import RowReader, mapping_of
 from netspec.base.shape import size
+from netspec.plan.plan import shuffle
 from netspec.train.normalize import Normalization, as_input
 
 MOST_BYTES = 1 << 30
@@ -84,17 +85,23 @@ class Window:
     first: int
     last: int
     offset: int
+    numbers: NDArray[np.int64] | None = None
+    """Of the rows of x in the whole set; None where x is that."""
 
 
 class Whole:
     """All rows in memory: one window, shuffled by the driver."""
 
-    def __init__(self, x: NDArray[Any], material: Material, labels: NDArray[Any], steps: int) -> None:
-        self.x, self.material, self.labels, self.steps = x, material, labels, steps
+    def __init__(self, x: NDArray[Any], material: Material, labels: NDArray[Any], steps: int, seed: int) -> None:
+        self.x, self.material, self.labels, self.steps, self.seed = x, material, labels, steps, seed
         self.order = np.arange(len(material), dtype=np.int64)
+        self._epoch = 0
 
-    def window(self, epoch: int, _step: int) -> Window:
-        """The window that holds a step (from 0) of an epoch."""
+    def window(self, epoch: int, step: int) -> Window:
+        """The window that holds a step (from 0) of an epoch. Its order is that of the epoch where an epoch is begun in its middle."""
+        if step > 0 and epoch != self._epoch:
+            shuffle(self.order, self.material.index, self.seed, epoch)
+        self._epoch = epoch
         return Window(self.x, self.labels, self.material.weights, self.order, self.material.index, epoch, 0, self.steps, 0)
 
 
@@ -139,7 +146,7 @@ class Blocks:
         x, y = self.x.read(rows, self._buffer), np.ascontiguousarray(self.labels[rows])
         weights = None if self.material.weights is None else np.ascontiguousarray(self.material.weights[rows])
         order = self._generator(self._epoch, 1 + number).permutation(len(rows))
-        return Window(x, y, weights, order, order, -1, first, last, offset)
+        return Window(x, y, weights, order, order, -1, first, last, offset, rows)
 
     def _generator(self, epoch: int, number: int) -> np.random.Generator:
         return np.random.default_rng([STREAM, self.seed & 0xFFFF_FFFF_FFFF_FFFF, epoch, number])
@@ -150,4 +157,4 @@ def feed_of(material: Material, labels: NDArray[Any], starts: NDArray[np.int64],
     if isinstance(material.x, MappedRows):
         return Blocks(material.x, material, labels, starts, counts, seed)
     assert isinstance(material.x, np.ndarray), "in memory, or mapped"
-    return Whole(material.x, material, labels, len(starts))
+    return Whole(material.x, material, labels, len(starts), seed)

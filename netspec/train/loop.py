@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.callbacks import StopTraining
 from netspec.train.evaluate import score
+from netspec.train.fault import find_fault
 from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
 
@@ -84,8 +86,13 @@ def batches(rows: int, batch: int, drop_last: bool, join_single: bool) -> tuple[
     return starts, counts
 
 
+STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None)
+"""What ends training after the running steps: Ctrl-C, a polite kill, a terminal that closes."""
+
+
 class Signals:
-    """SIGINT and SIGTERM noted instead of raised, so that a step is never torn; a second SIGINT interrupts at once."""
+    """STOPPING noted instead of raised, so that a step is never torn; a second SIGINT interrupts at once. What is ignored, as `nohup` and
+    a shell's background jobs have it, stays ignored."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -95,9 +102,9 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in STOPPING}
         # None: not installed by Python, which could not put it back
-        before = {number: handler for number, handler in handlers.items() if handler is not None}
+        before = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
 
         def note(number: int, _frame: Any) -> None:
             if self.number is not None and number == signal.SIGINT:
@@ -134,18 +141,20 @@ class Best:
         return True
 
     def restore(self, network: Network) -> None:
+        """Puts them in place, where there are any."""
         if self.parameters is not None and self.state is not None:
             network.store.parameters.flat[:], network.store.state.flat[:] = self.parameters, self.state
 
 
-EpochHook = Callable[[dict[str, Any], Best], None]
-"""Called at an epoch's end with its row and the best parameters so far (those of this epoch where `best.epoch` is its number)."""
+EpochHook = Callable[[dict[str, Any]], None]
+"""Called at an epoch's end with its row."""
 StepsHook = Callable[[int, NDArray[np.float64]], None]
 """Called after each piece with the number of updates done and the losses (K,) of the piece's steps."""
 
 
 class Training:
-    """One call of fit: continues from the network's parameters, slots, step and `epochs_done`."""
+    """One call of fit: continues from the network's parameters, slots, step and `epochs_done`, in the middle of an epoch where
+    `steps_done` of its steps are."""
 
     def __init__(
         self, network: Network, schedule: Schedule, train: Material, validation: Material | None, *, epochs_done: int = 0,
@@ -153,6 +162,8 @@ class Training:
     ) -> None:  # fmt: skip
         self.network, self.schedule, self.material, self.validation = network, schedule, train, validation
         self.epochs_done, self.monitor, self.early_stop = epochs_done, monitor, early_stop
+        self.steps_done = 0
+        """Of the epoch that is not over."""
         self.on_begin: Callable[[], None] | None = None
         self.on_steps: StepsHook | None = None
         self.on_epoch: EpochHook | None = None
@@ -186,8 +197,8 @@ class Training:
                 if self.on_begin:
                     self.on_begin()
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
-                    mean_loss = self._epoch(plan, epoch, starts, counts)
-                    self._finish(epoch, mean_loss)
+                    self._epoch(plan, epoch, starts, counts)
+                    self._finish(epoch)
         except StopTraining as stop:
             self.history.stopped = str(stop)
         except (DivergedError, Interrupted) as error:
@@ -207,10 +218,10 @@ class Training:
         self.network.store.update_state(True)
         self.network.store.augment(True)
 
-    def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
-        """All steps of an epoch; returns the mean loss."""
-        store, done, total, before = self.network.store, 0, 0.0, self.history.figures
-        while done < len(starts):
+    def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """All steps of an epoch that are still to be done."""
+        store, before = self.network.store, self.history.figures
+        while (done := self.steps_done) < len(starts):
             window = self._feed.window(epoch, done)
             some = slice(done, min(done + plan.pace.steps(), window.last))
             losses = np.empty((some.stop - done, 2))
@@ -222,20 +233,21 @@ class Training:
                 steps = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
             self.history.loss.extend(losses[:steps, 0].tolist())
+            self.steps_done += steps
             if steps < len(losses):
-                self._diverged(epoch, store.step + 1, float(losses[steps, 0]))
-            total += float(losses[:, 0].sum())
-            done += steps
+                first = starts[done + steps] - window.offset
+                self._diverged(epoch, float(losses[steps, 0]), window, slice(first, first + counts[done + steps]), bool(steps))
             if self.monitor:
                 rate = float(counts[some].sum()) / seconds
-                self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=done)
+                self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=self.steps_done)
             self._stop_if_signalled(epoch)
             if self.on_steps:
                 self.on_steps(store.step, losses[:, 0].copy())
-        return total / len(starts)
 
-    def _finish(self, epoch: int, mean_loss: float) -> None:
+    def _finish(self, epoch: int) -> None:
         """The epoch's figures, its row, the best parameters."""
+        # math.fsum: the same whatever pieces the steps came in
+        mean_loss = math.fsum(self.history.loss[-self.steps_per_epoch :]) / self.steps_per_epoch
         row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self._lr, "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
@@ -245,11 +257,11 @@ class Training:
         self.history.epochs.append(row)
         if figures:
             self.best.offer(self.network, epoch, figures)
-        self.epochs_done = epoch
+        self.epochs_done, self.steps_done = epoch, 0
         if self.monitor:
             self.monitor.epoch(row)
         if self.on_epoch:
-            self.on_epoch(row, self.best)
+            self.on_epoch(row)
         self._stop_if_signalled(epoch)
         self._stop_if_no_better()
 
@@ -272,13 +284,21 @@ class Training:
             rows = np.sort(generator.choice(rows, count, replace=False))
         return score(self.network, material.x, material.y, rows).headline().get("accuracy")
 
-    def _diverged(self, epoch: int, step: int, loss: float) -> None:
+    def _diverged(self, epoch: int, loss: float, window: Window, rows: slice, begun_well: bool) -> None:
+        """Raises DivergedError for the next step, whose rows are those of `rows` in the window's order. `begun_well` where a step of the
+        same piece went well."""
         if self.monitor:
             self.monitor.end()
+        step = self.network.store.step + 1
+        order = window.order[rows]
+        fault = find_fault(self.network, window.x[order], window.y[order], None if window.weights is None else window.weights[order])
+        numbers = order if window.numbers is None else window.numbers[order]
+        told = fault.in_words(numbers)
         raise DivergedError(
-            f"the loss became {loss} at step {step} (epoch {epoch}); training stopped before that update. "
-            "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn"
-        )
+            f"the loss became {loss} at step {step} (epoch {epoch}); training stopped before that update. {told}"
+            "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn, clip",
+            step=step, epoch=epoch, layer=fault.layer, rows=tuple(numbers[fault.rows].tolist()), begun_well=begun_well,
+        )  # fmt: skip
 
     def _stop_if_signalled(self, epoch: int) -> None:
         if self.signals.number is None:

@@ -145,6 +145,12 @@ def shuffle(order, rows, seed, epoch):
         order[i], order[j] = order[j], order[i]
 
 
+@cfunc(types.void(*[WORD] * 5), **OPTIONS)
+def order_of_epoch(order, rows, count, seed, epoch):
+    """The shuffle that `train` makes at the start of an epoch, for steps from its middle on. Addresses of `count` words each."""
+    shuffle(words(order, count), words(rows, count), seed, epoch)
+
+
 @njit(types.void(*[WORD] * 3), **INLINE)
 def steps(given, place, size):
     """One thread's part of `train`."""
