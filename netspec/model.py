@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import NetspecError, Problem, SpecError, UsageError
+from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -35,7 +35,7 @@ from netspec.train.loop import ENDLESS, Best, Monitor, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.metrics import TOP, require_top
 from netspec.train.normalize import Normalization, as_input
-from netspec.train.record import Record, left_in
+from netspec.train.record import Record
 from netspec.train.settings import schedule_of, settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.step import update
@@ -219,7 +219,9 @@ class Model:
             warnings.warn(told, stacklevel=2)
         record = None
         if run_dir is not None:
-            record = Record.create(self, self.program, str(self.plan), splits.fingerprint, epochs=count, run_dir=Path(run_dir))
+            record = Record.create(
+                self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
+            )  # fmt: skip
         return self.run_training(training, record, hooks)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
@@ -283,23 +285,33 @@ class Model:
         return training
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
-        """Trains, and restores the best parameters. An interrupted or diverged run leaves its last ones, in `record` too; a record
-        that holds no weights yet when it cannot be written is taken away."""
+        """Trains, and restores the best parameters. An interrupted run leaves its last ones, in `record` too; one that diverged the last
+        good ones there, and its last ones here; where those are not finite the best, or those that it began with."""
         self._forward_rows = 0
         hooks = hooks or Callbacks(self, ())
 
-        def at_epoch_end(row: dict[str, Any], best: Best) -> None:
+        def after_steps(step: int, losses: NDArray[np.float64]) -> None:
+            if record:
+                record.steps(training)
+            hooks.steps(step, losses)
+
+        def at_epoch_end(row: dict[str, Any]) -> None:
             self.epochs_done = row["epoch"]
             if record:
-                record.epoch(row, self.history.loss[-training.steps_per_epoch :], best)
+                record.epoch(row, training)
             hooks.epoch(row)
 
-        training.on_begin, training.on_steps, training.on_epoch = hooks.begin, hooks.steps, at_epoch_end
-        with left_in(record, training):
-            history = training.run()
-            if record:
-                record.finish(training.best, history.stopped)
-                draw_run(record.folder)
+        training.on_begin, training.on_steps, training.on_epoch = hooks.begin, after_steps, at_epoch_end
+        try:
+            with training.signals.noted(), record.kept(training) if record else nullcontext():
+                history = training.run()
+                if record:
+                    record.finish(training)
+                    draw_run(record.folder)
+        except DivergedError:
+            if not self.network.store.is_finite:
+                training.best.put_back(self.network)
+            raise
         training.best.restore(self.network)
         hooks.end(history)
         return history
@@ -464,11 +476,11 @@ class Model:
         """What a weights file holds: the parameters and averages of this moment, or those of `best`; and the normalisation."""
         return tensors_of(self.network, self.normalization, best)
 
-    def metadata(self, epoch: int | None = None) -> dict[str, Any]:
-        """What a weights file says beside its arrays: enough to build the model again. `epoch` is that of the parameters, else the last."""
-        done = self.epochs_done if epoch is None else epoch
+    def metadata(self, best: Best | None = None) -> dict[str, Any]:
+        """What a weights file says beside its arrays: enough to build the model again. The arrays are those of `best`, else the last."""
+        position = (best.epoch, best.step) if best is not None and best.is_known else (self.epochs_done, self.step_count)
         more = {} if self.class_weights is None else {"class_weights": self.class_weights.tolist()}
-        return {**description(self.network, self.program, self.normalization, self.labels, done, self.columns, self.origin), **more}
+        return {**description(self.network, self.program, self.normalization, self.labels, position, self.columns, self.origin), **more}
 
     def load_tensors(self, tensors: Mapping[str, NDArray[Any]], found: Description, *, strict: bool = True) -> list[str]:
         """Takes over arrays of matching names and shapes, with their normalisation and labels; returns the names that got none.

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, UsageError
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import AnySpec, source_of
@@ -20,13 +20,25 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
 from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
-from netspec.save.run_folder import find
+from netspec.save.run_folder import find, open_run_folder
 from netspec.save.weights import load_weights
 from netspec.train.data import Part, Splits
 from netspec.train.history import History
-from netspec.train.loop import Monitor
-from netspec.train.record import Record
+from netspec.train.loop import Monitor, Training
+from netspec.train.record import Record, Resumed
+from netspec.train.resume import (
+    EPOCHS,
+    differences,
+    go_on_from,
+    is_same_file,
+    program_of_run,
+    require_left,
+    require_same,
+    require_same_data,
+    require_same_rates,
+)
 from netspec.train.settings import settings_of
+from netspec.train.state import apart, read_state, take_over_slots
 from netspec.train.weights import Description, described, spec_of
 
 
@@ -100,11 +112,14 @@ def restore(path: str | Path) -> Model:
 def restore_file(path: Path) -> Model:
     """The model of one weights file, built from the spec that it carries."""
     tensors, metadata = load_weights(path)
+    own, others = apart(tensors)
     found = described(metadata, path)
     shape = tuple(found.input)
     program = load(spec_of(path, found), Overrides(shape, found.classes, found.outputs, found.seed))
     model = Model(program, Counts(shape, found.classes, found.outputs))
-    _loaded(model, tensors, found, path, True)
+    _loaded(model, own, found, path, True)
+    if others:  # of a state file: what training goes on with too
+        take_over_slots(model.network, others)
     model.epochs_done, model.network.store.step = found.epoch, found.step
     return model
 
@@ -127,15 +142,22 @@ class Run:
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
-    allow: Sequence[Path] = (), overfit: int | None = None, **keys: Any,
+    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
 
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
-    on that many rows alone, and measures on them. Raises SpecError, DataError, UsageError, DivergedError, Interrupted.
+    on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
+    goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Raises SpecError,
+    DataError, UsageError, DivergedError, Interrupted.
     """
-    program = read(spec, with_keys(overrides, keys))
+    given = with_keys(overrides, keys)
+    if resume is not None:
+        if run_dir is not None or overfit is not None:
+            raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
+        return _go_on(Path(resume), spec, given, monitor, allow)
+    program = read(spec, given)
     model = Model(program)
     splits = model.splits_of_data(allow)
     if overfit is not None:
@@ -143,11 +165,53 @@ def train(
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
     epochs = program.train.epochs
     training = model.training_of(splits, epochs, monitor=monitor, may_stop=overfit is None)
-    record = Record.create(model, program, str(model.plan), splits.fingerprint, epochs=epochs, run_dir=run_dir, name=name, allow=allow)
+    record = Record.create(
+        model, program, str(model.plan), splits.fingerprint, epochs=epochs, rows=splits.counts(), run_dir=run_dir, name=name, allow=allow,
+        overfit=overfit,
+    )  # fmt: skip
     if overfit is not None:
         record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
+    return _run(model, training, record, splits)
+
+
+def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path]) -> Run:
+    """The rest of a run that ended early."""
+    folder = open_run_folder(run)
+    state = read_state(folder.state)
+    counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
+    began, program = program_of_run(folder), read(spec, given)
+    same_file = is_same_file(program, folder)
+    epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
+    changed = differences(began, program, counts)
+    if changed and same_file and given in (NO_OVERRIDES, Overrides(keys={EPOCHS: epochs})):
+        program = program_of_run(folder, epochs)  # the run was begun with values of its own
+    else:
+        require_same(changed, folder)
+        program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
+    require_left(program, folder, state, epochs)
+    model = Model(program, counts)
+    splits = model.splits_of_data(allow)
+    require_same_data(splits, folder)
+    overfit = state.position.overfit
+    if overfit is not None:
+        splits = only(splits, overfit)
+    _loaded(model, state.own, state.found, folder.state, True)
+    take_over_slots(model.network, state.others)
+    model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
+    training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
+    go_on_from(training, state, folder)
+    require_same_rates(began, program, folder, training)
+    resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
+    record = Record.of(folder, model, program, epochs, overfit)
+    record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
+    record.said = {"spec": state.found.spec, "path": state.found.path}
+    return _run(model, training, record, splits)
+
+
+def _run(model: Model, training: Training, record: Record, splits: Splits) -> Run:
+    """Trains to the end, and measures."""
     history = model.run_training(training, record)
-    split, rows = held_out(splits) if overfit is None else ("train", splits.train)
+    split, rows = held_out(splits) if record.overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)
     record.event(event="end", split=split, **metrics)
     return Run(record.folder.path, model, history, metrics, split, splits.counts())

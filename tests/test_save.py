@@ -297,7 +297,7 @@ def test_the_layout_of_a_run(tmp_path):
     run = create_run_folder("x", tmp_path / "run")
     run.write_spec("affine → softmax", "netspec 1")
     run.write_plan("plan")
-    run.write_environment(describe_environment(seed=7, threads=2, fingerprint="ab", uses={"blocks.net": "cd"}))
+    run.write_environment(describe_environment(seed=7, threads=2, fingerprint="ab", rows={"train": 3}, uses={"blocks.net": "cd"}))
     run.add_epoch(ROW)
     run.add_events([{"step": 1, "loss": float("nan"), "lr": np.float32(0.5)}])
     for path in (run.last, run.best, run.state):

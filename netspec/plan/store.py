@@ -70,6 +70,11 @@ class Store:
         return "gradients" in self.__dict__
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all parameters and averages are numbers."""
+        return bool(np.isfinite(self.parameters.flat).all() and np.isfinite(self.state.flat).all())
+
+    @property
     def step(self) -> int:
         """Updates done."""
         return int(self.control[STEP])

@@ -77,6 +77,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Forces a file's contents to the disk. Raises SaveError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise save_error(path, error) from None
+
+
 def sweep(folder: Path) -> None:
     """Removes temporary files that writers which no longer run left in `folder`."""
     for path in folder.iterdir():

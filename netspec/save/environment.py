@@ -12,9 +12,11 @@ from typing import Any
 PACKAGES = ("netspec", "numpy", "numba", "llvmlite", "lark", "pydantic", "safetensors")
 
 
-def describe_environment(seed: int, threads: int, fingerprint: str | None, uses: Mapping[str, str]) -> dict[str, Any]:
-    """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data; `uses` has the sha256 of each
-    file that the spec uses, by its path."""
+def describe_environment(
+    seed: int, threads: int, fingerprint: str | None, rows: Mapping[str, int], uses: Mapping[str, str]
+) -> dict[str, Any]:  # fmt: skip
+    """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data; `rows` counts those of each
+    split; `uses` has the sha256 of each file that the spec uses, by its path."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "platform": platform.platform(),
@@ -23,6 +25,7 @@ def describe_environment(seed: int, threads: int, fingerprint: str | None, uses:
         "threads": threads,
         "seed": seed,
         "data": fingerprint,
+        "rows": dict(rows),
         "uses": dict(uses),
     }
 

@@ -7,17 +7,20 @@ and `weights/epoch-010.safetensors`, ... with `checkpoint`.
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import UsageError
-from netspec.save.atomic import append_line, save_error, sweep, sync_folder, write_atomic
+from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
@@ -61,7 +64,7 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """Optimiser slots, step, epoch and seed that belong to `last`."""
+        """All that training goes on from: parameters, optimiser slots, step, epoch, seed."""
         return self.path / "state" / "last.safetensors"
 
     def write_spec(self, given: str, resolved: str) -> None:
@@ -87,31 +90,51 @@ class RunFolder:
         lines = (json.dumps({key: _json_value(value) for key, value in event.items()}) for event in events)
         append_line(self.events, "\n".join(lines))
 
-    def keep_epochs(self, last_epoch: int, last_step: int) -> None:
-        """Before a resume: drops the results and events that come after the state that training continues from."""
+    def sync_results(self) -> None:
+        """Forces results.csv to the disk, so that no state is newer than it."""
         if self.results.exists():
-            header, *lines = self.results.read_text().splitlines()
+            sync_file(self.results)
+
+    def keep_epochs(self, last_epoch: int, last_step: int) -> None:
+        """Before a resume: drops the results and events that come after the state that training continues from, and a last line that was
+        cut off."""
+        if self.results.exists():
+            header, *lines = _whole_lines(self.results)
             kept = [line for line in lines if int(line.split(",", 1)[0]) <= last_epoch]
             write_atomic(self.results, "".join(f"{line}\n" for line in [header, *kept]).encode())
         if self.events.exists():
-            events = [line for line in self.events.read_text().splitlines() if json.loads(line).get("step", 0) <= last_step]
+            events = [line for line in _whole_lines(self.events) if json.loads(line).get("step", 0) <= last_step]
             write_atomic(self.events, "".join(f"{line}\n" for line in events).encode())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While a process trains into the folder: a second one raises UsageError. The system lets go of it however the process ends."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: another process trains in this run folder at the moment") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(descriptor)
 
     def read_epochs(self) -> list[dict[str, Any]]:
         """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell."""
         if not self.results.exists():
             return []
-        with self.results.open(newline="") as stream:
-            return [
-                {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
-                for row in csv.DictReader(stream)
-            ]
+        return [
+            {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
+            for row in csv.DictReader(_whole_lines(self.results))
+        ]
 
     def read_steps(self) -> list[tuple[int, float]]:
         """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite."""
         if not self.events.exists():
             return []
-        events = map(json.loads, self.events.read_text().splitlines())
+        events = map(json.loads, _whole_lines(self.events))
         return [(event["step"], float("nan") if event["loss"] is None else event["loss"]) for event in events if event["event"] == "step"]
 
 
@@ -186,6 +209,11 @@ def _claim_numbered(name: str, runs: Path) -> Path:
             continue
         return path
     raise AssertionError("count never ends")
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines that end; what follows the last of them was cut off by a crash."""
+    return path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
 
 
 def _csv_line(values: list[Any]) -> str:

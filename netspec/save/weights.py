@@ -25,10 +25,15 @@ def save_weights(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapp
 
     `metadata` is anything that JSON holds. Raises UsageError for an array that the format lacks, SaveError when the disk is full.
     """
+    write_atomic(Path(path), as_bytes(tensors, metadata))
+
+
+def as_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
+    """The file that `save_weights` writes. Raises UsageError for an array that the format lacks."""
     # safetensors writes wrong values for arrays that are not in C order, and takes no foreign byte order
     plain = {name: _plain(name, tensors[name]) for name in sorted(tensors)}
     text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    write_atomic(Path(path), save(plain, metadata={KEY: text}))
+    return save(plain, metadata={KEY: text})
 
 
 def load_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -59,13 +59,13 @@ def find_fault(network: Network, x: NDArray[Any], y: NDArray[Any], weights: NDAr
             if bad is not None:
                 return Fault(node.name, every, len(x), bad)
         try:
-            node, rows = _first_bad(network, x)
-            if node is None:
+            first, rows = _first_bad(network, x)
+            if first is None:
                 _, plan = network.loss(x, y, gradients=False, weights=weights)
                 rows = np.flatnonzero(~np.isfinite(plan.array("row_losses")[: len(x)]))
         except LimitError:  # no memory is left to look
-            node, rows = None, every
-    return Fault(node and node.name, rows if len(rows) else every, len(x), largest=_largest(x))
+            first, rows = None, every
+    return Fault(first.name if first else None, rows if len(rows) else every, len(x), largest=_largest(x))
 
 
 def _first_bad(network: Network, x: NDArray[Any]) -> tuple[Node | None, NDArray[np.int64]]:

@@ -122,26 +122,49 @@ class Signals:
 
 @dataclass
 class Best:
-    """The parameters of the best epoch so far: highest accuracy, or lowest loss for values; the earliest on a tie."""
+    """The parameters of the best epoch so far: highest accuracy, or lowest loss for values; the earliest on a tie. Before there is one,
+    perhaps those that training began with, by which nothing but a net that diverged is restored."""
 
     score: float = -np.inf
     epoch: int = 0
+    step: int = 0
+    """Updates done by the end of that epoch."""
     parameters: NDArray[Any] | None = None
     state: NDArray[Any] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an epoch was measured."""
+        return self.epoch > 0
 
     def offer(self, network: Network, epoch: int, figures: dict[str, float]) -> bool:
         score = figures["accuracy"] if "accuracy" in figures else -figures["loss"]
         if not score > self.score:
             return False
+        self.keep(network)
+        self.score, self.epoch, self.step = score, epoch, network.store.step
+        return True
+
+    def keep(self, network: Network) -> None:
+        """Takes a copy of the network's parameters and averages."""
         if self.parameters is None or self.state is None:
             self.parameters, self.state = network.store.parameters.flat.copy(), network.store.state.flat.copy()
         else:
             self.parameters[:], self.state[:] = network.store.parameters.flat, network.store.state.flat
-        self.score, self.epoch = score, epoch
-        return True
+
+    def arrays(self, network: Network) -> dict[str, NDArray[Any]]:
+        """Views of those of the best epoch by the network's names; nothing before there is one."""
+        if not self.is_known or self.parameters is None or self.state is None:
+            return {}
+        return {**network.store.parameters.over(self.parameters), **network.store.state.over(self.state)}
 
     def restore(self, network: Network) -> None:
-        """Puts them in place, where there are any."""
+        """Puts those of the best epoch in place, where there is one."""
+        if self.is_known:
+            self.put_back(network)
+
+    def put_back(self, network: Network) -> None:
+        """Puts in place what is kept."""
         if self.parameters is not None and self.state is not None:
             network.store.parameters.flat[:], network.store.state.flat[:] = self.parameters, self.state
 
@@ -168,14 +191,15 @@ class Training:
         self.on_steps: StepsHook | None = None
         self.on_epoch: EpochHook | None = None
         self.history = history if history is not None else History()
-        self._first_row = len(self.history.epochs)
+        self.first_row = len(self.history.epochs)
+        """Of the history's epochs, the first that the stopping rule looks at."""
         self.best = Best()
         self.signals = Signals()
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
         self._feed = feed_of(train, network.labels_to_layout(train.y), self._starts, self._counts, network.store.seed)
         self.steps_per_epoch = len(self._starts)
-        self._lr = 0.0
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
+        """When training began, or would have to go on as long as it has."""
 
     def run(self) -> History:
         """Trains; the parameters are then those of the last step, and those of the best validation epoch are in `best`.
@@ -187,6 +211,8 @@ class Training:
         plan = network.plan(train_rows(network.graph, network.settings), weighted=self.material.weights is not None)
         evaluation = network.plan(1, train=False)
         starts, counts = self._starts, self._counts
+        if self.best.parameters is None:
+            self.best.keep(network)  # until an epoch is better, those of the beginning
         if self.monitor:
             self.monitor.begin(
                 first_epoch=self.epochs_done + 1, epochs=schedule.epochs, steps_per_epoch=self.steps_per_epoch, rows=len(self.material)
@@ -226,7 +252,6 @@ class Training:
             some = slice(done, min(done + plan.pace.steps(), window.last))
             losses = np.empty((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch, self.steps_per_epoch, before)
-            self._lr = float(scalars[-1, 0])
             began = time.perf_counter()
             with self.network.lock:
                 self._bind(plan, window)
@@ -248,12 +273,14 @@ class Training:
         """The epoch's figures, its row, the best parameters."""
         # math.fsum: the same whatever pieces the steps came in
         mean_loss = math.fsum(self.history.loss[-self.steps_per_epoch :]) / self.steps_per_epoch
-        row: dict[str, Any] = {"epoch": epoch, "step": self.network.store.step, "lr": self._lr, "loss": mean_loss}
+        step = self.network.store.step
+        last = self.schedule.scalars(step, 1, epoch, self.steps_per_epoch, self.history.figures)
+        row: dict[str, Any] = {"epoch": epoch, "step": step, "lr": float(last[0, 0]), "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
         figures = score(self.network, held.x, held.y, held.index).headline() if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
-        row["seconds"] = time.perf_counter() - self._began
+        row["seconds"] = time.perf_counter() - self.began
         self.history.epochs.append(row)
         if figures:
             self.best.offer(self.network, epoch, figures)
@@ -269,7 +296,7 @@ class Training:
         """Asks the stopping rule about the epochs of this run."""
         if self.early_stop is None:
             return
-        reason = self.early_stop.reason(self.history.epochs[self._first_row :], self.network.graph.head.target == "value")
+        reason = self.early_stop.reason(self.history.epochs[self.first_row :], self.network.graph.head.target == "value")
         if reason is not None:
             raise StopTraining(f"early_stop: {reason}")
 

@@ -1,4 +1,4 @@
-"""A run on disk: the folder is filled as training goes on."""
+"""A run on disk: the folder is filled as training goes on, so that it can be left alone, killed, and gone on with."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from netspec.base.errors import DivergedError, Interrupted, NetspecError
+from netspec.base.errors import DivergedError, Interrupted
 from netspec.frontend.program import Program
 from netspec.plan.network import Network
-from netspec.save.atomic import SaveError
+from netspec.save.atomic import SaveError, write_atomic
 from netspec.save.environment import describe_environment
 from netspec.save.run_folder import RunFolder, create_run_folder
-from netspec.save.weights import save_weights
+from netspec.save.weights import as_bytes, save_weights
 from netspec.train.loop import Best, Training
 from netspec.train.source import resolved_from
+from netspec.train.state import position_of, state_tensors
 
 LOGGED_STEPS = 1000
 """Steps of a run that events.jsonl holds, at most: all of a short one, else evenly spaced ones of each epoch, its last among them."""
 LOGGED_OF_EPOCH = 20
 """Of an epoch of a run of many epochs, whose steps may then be more."""
 SAVE_SECONDS = 1.0
-"""Between two saves while training goes on: what a killed run can lose. A save flushes to disk three times, longer than a small epoch."""
+"""Between two saves while training goes on, in the middle of an epoch too: what a killed run can lose."""
+SAVE_SHARE = 0.05
+"""Of the time that saving may take: where a save takes long, the next one waits longer."""
 
 
 class Saved(Protocol):
@@ -38,12 +41,34 @@ class Saved(Protocol):
 
     def tensors(self, best: Best | None = None) -> dict[str, NDArray[Any]]: ...
 
-    def metadata(self, epoch: int | None = None) -> dict[str, Any]: ...
+    def metadata(self, best: Best | None = None) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The contents of the files of one moment, in the order in which they are written, and the updates done by then."""
+
+    files: tuple[tuple[Path, bytes], ...]
+    step: int
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where a run goes on, and its resolved spec where that is to have more epochs."""
+
+    epoch: int
+    step: int
+    resolved: str | None
 
 
 @dataclass
 class Record:
-    """One run's folder and the model that it records."""
+    """One run's folder and the model that it records.
+
+    Weights are known to be good only when the next step's loss is finite. So what is saved in the middle of training is put together at
+    one moment and written after the steps that follow, if they went well: training that diverges never writes over good weights.
+    """
 
     folder: RunFolder
     model: Saved
@@ -51,86 +76,160 @@ class Record:
     """Every so many epochs the weights are kept for good."""
     logged: int = LOGGED_OF_EPOCH
     """Steps of an epoch that are logged."""
-    _saved_at: float = -SAVE_SECONDS
+    overfit: int | None = None
+    """The first rows that the run is trained on, where those are not all."""
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What the metadata says instead of the model: where a resumed run's spec is from."""
+    resumed: Resumed | None = None
+    saved_step: int = 0
+    """Updates of the last weights that were written."""
+    _waiting: Snapshot | None = None
+    _saved_at: float = 0.0
+    _interval: float = SAVE_SECONDS
+    _spent: float = 0.0
+    """Seconds that the last snapshot took."""
     _best_epoch: int = -1
+    """Of the best weights that this process has written."""
 
     @classmethod
     def create(
-        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, *, epochs: int, run_dir: Path | None = None,
-        name: str = "run", allow: Sequence[Path] = (),
+        cls, model: Saved, program: Program, plan: str, fingerprint: str | None, *, epochs: int, rows: Mapping[str, int],
+        run_dir: Path | None = None, name: str = "run", allow: Sequence[Path] = (), overfit: int | None = None,
     ) -> Record:  # fmt: skip
-        """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data."""
-        every = program.train.checkpoint
-        logged = max(LOGGED_OF_EPOCH, LOGGED_STEPS // max(epochs, 1))
-        record = cls(create_run_folder(name, run_dir), model, every.amount if every is not None else None, logged)
+        """A new folder, `run_dir` or else `runs/<name>`, with spec, plan and environment in it. `allow` is as for reading the data; `rows`
+        counts those of each split."""
+        record = cls.of(create_run_folder(name, run_dir), model, program, epochs, overfit)
         folder, seed = record.folder, model.network.store.seed
         try:
             folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
             folder.write_plan(plan + "\n")
-            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint, program.uses))
+            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint, rows, program.uses))
         except SaveError:
             record.discard_if_empty()
             raise
         return record
+
+    @classmethod
+    def of(cls, folder: RunFolder, model: Saved, program: Program, epochs: int, overfit: int | None) -> Record:
+        """Of a folder that is there, for a run of so many epochs."""
+        every = program.train.checkpoint
+        logged = max(LOGGED_OF_EPOCH, LOGGED_STEPS // max(epochs, 1))
+        return cls(folder, model, every.amount if every is not None else None, logged, overfit)
 
     def discard_if_empty(self) -> None:
         """Takes the folder away where it holds no weights: a run that could not be written leaves nothing behind."""
         if not self.folder.last.exists():
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
-    def finish(self, best: Best, stopped: str | None) -> None:
+    @contextmanager
+    def kept(self, training: Training) -> Iterator[None]:
+        """While training: there are weights in the folder from the start, and where training ends early those that it leaves, and why. The
+        error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
+        with self.folder.held():
+            try:
+                if self.resumed is None:
+                    self._write(self._snapshot(training))
+                else:
+                    self._go_on(self.resumed)
+                self._saved_at = time.monotonic()
+                yield
+            except Interrupted as error:
+                self.save(training)
+                self._stopped(str(error))
+                error.args = (f"{error}; the weights are saved in {self.folder.path}",)
+                raise
+            except DivergedError as error:
+                self._leave_good(training, error)
+                self._stopped(str(error))
+                error.args = (f"{error}; the last good weights, of step {self.saved_step}, are in {self.folder.path}",)
+                raise
+            except SaveError:
+                self.discard_if_empty()
+                raise
+
+    def _go_on(self, resumed: Resumed) -> None:
+        """Drops what came after the state that the run goes on from."""
+        self.folder.keep_epochs(resumed.epoch, resumed.step)
+        if resumed.resolved is not None:
+            write_atomic(self.folder.resolved, resumed.resolved.encode())
+        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step)
+        self.saved_step = resumed.step
+
+    def finish(self, training: Training) -> None:
         """The weights of a run that has come to its end, and why where that was before its last epoch."""
-        self.save(best)
-        if stopped is not None:
-            self.event(event="stopped", step=self.model.network.store.step, reason=stopped)
+        self.save(training)
+        if training.history.stopped is not None:
+            self._stopped(training.history.stopped)
 
-    def stopped(self, best: Best, error: NetspecError) -> None:
-        """The weights of a run that ends early, and why; the error then names the folder."""
-        self.save(best)
-        self.event(event="stopped", step=self.model.network.store.step, reason=str(error))
-        error.args = (f"{error}; the weights are saved in {self.folder.path}",)
+    def steps(self, training: Training) -> None:
+        """After steps that went well: what waits is good, and is written; the next snapshot, where the last is long enough ago."""
+        self._write_waiting()
+        if time.monotonic() - self._saved_at >= self._interval:
+            self._waiting = self._snapshot(training)
 
-    def epoch(self, row: Mapping[str, Any], losses: Sequence[float], best: Best) -> None:
+    def epoch(self, row: Mapping[str, Any], training: Training) -> None:
         """The epoch's row, with losses of its steps; the weights too, where the last save is long enough ago."""
         self.folder.add_epoch(row)
+        losses = training.history.loss[-training.steps_per_epoch :]
         first, every = row["step"] - len(losses) + 1, -(-len(losses) // self.logged)
         places = range((len(losses) - 1) % every, len(losses), every)
         steps = ({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]} for place in places)
         self.folder.add_events([*steps, {"event": "epoch", **row}])
         if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
-            save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self.model.metadata())
-        if time.monotonic() - self._saved_at >= SAVE_SECONDS:
-            self.save(best)
+            save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self._metadata())
+        if self._waiting is not None or time.monotonic() - self._saved_at >= self._interval:
+            self._waiting = self._snapshot(training)
 
-    def save(self, best: Best) -> None:
-        """The last weights with the optimiser's state, and the best ones if they are newer than those saved. Without validation the last
-        are the best."""
-        model, store = self.model, self.model.network.store
-        save_weights(self.folder.last, model.tensors(), model.metadata())
-        slots = {f"{slot}.{name}": array for slot, arrays in store.slots.items() for name, array in arrays.items()}
-        save_weights(self.folder.state, slots, model.metadata())
-        if best.parameters is None or best.epoch != self._best_epoch:
-            chosen = best if best.parameters is not None else None
-            save_weights(self.folder.best, model.tensors(chosen), model.metadata(chosen.epoch if chosen else None))
-            self._best_epoch = best.epoch
-        self._saved_at = time.monotonic()
+    def save(self, training: Training) -> None:
+        """The state, the last weights, and the best ones if they are newer than those saved. Without validation the last are the best."""
+        if self.model.network.store.is_finite:
+            self._waiting = self._snapshot(training)
+        self._write_waiting()
 
     def event(self, **event: Any) -> None:
         """A line of events.jsonl."""
         self.folder.add_events([event])
 
+    def _stopped(self, reason: str) -> None:
+        self.event(event="stopped", step=self.model.network.store.step, reason=reason)
 
-@contextmanager
-def left_in(record: Record | None, training: Training) -> Iterator[None]:
-    """Where training is interrupted or diverges its last weights are left in the record; a record that holds none yet when it cannot be
-    written is taken away. The error goes on."""
-    try:
-        yield
-    except (Interrupted, DivergedError) as error:
-        if record:
-            record.stopped(training.best, error)
-        raise
-    except SaveError:
-        if record:
-            record.discard_if_empty()
-        raise
+    def _leave_good(self, training: Training, error: DivergedError) -> None:
+        """The newest weights that are known to be good: those that wait, where a step went well after them."""
+        if error.begun_well:
+            self._write_waiting()
+        self._waiting = None
+        if training.best.is_known and training.best.epoch != self._best_epoch:
+            write_atomic(*self._best_file(training.best))
+
+    def _metadata(self, best: Best | None = None) -> dict[str, Any]:
+        return {**self.model.metadata(best), **self.said}
+
+    def _snapshot(self, training: Training) -> Snapshot:
+        began = time.monotonic()
+        model, folder, best, metadata = self.model, self.folder, training.best, self._metadata()
+        tensors, position = model.tensors(), position_of(training, self.overfit)
+        state = as_bytes(state_tensors(model.network, tensors, training), {**metadata, "position": position.model_dump()})
+        files = [(folder.state, state), (folder.last, as_bytes(tensors, metadata))]
+        if not best.is_known:
+            files.append((folder.best, files[-1][1]))
+        elif best.epoch != self._best_epoch:
+            files.append(self._best_file(best))
+        self._saved_at = time.monotonic()
+        self._spent = self._saved_at - began
+        return Snapshot(tuple(files), model.network.store.step, best.epoch)
+
+    def _best_file(self, best: Best) -> tuple[Path, bytes]:
+        return self.folder.best, as_bytes(self.model.tensors(best), self._metadata(best))
+
+    def _write_waiting(self) -> None:
+        if self._waiting is not None:
+            self._write(self._waiting)
+            self._waiting = None
+
+    def _write(self, snapshot: Snapshot) -> None:
+        began = time.monotonic()
+        self.folder.sync_results()
+        for path, content in snapshot.files:
+            write_atomic(path, content)
+        self.saved_step, self._best_epoch = snapshot.step, snapshot.best_epoch
+        self._interval = max(SAVE_SECONDS, (self._spent + time.monotonic() - began) / SAVE_SHARE)

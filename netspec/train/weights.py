@@ -77,18 +77,17 @@ def described(metadata: Mapping[str, Any], path: Path) -> Description:
 
 
 def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
-    """Copies of the parameters and averages, of this moment or those of `best`, and the normalisation."""
-    params, state = network.store.parameters, network.store.state
-    if best is not None and best.parameters is not None and best.state is not None:
-        params, state = params.over(best.parameters), state.over(best.state)
-    return {**params.copy(), **state.copy(), **(normalization.tensors() if normalization is not None else {})}
+    """Views of the parameters and averages, of this moment or those of `best`, and the normalisation."""
+    own = best.arrays(network) if best is not None else {}
+    own = own or {**network.store.parameters, **network.store.state}
+    return {**own, **(normalization.tensors() if normalization is not None else {})}
 
 
 def description(
-    network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None, epoch: int,
-    columns: Columns | None = None, origin: Origin | None = None,
+    network: Network, program: Program, normalization: Normalization | None, labels: Sequence[Any] | None,
+    position: tuple[int, int], columns: Columns | None = None, origin: Origin | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The metadata of a weights file: the resolved spec, the ends of the net, how far training has come."""
+    """The metadata of a weights file: the resolved spec, the ends of the net, the epochs and updates done (`position`)."""
     graph = network.graph
     counted = "outputs" if graph.head.target == "value" else "classes"
     return {
@@ -99,8 +98,8 @@ def description(
         counted: graph.classes,
         "dtype": network.dtype.name,
         "seed": network.store.seed,
-        "step": network.store.step,
-        "epoch": epoch,
+        "step": position[1],
+        "epoch": position[0],
         "labels": [_plain(label) for label in labels] if labels is not None else None,
         "normalization": normalization.kind if normalization is not None else None,
         **({"columns": as_metadata(columns)} if columns is not None else {}),

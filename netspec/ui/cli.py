@@ -137,12 +137,18 @@ def compile_(
 @app.command()
 @guarded
 def train(
-    file: File,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A .net file; may be left out with --resume.", show_default=False)
+    ] = None,
     pairs: Set = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training rows.")] = None,
     seed: Seed = None, threads: Threads = None, dtype: Dtype = None,
     run_dir: Annotated[
         Path | None, typer.Option("--run-dir", metavar="PATH", help="The run folder itself, new or empty; runs/<name> if not given.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that ended early, in its folder; --epochs more than it had."),
     ] = None,
     overfit: Annotated[
         int | None, typer.Option("--overfit", min=1, metavar="N", help="Train on the first N training rows alone, as a check.")
@@ -158,11 +164,13 @@ def train(
     with last_line(json):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
+        file = verb.file_of(file, resume, lr_find or dry_run)
         if lr_find:
             return int(verb.lr_find(file, overrides, folder=run_dir, allow=allow_path or [], overfit=overfit, json=json))
         if dry_run:
             return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
-        return int(verb.run(file, overrides, run_dir=run_dir, allow=allow_path or [], overfit=overfit, quiet=quiet, json=json))
+        more = {"run_dir": run_dir, "allow": allow_path or [], "overfit": overfit, "resume": resume}
+        return int(verb.run(file, overrides, **more, quiet=quiet, json=json))
 
 
 @app.command(name="eval")

@@ -43,7 +43,7 @@ def run(*, clear_cache: bool, json: bool) -> int:
 def gather() -> dict[str, Any]:
     """The report as data."""
     threads = int(get_num_threads())
-    environment = describe_environment(0, threads, None, {})
+    environment = describe_environment(0, threads, None, {}, {})
     present = host_features()
     return {
         "versions": environment["versions"],

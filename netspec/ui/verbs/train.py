@@ -12,10 +12,11 @@ from netspec.base.shape import show
 from netspec.frontend.program import Overrides
 from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
+from netspec.save.run_folder import open_run_folder
 from netspec.train.history import History
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
-from netspec.ui.given import spec_file
+from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines
 from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
@@ -24,9 +25,21 @@ HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
 """Of the metrics those that are printed; `netspec eval` prints all."""
 
 
+def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
+    """The file to train: the one given, else the resolved spec of the run that goes on. Raises UsageError where neither is there."""
+    if resume is not None and only_looks:
+        raise UsageError("--resume trains: leave out --lr-find and --dry-run")
+    if file is not None:
+        return file
+    if resume is None:
+        raise UsageError("give a .net file, or --resume RUN to go on with a run")
+    return open_run_folder(run_path(resume)).resolved
+
+
 def run(
-    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, quiet: bool, json: bool
-) -> int:
+    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None, quiet: bool,
+    json: bool,
+) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
     spec_file(file)
     monitor: Monitor | None = JsonLines() if json else None
@@ -34,7 +47,7 @@ def run(
         for warning in read(file, overrides).warnings:
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
-    done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
+    done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume)
     if json:
         print_json(as_json(done), one_line=True)
     else:
