@@ -31,6 +31,10 @@ SAVE_SECONDS = 1.0
 """Between two saves while training goes on, in the middle of an epoch too: what a killed run can lose."""
 SAVE_SHARE = 0.05
 """Of the time that saving may take: where a save takes long, the next one waits longer."""
+SMALL = 8 << 20
+"""Bytes of a snapshot that may be made more often than it is saved, and stays in memory."""
+SNAPSHOT_SHARE = 0.005
+"""Of the time that such snapshots may take."""
 
 
 class Saved(Protocol):
@@ -67,7 +71,8 @@ class Record:
     """One run's folder and the model that it records.
 
     Weights are known to be good only when the next step's loss is finite. So what is saved in the middle of training is put together at
-    one moment and written after the steps that follow, if they went well: training that diverges never writes over good weights.
+    one moment, a snapshot, and written after the steps that follow, if they went well: training that diverges never writes over good
+    weights. Small snapshots are made more often than they are written, so that the good ones are recent.
     """
 
     folder: RunFolder
@@ -84,10 +89,15 @@ class Record:
     saved_step: int = 0
     """Updates of the last weights that were written."""
     _waiting: Snapshot | None = None
+    """The newest snapshot that is not written."""
+    _good: Snapshot | None = None
+    """The newest of which it is known that a step after it went well."""
+    _taken_at: float = 0.0
+    _spent: float = 0.0
+    _bytes: int = 0
+    """When the last was made, the seconds that took, and what it holds."""
     _saved_at: float = 0.0
     _interval: float = SAVE_SECONDS
-    _spent: float = 0.0
-    """Seconds that the last snapshot took."""
     _best_epoch: int = -1
     """Of the best weights that this process has written."""
 
@@ -131,7 +141,7 @@ class Record:
                     self._write(self._snapshot(training))
                 else:
                     self._go_on(self.resumed)
-                self._saved_at = time.monotonic()
+                self._saved_at = self._taken_at = time.monotonic()
                 yield
             except Interrupted as error:
                 self.save(training)
@@ -162,13 +172,17 @@ class Record:
             self._stopped(training.history.stopped)
 
     def steps(self, training: Training) -> None:
-        """After steps that went well: what waits is good, and is written; the next snapshot, where the last is long enough ago."""
-        self._write_waiting()
-        if time.monotonic() - self._saved_at >= self._interval:
+        """After steps that went well: the snapshot before them is good, and is written where the last save is long enough ago."""
+        now, self._good = time.monotonic(), self._waiting
+        due = now - self._saved_at >= self._interval
+        if due and self._good is not None:
+            self._write(self._good)
+            self._good = self._waiting = None
+        elif due or (self._bytes <= SMALL and now - self._taken_at >= self._spent / SNAPSHOT_SHARE):
             self._waiting = self._snapshot(training)
 
     def epoch(self, row: Mapping[str, Any], training: Training) -> None:
-        """The epoch's row, with losses of its steps; the weights too, where the last save is long enough ago."""
+        """The epoch's row, with losses of its steps; a snapshot that was made at its end is made anew, with the row."""
         self.folder.add_epoch(row)
         losses = training.history.loss[-training.steps_per_epoch :]
         first, every = row["step"] - len(losses) + 1, -(-len(losses) // self.logged)
@@ -177,14 +191,12 @@ class Record:
         self.folder.add_events([*steps, {"event": "epoch", **row}])
         if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
             save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self._metadata())
-        if self._waiting is not None or time.monotonic() - self._saved_at >= self._interval:
+        if self._waiting is not None and self._waiting.step == row["step"]:
             self._waiting = self._snapshot(training)
 
     def save(self, training: Training) -> None:
         """The state, the last weights, and the best ones if they are newer than those saved. Without validation the last are the best."""
-        if self.model.network.store.is_finite:
-            self._waiting = self._snapshot(training)
-        self._write_waiting()
+        self._write(self._snapshot(training) if self.model.network.store.is_finite else self._waiting)
 
     def event(self, **event: Any) -> None:
         """A line of events.jsonl."""
@@ -194,10 +206,8 @@ class Record:
         self.event(event="stopped", step=self.model.network.store.step, reason=reason)
 
     def _leave_good(self, training: Training, error: DivergedError) -> None:
-        """The newest weights that are known to be good: those that wait, where a step went well after them."""
-        if error.begun_well:
-            self._write_waiting()
-        self._waiting = None
+        """The newest weights that are known to be good, and the best ones."""
+        self._write(self._waiting if error.begun_well else self._good)
         if training.best.is_known and training.best.epoch != self._best_epoch:
             write_atomic(*self._best_file(training.best))
 
@@ -214,22 +224,20 @@ class Record:
             files.append((folder.best, files[-1][1]))
         elif best.epoch != self._best_epoch:
             files.append(self._best_file(best))
-        self._saved_at = time.monotonic()
-        self._spent = self._saved_at - began
+        self._taken_at = time.monotonic()
+        self._spent, self._bytes = self._taken_at - began, sum(len(content) for _, content in files)
         return Snapshot(tuple(files), model.network.store.step, best.epoch)
 
     def _best_file(self, best: Best) -> tuple[Path, bytes]:
         return self.folder.best, as_bytes(self.model.tensors(best), self._metadata(best))
 
-    def _write_waiting(self) -> None:
-        if self._waiting is not None:
-            self._write(self._waiting)
-            self._waiting = None
-
-    def _write(self, snapshot: Snapshot) -> None:
+    def _write(self, snapshot: Snapshot | None) -> None:
+        if snapshot is None or snapshot.step < self.saved_step:
+            return
         began = time.monotonic()
         self.folder.sync_results()
         for path, content in snapshot.files:
             write_atomic(path, content)
         self.saved_step, self._best_epoch = snapshot.step, snapshot.best_epoch
-        self._interval = max(SAVE_SECONDS, (self._spent + time.monotonic() - began) / SAVE_SHARE)
+        self._saved_at = time.monotonic()
+        self._interval = max(SAVE_SECONDS, (self._spent + self._saved_at - began) / SAVE_SHARE)
