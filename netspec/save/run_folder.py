@@ -103,8 +103,9 @@ class RunFolder:
             kept = [line for line in lines if int(line.split(",", 1)[0]) <= last_epoch]
             write_atomic(self.results, "".join(f"{line}\n" for line in [header, *kept]).encode())
         if self.events.exists():
-            events = [line for line in _whole_lines(self.events) if json.loads(line).get("step", 0) <= last_step]
-            write_atomic(self.events, "".join(f"{line}\n" for line in events).encode())
+            lines = _whole_lines(self.events)
+            kept = [line for line, event in zip(lines, map(json.loads, lines), strict=True) if _is_before(event, last_epoch, last_step)]
+            write_atomic(self.events, "".join(f"{line}\n" for line in kept).encode())
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -209,6 +210,11 @@ def _claim_numbered(name: str, runs: Path) -> Path:
             continue
         return path
     raise AssertionError("count never ends")
+
+
+def _is_before(event: Mapping[str, Any], last_epoch: int, last_step: int) -> bool:
+    """Whether an event is of that time. Those of an epoch are written at its end, all of them again when it is repeated."""
+    return bool(event.get("step", 0) <= last_step and event.get("epoch", 0) <= last_epoch)
 
 
 def _whole_lines(path: Path) -> list[str]:

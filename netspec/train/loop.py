@@ -222,6 +222,8 @@ class Training:
             with self.signals.noted():
                 if self.on_begin:
                     self.on_begin()
+                if self.steps_done == 0 and self.first_row < len(self.history.epochs):
+                    self._stop_if_no_better()  # a run that goes on, and had come to its end
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     self._epoch(plan, epoch, starts, counts)
                     self._finish(epoch)

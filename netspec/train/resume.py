@@ -23,20 +23,22 @@ from netspec.train.state import State, take_over_progress
 
 EPOCHS = "train.epochs"
 FREE = (EPOCHS, "train.threads")
-"""Settings that a run may go on with otherwise."""
+"""Settings that a run may go on with otherwise. So may the places of its data, which is known by its contents."""
 SHOWN = 12
 """Differences that a refusal lists."""
 
 
 def differences(began: Program, wanted: Program, counts: Counts) -> list[str]:
-    """What `wanted` says differently from the program that a run began with, epochs and threads apart, each in a line."""
+    """What `wanted` says differently from the program that a run began with, each in a line: neither epochs and threads
+    nor the places of the data."""
     comparison = compare(Meaning(began, to_graph(began, counts)), Meaning(wanted, to_graph(wanted, counts)))
     found = []
     for change in comparison.layers:
         point = change.b or change.a
         assert point is not None, "a change is of a layer"
         found += [_line(f"{point.name}: {one.key}", one) for one in change.differences] or [f"{point.name}: {change.kind}"]
-    return found + [_line(one.key, one) for one in comparison.settings if one.key not in FREE]
+    paths = {f"data.{key}" for one in (began, wanted) if one.data and one.data.source for key in one.data.source.path_keys}
+    return found + [_line(one.key, one) for one in comparison.settings if one.key not in FREE and one.key not in paths]
 
 
 def require_same(found: list[str], folder: RunFolder) -> None:
@@ -128,4 +130,5 @@ def _line(key: str, one: Difference) -> str:
 
 
 def _counts(rows: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in rows.items()) or "not known"
+    parts = ("train", "validation", "test", "unused")
+    return ", ".join(f"{name} {rows[name]:,}" for name in parts if name in rows) or "not known"
