@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.base.shape import Shape
-from netspec.ui.summary import LayerRow
+from netspec.ui.layer_rows import LayerRow
 
 INPUT, LOSS = "input", "loss"
 

@@ -12,8 +12,9 @@ from netspec.graph.graph import Graph, Node
 from netspec.plan.network import TrainingPlan
 from netspec.ui.cells import INPUT, LOSS, Arrow, Cell, Flow, Share
 from netspec.ui.fold import folded
+from netspec.ui.layer_rows import DEFAULT, Argument, LayerRow
 from netspec.ui.screen import bytes_in_words
-from netspec.ui.summary import DEFAULT, Argument, LayerRow, summarize
+from netspec.ui.summary import summarize
 
 
 def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unroll: bool = False) -> Flow:
