@@ -280,10 +280,10 @@ def test_tied_copies_are_drawn_once() -> None:
     text = "net affine(6) -> [affine(6)-tanh]x3 tied -> affine"
     assert copies(text) == [(3, "affine(6)-tanh, tied")]
     shown = flow_of(made_of(text))
-    assert "42 parameters for all" in words(shown, "affine2")[0]
+    assert "42 parameters for 3 copies" in words(shown, "affine2")[0]
     assert "dW 6x6, db 6, over all copies" in words(shown, "affine2")[1]
     assert any("of tied ones all have the same weights" in note for note in shown.notes)
-    assert "42 parameters each" in words(flow_of(made_of(text.replace(" tied", ""))), "affine2")[0]
+    assert "3 copies of 42 parameters" in words(flow_of(made_of(text.replace(" tied", ""))), "affine2")[0]
 
 
 # colours

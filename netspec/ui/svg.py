@@ -11,7 +11,7 @@ Point = tuple[float, float]
 INK, FAINT, PAPER = "#1f2933", "#5b6673", "#ffffff"
 FORWARD, BACKWARD, NEUTRAL = ("#2f62a8", "#e9f1fc"), ("#944c0a", "#fdf0e0"), ("#8a94a1", "#f4f5f7")
 GROUPED, FRAMED = ("#8fa3bf", "#dfe6ef"), ("#5b6673", "#fafbfc")
-HEAD, COUNT = 5, 13  # half an arrow's head; the font size of a count
+HEAD, COUNT, RIM = 5, 13, 3  # half an arrow's head; the font size of a count; between two borders
 
 WIDTHS = ((0.36, "ijl|'"), (0.46, " .,:;!()[]/\\frtI-"), (0.84, "w+=<>~#&^"), (1.04, "mMW%@"))
 """Upper bounds of the widths of characters, in ems of DejaVu Sans and Verdana, the widest of the common sans-serif fonts."""
@@ -72,6 +72,8 @@ class Box:
     frozen: bool = False
     tip: str = ""
     is_round: bool = False
+    is_double: bool = False
+    """Whether it has two borders."""
 
     @property
     def bottom(self) -> float:
@@ -215,6 +217,8 @@ def _box(box: Box) -> str:
     dashed = ' stroke-dasharray="5 3"' if box.side == "none" or box.frozen else ""
     look = f'fill="{fill}" stroke="{line}" stroke-width="1.2"{dashed} rx="{12 if box.is_round else 4}"'
     rect = _rect(box.x, box.y, box.width, box.height, look)
+    if box.is_double:
+        rect += _rect(box.x + RIM, box.y + RIM, box.width - 2 * RIM, box.height - 2 * RIM, f'fill="none" stroke="{line}"{dashed} rx="2"')
     return _tipped(f'<g class="box {box.side}" data-name={quoteattr(box.name)}>{rect}</g>', box.tip)
 
 
