@@ -332,7 +332,7 @@ def test_names_are_escaped(folder: Path) -> None:
         shown, input=('in "<&> #1;`\x07',), cells=tuple(replace(cell, forward=("<&\x07", *cell.forward)) for cell in shown.cells)
     )
     ElementTree.fromstring(svg(draw(strange)))
-    assert '["in #34;#60;#38;#62; #1#59;#96;#7;"]' in mermaid(strange)
+    assert '["in #34;#60;#38;> #1#59;#96;#7;"]' in mermaid(strange)
 
 
 USAGE = {

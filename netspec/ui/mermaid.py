@@ -88,4 +88,4 @@ def _quoted(lines: Sequence[str]) -> str:
 
 
 def _written(one: str) -> str:
-    return f"#{ord(one)};" if one in '"<>&;`|' or not one.isprintable() else one
+    return f"#{ord(one)};" if one in '"<&;`|' or not one.isprintable() else one
