@@ -150,10 +150,11 @@ def test_a_default_names_the_layers_that_have_another_value() -> None:
 def test_tied_layers_are_marked() -> None:
     summary = summary_of("netspec 1\ninput 6\nnet affine(6) @enc -> [affine(6)-tanh]x2 tied -> affine(tie = enc.T) -> linear")
     text = str(summary)
-    assert "affine2#2 (6) tied" in text
+    assert "affine2#2 (6)  " in text
+    assert "#2, #3, ...: tied copies" in text
     assert "affine3 (6) tied" in text
     assert "enc (6) tied" not in text
-    assert "tied: with parameters of another layer" in text
+    assert "tied: its W is another layer's" in text
     assert rows(summary)["affine3"].as_json()["shares"] == {"W": "enc.W"}
     assert "tied" not in str(summary_of(DEEP))
 
@@ -172,3 +173,19 @@ def test_few_columns_drop_figures_and_keep_the_tree() -> None:
     headers = [layers_table(summary.input, summary.rows, width, COLUMNS).plain.splitlines()[0].split() for width in (140, 80, 60, 40, 24)]
     assert headers[0] == headers[1] == ["layer", "output", *COLUMNS]
     assert [len(header) for header in headers] == sorted((len(header) for header in headers), reverse=True)
+
+
+def test_a_unit_that_fills_a_copy_is_told_once() -> None:
+    summary = summary_of("netspec 1\ninput 6\nclasses 2\nnet [res[affine(6)-relu]]x2 -> [[affine(6)-relu]x2]x2 -> affine -> softmax")
+    text = summary.table(80).plain
+    assert text.count("res[affine(6)-relu]") == 1
+    assert [depth for depth, entry in entries(summary) if entry == "copy 2 of 2"] == [1, 3, 1, 3]
+
+
+def test_layers_of_a_launch_stand_below_its_name(folder: Path) -> None:
+    (folder / "long.net").write_text("netspec 1\ninput 8\nclasses 3\nnet affine(8)-bn-relu-tanh-dropout -> affine -> softmax\n")
+    lines = CliRunner().invoke(app, ["compile", "long.net"]).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if "affine1 bn1" in line)
+    end = next(number for number, line in enumerate(lines) if number > start and re.match(r" *\d+ ", line))
+    assert {len(line) - len(line.lstrip()) for line in lines[start:end] if line[:30].strip()} == {6}
+    assert max(map(len, lines)) <= 80

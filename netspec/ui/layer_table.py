@@ -39,9 +39,10 @@ def layers_table(shape: Shape, rows: Sequence[LayerRow], width: int, names: Sequ
     lines = [_Line(0, "input", (show(shape), *("" for _ in names)))]
     before: tuple[UnitMark, ...] = ()
     for row in rows:
-        lines += _unit_lines(before, row.units)
-        before = row.units
-        lines.append(_Line(_depth(row.units), _shown(row), (show(row.output), *(_figure(row, name) for name in names))))
+        units = _told(row.units)
+        lines += _unit_lines(before, units)
+        before = units
+        lines.append(_Line(_depth(units), _shown(row), (show(row.output), *(_figure(row, name) for name in names))))
     return _page(lines, ("output", *names), width)
 
 
@@ -124,11 +125,17 @@ def _shown(row: LayerRow) -> str:
     """`affine1 (100*)`: the name with its first argument."""
     if row.implied:
         return f"{row.name} (implied)"
-    more = " frozen" * row.frozen + " tied" * bool(row.shares)
+    more = " frozen" * row.frozen + " tied" * bool(row.shares and "#" not in row.name)
     if not row.arguments:
         return f"{row.name}{more}"
     first = row.arguments[0]
     return f"{row.name} ({first.value}{first.mark}){more}"
+
+
+def _told(units: Sequence[UnitMark]) -> tuple[UnitMark, ...]:
+    """The units without those that fill the copy of a repeat by themselves, whose text stands above it."""
+    around = (None, *units)
+    return tuple(unit for outer, unit in zip(around, units, strict=False) if outer is None or unit.copies > 1 or unit.text != outer.text)
 
 
 def _depth(units: Sequence[UnitMark]) -> int:

@@ -94,8 +94,10 @@ class Summary:
         """The marks in use, and the defaulted arguments that the table has no room for, a line for each kind of layer."""
         used = {argument.mark for row in self.rows for argument in row.arguments[:1]}
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
-        if any(row.shares for row in self.rows):
-            lines.append("tied: with parameters of another layer, which are counted there")
+        if any(row.shares and "#" in row.name for row in self.rows):
+            lines.append("#2, #3, ...: tied copies, whose parameters are the first one's and counted there")
+        if any(row.shares and "#" not in row.name for row in self.rows):
+            lines.append("tied: its W is another layer's and counted there")
         kinds = dict.fromkeys(row.kind for row in self.rows)
         others = {kind: list(self._defaults([row for row in self.rows if row.kind == kind and not row.implied])) for kind in kinds}
         further = [f"  {kind}: {', '.join(found)}" for kind, found in others.items() if found]
