@@ -379,7 +379,7 @@ def test_the_flowchart_has_every_arrow(name: str, unroll: bool) -> None:
 def test_the_flowchart_marks_shared_parameters() -> None:
     text = mermaid(flow_of(made_of("net affine(6) -> [affine(6)-tanh]x3 tied -> affine")))
     assert text.endswith("  classDef shared stroke-width:4px\n  class f2,b2 shared")
-    assert "class" not in mermaid(flow_of(made_of(NETS["resnet"])))
+    assert "classDef" not in mermaid(flow_of(made_of(NETS["resnet"])))
 
 
 @pytest.mark.parametrize("unroll", [False, True])

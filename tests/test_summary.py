@@ -183,9 +183,9 @@ def test_a_unit_that_fills_a_copy_is_told_once() -> None:
 
 
 def test_layers_of_a_launch_stand_below_its_name(folder: Path) -> None:
-    (folder / "long.net").write_text("netspec 1\ninput 8\nclasses 3\nnet affine(8)-bn-relu-tanh-dropout -> affine -> softmax\n")
+    (folder / "long.net").write_text("netspec 1\ninput 8\nclasses 3\nnet affine(8)-bn-relu-tanh-tanh-tanh-dropout -> affine -> softmax\n")
     lines = CliRunner().invoke(app, ["compile", "long.net"]).stdout.splitlines()
-    start = next(number for number, line in enumerate(lines) if "affine1 bn1" in line)
+    start = next(number for number, line in enumerate(lines) if "bn1 relu1" in line)
     end = next(number for number, line in enumerate(lines) if number > start and re.match(r" *\d+ ", line))
     assert {len(line) - len(line.lstrip()) for line in lines[start:end] if line[:30].strip()} == {6}
     assert max(map(len, lines)) <= 80
