@@ -20,7 +20,7 @@ from netspec.ui.draw import draw
 from netspec.ui.flow import flow
 from netspec.ui.fold import folded
 from netspec.ui.mermaid import mermaid
-from netspec.ui.svg import BACKWARD, FAINT, FORWARD, FRAMED, GROUPED, INK, NEUTRAL, PAPER, Drawing, svg
+from netspec.ui.svg import BACKWARD, DARK, FAINT, FORWARD, FRAMED, GROUPED, INK, NEUTRAL, PAPER, Drawing, svg
 
 BLOCK = "def cr(c, k=3) = conv(c, kernel=k)-bn-relu\n"
 MODULE = "concat(cr(a, k=1) | cr(8, k=1) -> cr(a) | cr(8, k=1) -> cr(a, k=5) | pool(3, stride=1, pad=1) -> cr(a, k=1))"
@@ -345,6 +345,20 @@ def luminance(colour: str) -> float:
 def test_words_stand_out(text: str, below: str) -> None:
     """By the contrast that the Web Content Accessibility Guidelines ask for."""
     assert (luminance(below) + 0.05) / (luminance(text) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("text", [INK, FAINT, FORWARD[0], BACKWARD[0]])
+@pytest.mark.parametrize("below", [PAPER, FORWARD[1], BACKWARD[1], NEUTRAL[1], GROUPED[1], FRAMED[1]])
+def test_words_stand_out_on_dark_pages(text: str, below: str) -> None:
+    assert (luminance(DARK[text]) + 0.05) / (luminance(DARK[below]) + 0.05) >= 4.5
+    assert (luminance(DARK[text]) + 0.05) / (luminance(below) + 0.05) < 4.5
+
+
+def test_every_colour_has_its_dark_one() -> None:
+    text = svg(draw(flow_of(made_of(NETS["nothing trained before"]))))
+    used = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6})"', text.partition("</style>")[2]))
+    assert {PAPER, INK, FORWARD[0]} <= used <= set(DARK)
+    assert (luminance(DARK[PAPER]) + 0.05) / (luminance(DARK[FAINT]) + 0.05) < 1 / 4.5  # a count on its mark
 
 
 # the flowchart
