@@ -12,39 +12,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.dataset import Facts, Rows
-from netspec.base.errors import DataError, DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
+from netspec.base.errors import NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
-from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
-from netspec.graph.counts import Counts, check_facts, counts_of, key_error, split_head
+from netspec.graph.counts import Counts, counts_of, key_error
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.store import Arrays
-from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.cautions import cautions
-from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, columns_of, in_order, named, require_categories, spread
-from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
-from netspec.train.evaluate import Scored, score
-from netspec.train.feed import Material, network_rows
+from netspec.train.columns import Columns
+from netspec.train.data import Part, Splits
+from netspec.train.evaluate import Scored, score, scores_of
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
-from netspec.train.labels import decode, encode_labels
-from netspec.train.loop import ENDLESS, Best, Monitor, Schedule, Training
+from netspec.train.labels import Words, decode
+from netspec.train.learned import Learned
+from netspec.train.loop import ENDLESS, Best, Monitor, Training
 from netspec.train.lr_find import HIGHEST, LEAST_STEPS, LOWEST, STEPS, LrFind, find_lr
 from netspec.train.metrics import TOP, require_top
-from netspec.train.normalize import Normalization, arranged, as_input
-from netspec.train.record import Record
-from netspec.train.settings import settings_of
+from netspec.train.normalize import Normalization, as_input
+from netspec.train.record import Record, left_in
+from netspec.train.settings import schedule_of, settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
+from netspec.train.step import update
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
-from netspec.train.weights import LEARNED, Description, Origin, description, learned_of, take_over, tensors_of
+from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
@@ -60,14 +57,7 @@ class Model:
 
     def __init__(self, program: Program, counts: Counts | None = None) -> None:
         self.program = program
-        self.normalization: Normalization | None = None
-        self.labels: tuple[Any, ...] | None = None
-        self.columns: Columns | None = None
-        """Of a table with categories, the columns that the net was trained with."""
-        self.origin: Origin | None = None
-        """What rows are before they are prepared, once some were seen."""
-        self.class_weights = written_out(program)
-        """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
+        self._known = Learned(program)
         self.epochs_done = 0
         self.history = History()
         self._network: Network | None = None
@@ -138,14 +128,38 @@ class Model:
         return self.network.store.step
 
     @property
+    def labels(self) -> Words | None:
+        """The words of the class numbers, once some were seen; None where numbers are the labels."""
+        return self._known.labels
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """What rows are shifted and scaled by, once it was computed."""
+        return self._known.normalization
+
+    @property
+    def columns(self) -> Columns | None:
+        """Of a table with categories, the columns that the net was trained with."""
+        return self._known.columns
+
+    @property
+    def origin(self) -> Origin | None:
+        """What rows are before they are prepared, once some were seen."""
+        return self._known.origin
+
+    @property
+    def class_weights(self) -> NDArray[np.float64] | None:
+        """The weight of each class in the loss; None where there are none, and before `balanced` ones are counted by the first fit."""
+        return self._known.class_weights
+
+    @property
     def learned(self) -> dict[str, Any]:
         """What is known of the data, by LEARNED's names."""
-        return {name: getattr(self, name) for name in LEARNED}
+        return self._known.values
 
     def learn(self, known: Mapping[str, Any]) -> None:
         """Takes over some of it."""
-        for name, value in known.items():
-            setattr(self, name, value)
+        self._known.learn(known)
 
     @contextmanager
     def _undone_on_error(self) -> Iterator[None]:
@@ -211,56 +225,23 @@ class Model:
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
         counted = self.program.classes is not None or self._network is not None
-        dataset, self.columns = read_encoded(self.program, allow, self.columns)
-        section = self.program.data
-        assert section is not None, "read_encoded has checked it"
+        dataset, columns = read_encoded(self.program, allow, self.columns)
+        self.learn({"columns": columns})
         if self._network is None:
             self._build(counts_with_data(self.program, dataset))
-        graph = self.graph
-        value = graph.head.target == "value"
-        known = Facts(section.prepared_shape(dataset.rows.x.shape[1:]), None, None, len(dataset.rows), graph.head.target)
-        try:
-            # kernels read rows of the graph's shape, whatever the rows have
-            check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
-            splits = prepare(
-                dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
-                counted=counted, labels=self.labels, score_shape=graph.output.shape if value else None,
-            )  # fmt: skip
-        except Problem as found:
-            raise key_error(self.program, found) from None
-        self.labels, self.normalization = splits.labels, splits.normalization
-        self.origin = Origin(row=list(dataset.rows.x.shape[1:]), target=dataset.target_column)
-        return splits
+        return self._known.splits_of_data(dataset, self.graph, counted=counted)
 
     def splits_of(self, x: Any, y: Any, validation: Any) -> Splits:
         """Arrays as checked, encoded splits; builds the network where their shape was missing, and learns labels, columns and
         normalisation."""
-        head = split_head(self.program)[1]
-        steps = self._preparations
-        if self.normalization is not None:  # the statistics are those of the first rows
-            steps = tuple(step for step in steps if not isinstance(step, Scaling))
         counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
-            if self.columns is None:
-                encodes = self.program.data is not None and self.program.data.encodes
-                self.columns = require_categories(columns_of(x)[1], len(x), "x") if encodes else named(x)
-            if self.columns is not None:
-                validation = (self._arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
-                x = self._arranged(x)
+            x, validation = self._known.by_columns(x, validation)
             if self._network is None:
                 self._build(counts_with_rows(self.program, x, y))
-            graph = self.graph
-            splits = prepare_arrays(
-                x, y, head.target, validation=validation, steps=steps, seed=self.network.store.seed, shape=graph.input.shape,
-                classes=None if head.target == "value" else graph.classes, counted=counted, labels=self.labels,
-                score_shape=graph.output.shape,
-            )  # fmt: skip
         except Problem as found:
             raise key_error(self.program, found) from None
-        self.labels = splits.labels
-        if splits.normalization is not None:
-            self.normalization = splits.normalization
-        return splits
+        return self._known.splits_of(x, y, validation, self.graph, self.network.store.seed, counted=counted)
 
     def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
         """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
@@ -282,26 +263,22 @@ class Model:
     def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
         """`lr_find` on the training part of splits that this model made."""
         self._forward_rows = 0
-        material = self._training_material(splits.train)
+        material = self._known.training_material(splits.train, self.network)
         return find_lr(self.network, material, drop_last=self.program.train.drop_last, lowest=lowest, highest=highest, steps=steps)
 
     def training_of(
         self, splits: Splits, epochs: int, *, monitor: Monitor | None = None, sample_weight: Any = None, may_stop: bool = True
     ) -> Training:  # fmt: skip
         """The loop over prepared splits, with their rows as the network takes them. Raises DataError where they cannot be."""
-        train = self.program.train
-        schedule = Schedule(
-            train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
-        )  # fmt: skip
-        material = self._training_material(splits.train, sample_weight)
-        held_out = self._held_out(splits, material)
+        material = self._known.training_material(splits.train, self.network, sample_weight)
+        held_out = self._known.held_out(splits, material, self.network.dtype)
         require_watched(self.program, self.graph.head.target == "value", held_out is not None)
         more: dict[str, Any] = {
             "epochs_done": self.epochs_done,
-            "early_stop": train.early_stop if may_stop else None,
+            "early_stop": self.program.train.early_stop if may_stop else None,
             "history": self.history,
         }
-        training = Training(self.network, schedule, material, held_out, monitor=monitor, **more)
+        training = Training(self.network, schedule_of(self.program, epochs), material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch
         return training
 
@@ -318,62 +295,20 @@ class Model:
             hooks.epoch(row)
 
         training.on_begin, training.on_steps, training.on_epoch = hooks.begin, hooks.steps, at_epoch_end
-        try:
+        with left_in(record, training):
             history = training.run()
             if record:
                 record.finish(training.best, history.stopped)
                 draw_run(record.folder)
-        except (Interrupted, DivergedError) as error:
-            if record:
-                record.stopped(training.best, error)
-            raise
-        except SaveError:
-            if record:
-                record.discard_if_empty()
-            raise
         training.best.restore(self.network)
         hooks.end(history)
         return history
-
-    def _with_class_weights(self, y: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[Any] | None:
-        """The weights of rows with encoded labels y, times those of their classes; None where all count alike."""
-        if self.class_weights is None:
-            return weights
-        by_class = of_rows(self.class_weights, y)
-        return np.asarray(by_class if weights is None else by_class * weights, self.network.dtype)
-
-    def _known_weights(self, y: NDArray[Any]) -> NDArray[Any] | None:
-        """The weights of rows by their classes. Raises UsageError where no fit has counted the classes yet."""
-        if self.class_weights is None and self.network.settings.weighted:
-            raise UsageError("class_weights = balanced are counted by fit: call it first, or write the weights out")
-        return self._with_class_weights(y)
-
-    def _material(self, part: Part, weights: NDArray[Any] | None = None) -> Material:
-        x = network_rows(part.rows.x, self.normalization, self.network.dtype)
-        index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
-        return Material(x, part.rows.y, index, weights)
-
-    def _training_material(self, part: Part, sample_weight: Any = None) -> Material:
-        """Training rows with their weights; those of `balanced` classes are counted here."""
-        if self.program.train.class_weights == "balanced":
-            self.class_weights = balanced(part.y, self.graph.classes)
-        weights = row_weights(sample_weight, len(part.rows), self.network.dtype)
-        return self._material(part, self._with_class_weights(part.rows.y, weights))
-
-    def _held_out(self, splits: Splits, train: Material) -> Material | None:
-        """The validation rows; where they are rows of the training arrays those arrays serve for both."""
-        part = splits.validation
-        if part is None:
-            return None
-        if part.rows is splits.train.rows and part.index is not None:
-            return Material(train.x, train.y, part.index)
-        return self._material(part)
 
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
-        self.learn({**dict.fromkeys(LEARNED), "class_weights": written_out(self.program)})
+        self._known.forget()
 
     def step(self, X: Any, y: Any) -> float:  # noqa: N803
         """Exactly one update on these rows, taken as they are; returns their loss (data loss plus l2) before it.
@@ -381,25 +316,12 @@ class Model:
         A schedule counts it like an update of `fit`, with epochs as long as those of the last `fit`; before any `fit` an epoch never ends.
         """
         network = self.network
-        x, encoded = self._rows(X), self._encoded(y, len(X))
-        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
+        x, encoded = self._rows(X), self._known.encoded(y, len(X), self.graph)
+        labels, weights = network.labels_to_layout(encoded), self._known.known_weights(encoded, network)
         self._forward_rows = 0
-        train = self.program.train
-        schedule = Schedule(train.optimizer, 1, len(x), train.lr_decay, rate=train.schedule, run_epochs=train.epochs)
-        losses = np.empty((1, 2))
-        ones = np.array([len(x)], np.int64)
+        schedule = schedule_of(self.program, 1)
         scalars = schedule.scalars(network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
-        with network.lock:
-            plan = network.plan(len(x))
-            plan.bind(x=x, y=labels, order=np.arange(len(x), dtype=np.int64))
-            plan.bind_weights(weights)
-            network.store.update_state(True)
-            network.store.augment(False)
-            # a negative epoch: the rows stay in their order
-            done = plan.train(-1, np.arange(len(x)), np.zeros(1, np.int64), ones, scalars, losses)
-        if not done:
-            raise DivergedError(f"the loss of these rows is {losses[0, 0]}; no update was made")
-        return float(losses[0, 0])
+        return update(network, x, labels, weights, scalars)
 
     # computing
 
@@ -439,8 +361,8 @@ class Model:
         Changes no state: no running averages, no update.
         """
         network = self.network
-        x, encoded = self._rows(X), self._encoded(y, len(X))
-        labels, weights = network.labels_to_layout(encoded), self._known_weights(encoded)
+        x, encoded = self._rows(X), self._known.encoded(y, len(X), self.graph)
+        labels, weights = network.labels_to_layout(encoded), self._known.known_weights(encoded, network)
         with network.lock:
             network.store.update_state(False)
             value, _ = network.loss(x, labels, weights=weights)
@@ -492,11 +414,10 @@ class Model:
 
     def part(self, x: Any, y: Any) -> Part:
         """Raw rows with their labels, checked and encoded."""
-        rows = self._inputs(x)
-        return Part(Rows(rows, self._encoded(y, len(rows))))
+        return self._known.part(x, y, self.graph)
 
     def _scored(self, part: Part) -> Scored:
-        material = self._material(part)
+        material = self._known.material(part, self.network.dtype)
         return score(self.network, material.x, material.y, material.index)
 
     def _threshold(self, threshold: Any) -> float | NDArray[np.float64]:
@@ -519,53 +440,17 @@ class Model:
         return self.graph.head.predict_proba(self._scores(X))
 
     def _scores(self, x: Any) -> NDArray[Any]:
-        """Scores of raw rows, converted piece by piece."""
-        network, rows = self.network, self._inputs(x)
-        step = 16 * network.training.test.batch
-        if len(rows) <= step:
-            return network.test_scores(as_input(rows, self.normalization, network.dtype))[0]
-        pieces = [rows[start : start + step] for start in range(0, len(rows), step)]
-        scores = [network.test_scores(as_input(piece, self.normalization, network.dtype))[0] for piece in pieces]
-        return np.concatenate(scores)
+        return scores_of(self.network, self._known.inputs(x, self.graph), self.normalization)
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
         x = self._rows(X, np.float64)
-        labels, double = self._encoded(y, len(x)), self.network.in_dtype("float64")
-        return Gradcheck(double, x, double.labels_to_layout(labels), self._with_class_weights(labels)).run()
-
-    # rows and labels
-
-    @property
-    def _preparations(self) -> tuple[Transform, ...]:
-        return self.program.data.preparations if self.program.data is not None else ()
-
-    def _arranged(self, x: Any) -> Any:
-        """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
-        if self.columns is not None:
-            x = in_order(x, self.columns)
-            texts = any(column.categories is not None for column in self.columns)
-            if texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
-                x = spread(*columns_of(x, self.columns), self.columns, "x")
-        return arranged(x, self._preparations)
-
-    def _inputs(self, x: Any) -> NDArray[Any]:
-        return check_x(self._arranged(x), self.graph.input.shape)
+        labels, double = self._known.encoded(y, len(x), self.graph), self.network.in_dtype("float64")
+        return Gradcheck(double, x, double.labels_to_layout(labels), self._known.with_class_weights(labels, self.network.dtype)).run()
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
         """Rows as they are, as the network takes them."""
-        return as_input(self._inputs(x), None, dtype or self.network.dtype)
-
-    def _encoded(self, y: Any, rows: int) -> NDArray[Any]:
-        graph = self.graph
-        classes = None if graph.head.target == "value" else graph.classes
-        try:
-            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape)
-        except Problem as found:
-            raise key_error(self.program, found) from None
-        if len(encoded) != rows:
-            raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
-        return encoded
+        return as_input(self._known.inputs(x, self.graph), None, dtype or self.network.dtype)
 
     # files
 

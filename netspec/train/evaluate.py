@@ -13,6 +13,7 @@ from netspec.base.mapped import RowReader
 from netspec.base.shape import size
 from netspec.plan.network import Network
 from netspec.train.metrics import TOP, by_class, figures
+from netspec.train.normalize import Normalization, as_input
 
 
 def accuracy(head: Head, scores: NDArray[Any], y: NDArray[Any], threshold: float | NDArray[Any] = 0.5) -> float | None:
@@ -35,6 +36,10 @@ def regression_figures(predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, fl
         "mae": float(np.abs(wanted - predicted).mean()),
         "rmse": float(np.sqrt(((wanted - predicted) ** 2).mean())),
     }
+
+
+PIECE_BATCHES = 16
+"""Batches of the test form whose rows are converted together."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,12 @@ def score(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index:
     factor = size(graph.output.shape) if graph.loss.per_element else 1
     wanted = y if index is None else y[index]
     return Scored(graph.head, scores, wanted, total / max(len(wanted), 1) / factor)
+
+
+def scores_of(network: Network, rows: NDArray[Any], normalization: Normalization | None) -> NDArray[Any]:
+    """Scores of raw rows of the net's shape, normalised piece by piece."""
+    step = PIECE_BATCHES * network.training.test.batch
+    if len(rows) <= step:
+        return network.test_scores(as_input(rows, normalization, network.dtype))[0]
+    pieces = [rows[start : start + step] for start in range(0, len(rows), step)]
+    return np.concatenate([network.test_scores(as_input(piece, normalization, network.dtype))[0] for piece in pieces])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from netspec.base.errors import NetspecError
+from netspec.base.errors import DivergedError, Interrupted, NetspecError
 from netspec.frontend.program import Program
 from netspec.plan.network import Network
 from netspec.save.atomic import SaveError
 from netspec.save.environment import describe_environment
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import save_weights
-from netspec.train.loop import Best
+from netspec.train.loop import Best, Training
 from netspec.train.source import resolved_from
 
 LOGGED_STEPS = 1000
@@ -117,3 +118,19 @@ class Record:
     def event(self, **event: Any) -> None:
         """A line of events.jsonl."""
         self.folder.add_events([event])
+
+
+@contextmanager
+def left_in(record: Record | None, training: Training) -> Iterator[None]:
+    """Where training is interrupted or diverges its last weights are left in the record; a record that holds none yet when it cannot be
+    written is taken away. The error goes on."""
+    try:
+        yield
+    except (Interrupted, DivergedError) as error:
+        if record:
+            record.stopped(training.best, error)
+        raise
+    except SaveError:
+        if record:
+            record.discard_if_empty()
+        raise

@@ -1,9 +1,10 @@
-"""The train section as the network takes it."""
+"""The train section as the network and the training loop take it."""
 
 from __future__ import annotations
 
 from netspec.frontend.program import Program
 from netspec.plan.network import Settings
+from netspec.train.loop import Schedule
 
 
 def settings_of(program: Program, *, threads: int | None = None) -> Settings:
@@ -14,4 +15,12 @@ def settings_of(program: Program, *, threads: int | None = None) -> Settings:
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
         weighted=train.class_weights is not None,
         augmentations=program.data.augmentations if program.data is not None else (),
+    )  # fmt: skip
+
+
+def schedule_of(program: Program, epochs: int) -> Schedule:
+    """How a run of so many epochs goes, by rates that are those of the section's own count."""
+    train = program.train
+    return Schedule(
+        train.optimizer, epochs, train.batch, train.lr_decay, train.drop_last, train.monitor_rows, train.schedule, train.epochs
     )  # fmt: skip

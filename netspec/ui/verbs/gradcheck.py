@@ -58,7 +58,7 @@ def batch(model: Model) -> tuple[NDArray[Any], NDArray[Any], str]:
             count = rows_for(model.graph)
             x = as_input(rows.x[:count], model.normalization, np.float64)
             x += NOISE * np.random.default_rng([model.program.seed, 3]).standard_normal(x.shape)
-            model.labels = None  # the labels of the splits are encoded already
+            model.learn({"labels": None})  # the labels of the splits are encoded already
             return x, rows.y[:count], f"the first {len(x)} training rows with a little noise"
     try:
         graph = to_graph(model.program)

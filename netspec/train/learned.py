@@ -1,0 +1,173 @@
+"""What a model learns of its data, and what it makes of rows by it: from a caller's rows to those that the network reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.base.dataset import Dataset, Facts, Rows
+from netspec.base.errors import DataError, Problem, UsageError
+from netspec.base.transform import Scaling, Transform
+from netspec.frontend.program import Program
+from netspec.graph.counts import check_facts, key_error
+from netspec.graph.graph import Graph
+from netspec.plan.network import Network
+from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
+from netspec.train.columns import Columns, columns_of, in_order, named, require_categories, spread
+from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
+from netspec.train.feed import Material, network_rows
+from netspec.train.labels import Words, encode_labels
+from netspec.train.normalize import Normalization, arranged
+from netspec.train.weights import LEARNED, Origin
+
+
+class Learned:
+    """What the rows of the first fit have taught, or a weights file told, by the names of LEARNED."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.labels: Words | None = None
+        self.normalization: Normalization | None = None
+        self.columns: Columns | None = None
+        self.origin: Origin | None = None
+        self.class_weights = written_out(program)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of it, by LEARNED's names."""
+        return {name: getattr(self, name) for name in LEARNED}
+
+    def learn(self, known: Mapping[str, Any]) -> None:
+        """Takes over some of it."""
+        for name, value in known.items():
+            setattr(self, name, value)
+
+    def forget(self) -> None:
+        """As before the first fit."""
+        self.learn({**dict.fromkeys(LEARNED), "class_weights": written_out(self.program)})
+
+    # splits
+
+    def splits_of_data(self, dataset: Dataset, graph: Graph, *, counted: bool) -> Splits:
+        """The splits that the program's data section asks for; labels, normalisation and the origin of rows are learnt. `counted` tells
+        that the classes were not counted in this data. Raises SpecError, DataError."""
+        section, value = self.program.data, graph.head.target == "value"
+        assert section is not None, "reading the data has checked it"
+        row = dataset.rows.x.shape[1:]
+        known = Facts(section.prepared_shape(row), None, None, len(dataset.rows), graph.head.target)
+        try:
+            # kernels read rows of the graph's shape, whatever the rows have
+            check_facts(known, input=graph.input.shape, classes=None, outputs=None, target=graph.head.target)
+            splits = prepare(
+                dataset, section, graph.head.target, self.program.seed, classes=None if value else graph.classes,
+                counted=counted, labels=self.labels, score_shape=graph.output.shape if value else None,
+            )  # fmt: skip
+        except Problem as found:
+            raise key_error(self.program, found) from None
+        self.labels, self.normalization = splits.labels, splits.normalization
+        self.origin = Origin(row=list(row), target=dataset.target_column)
+        return splits
+
+    def by_columns(self, x: Any, validation: Any) -> tuple[Any, Any]:
+        """Rows to fit, and those of a validation pair, with the columns of a table in the order of the first fit, which is learnt here, and
+        text as numbers. Raises DataError."""
+        if self.columns is None:
+            encodes = self.program.data is not None and self.program.data.encodes
+            self.columns = require_categories(columns_of(x)[1], len(x), "x") if encodes else named(x)
+        if self.columns is None:
+            return x, validation
+        validation = (self.arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
+        return self.arranged(x), validation
+
+    def splits_of(self, x: Any, y: Any, validation: Any, graph: Graph, seed: int, *, counted: bool) -> Splits:
+        """Arrays, their columns in order, as checked, encoded splits; labels and normalisation are learnt. Raises SpecError, DataError."""
+        steps = self._preparations
+        if self.normalization is not None:  # the statistics are those of the first rows
+            steps = tuple(step for step in steps if not isinstance(step, Scaling))
+        try:
+            splits = prepare_arrays(
+                x, y, graph.head.target, validation=validation, steps=steps, seed=seed, shape=graph.input.shape,
+                classes=None if graph.head.target == "value" else graph.classes, counted=counted, labels=self.labels,
+                score_shape=graph.output.shape,
+            )  # fmt: skip
+        except Problem as found:
+            raise key_error(self.program, found) from None
+        self.labels = splits.labels
+        if splits.normalization is not None:
+            self.normalization = splits.normalization
+        return splits
+
+    # rows and labels
+
+    @property
+    def _preparations(self) -> tuple[Transform, ...]:
+        return self.program.data.preparations if self.program.data is not None else ()
+
+    def arranged(self, x: Any) -> Any:
+        """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
+        if self.columns is not None:
+            x = in_order(x, self.columns)
+            texts = any(column.categories is not None for column in self.columns)
+            if texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
+                x = spread(*columns_of(x, self.columns), self.columns, "x")
+        return arranged(x, self._preparations)
+
+    def inputs(self, x: Any, graph: Graph) -> NDArray[Any]:
+        """Rows of the net's shape, not yet normalised. Raises DataError."""
+        return check_x(self.arranged(x), graph.input.shape)
+
+    def encoded(self, y: Any, rows: int, graph: Graph) -> NDArray[Any]:
+        """Labels as the loss takes them, one for each of so many rows. Raises SpecError, DataError."""
+        classes = None if graph.head.target == "value" else graph.classes
+        try:
+            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape)
+        except Problem as found:
+            raise key_error(self.program, found) from None
+        if len(encoded) != rows:
+            raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
+        return encoded
+
+    def part(self, x: Any, y: Any, graph: Graph) -> Part:
+        """Raw rows with their labels, checked and encoded."""
+        rows = self.inputs(x, graph)
+        return Part(Rows(rows, self.encoded(y, len(rows), graph)))
+
+    # what the network reads
+
+    def with_class_weights(self, y: NDArray[Any], dtype: np.dtype[Any], weights: NDArray[Any] | None = None) -> NDArray[Any] | None:
+        """The weights of rows with encoded labels y, times those of their classes; None where all count alike."""
+        if self.class_weights is None:
+            return weights
+        by_class = of_rows(self.class_weights, y)
+        return np.asarray(by_class if weights is None else by_class * weights, dtype)
+
+    def known_weights(self, y: NDArray[Any], network: Network) -> NDArray[Any] | None:
+        """The weights of rows by their classes. Raises UsageError where no fit has counted the classes yet."""
+        if self.class_weights is None and network.settings.weighted:
+            raise UsageError("class_weights = balanced are counted by fit: call it first, or write the weights out")
+        return self.with_class_weights(y, network.dtype)
+
+    def material(self, part: Part, dtype: np.dtype[Any], weights: NDArray[Any] | None = None) -> Material:
+        """Rows normalised, in the network's dtype."""
+        x = network_rows(part.rows.x, self.normalization, dtype)
+        index = np.arange(len(x), dtype=np.int64) if part.index is None else part.index
+        return Material(x, part.rows.y, index, weights)
+
+    def training_material(self, part: Part, network: Network, sample_weight: Any = None) -> Material:
+        """Training rows with their weights; those of `balanced` classes are counted here."""
+        if self.program.train.class_weights == "balanced":
+            self.class_weights = balanced(part.y, network.graph.classes)
+        weights = row_weights(sample_weight, len(part.rows), network.dtype)
+        return self.material(part, network.dtype, self.with_class_weights(part.rows.y, network.dtype, weights))
+
+    def held_out(self, splits: Splits, train: Material, dtype: np.dtype[Any]) -> Material | None:
+        """The validation rows; where they are rows of the training arrays those arrays serve for both."""
+        part = splits.validation
+        if part is None:
+            return None
+        if part.rows is splits.train.rows and part.index is not None:
+            return Material(train.x, train.y, part.index)
+        return self.material(part, dtype)
