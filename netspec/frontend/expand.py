@@ -217,6 +217,7 @@ class Expander:
                 arguments=argument_spans(type(layer), named, where),
                 explicit=bound.explicit,
                 from_defaults=bound.from_defaults,
+                word=(named.scope.source, named.word.span) if named.scope is not None else None,
             ),
         )
 
