@@ -12,13 +12,14 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend import limits, syntax
+from netspec.frontend.arguments import arguments_of
 from netspec.frontend.bind import Bound, Keys, argument_spans, bind, layers
 from netspec.frontend.format import chain_text, item_text
 from netspec.frontend.pieces import Gap, Piece, Pieces, Recall, merge, unit
 from netspec.frontend.pieces import Named as NamedPiece
 from netspec.frontend.program import Call
 from netspec.frontend.report import Report
-from netspec.frontend.values import Definition, Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
+from netspec.frontend.values import Definition, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
 from netspec.frontend.words import listing
 
 BLOCKS = ("res",)
@@ -217,6 +218,7 @@ class Expander:
                 arguments=argument_spans(type(layer), named, where),
                 explicit=bound.explicit,
                 from_defaults=bound.from_defaults,
+                word=(named.scope.source, named.word.span) if named.scope is not None else None,
             ),
         )
 
@@ -242,7 +244,7 @@ class Expander:
             message = f"`{node.name.text}` is used before its `def` ({line})"
             raise fail("NS209", message, where.source, name_span, help="move the `def` before this entry")
         self.called.add(node.name.text)
-        parameters = self._parameters(definition, named, Value(named, where.source, name_span))
+        parameters = arguments_of(definition, named.arguments or (), Value(named, where.source, name_span))
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())
         text = node.name.text + (f"({shown})" if shown else "")
         note = f"inside def {text} ({line})"
@@ -252,47 +254,6 @@ class Expander:
             with self.report.inside(note):
                 body = self.expanded[home.source, text] = self.chain(node.chain, inner, depth + 1)
         return unit(show(named), (body,), inside=note)
-
-    def _parameters(self, definition: Definition, named: Named, where: Value) -> dict[str, Value]:
-        """The value of each parameter of a def. Raises SpecError with every argument that does not fit."""
-        node, errors = definition.node, []
-        names = [parameter.name.text for parameter in node.parameters]
-        values: dict[str, Value] = {}
-        for index, given in enumerate(named.arguments or ()):
-            found = _parameter_of(node, names, given, index)
-            if isinstance(found, Diagnostic):
-                errors.append(found)
-            elif found in values:
-                errors.append(Diagnostic("NS305", f"`{found}` of {node.name.text} is given twice", given.value.source, given.value.span))
-            else:
-                values[found] = given.value
-        for parameter in node.parameters:
-            if parameter.name.text not in values and parameter.default is not None:
-                values[parameter.name.text] = evaluate(parameter.default, definition.home)
-        missing = [name for name in names if name not in values]
-        if missing and not errors:
-            listed = ", ".join(f"`{name}`" for name in missing)
-            message = f"{node.name.text} needs {listed}"
-            errors.append(Diagnostic("NS306", message, where.source, where.span, help=f"write {definition.signature()}"))
-        if errors:
-            raise SpecError(errors)
-        return {name: values[name] for name in names}
-
-
-def _parameter_of(node: syntax.Def, names: list[str], given: Given, index: int) -> str | Diagnostic:
-    name, value = node.name.text, given.value
-    takes = (f"{name} takes: {', '.join(names)}",) if names else ()
-    if given.key is not None:
-        if given.key.text in names:
-            return given.key.text
-        return Diagnostic("NS303", f"{name} has no parameter `{given.key.text}`", value.source, given.key.span, notes=takes)
-    if not names:
-        return Diagnostic("NS304", f"{name} takes no arguments", value.source, value.span, help=f"write {name}")
-    if index > 0:
-        message = f"{name} takes one argument without its key, first; the others are key = value"
-        help_text = f"write {names[index]} = {show(value.content)}" if index < len(names) else None
-        return Diagnostic("NS304", message, value.source, value.span, notes=takes, help=help_text)
-    return names[0]
 
 
 def _ends_in_bracket(unit: syntax.Item) -> bool:

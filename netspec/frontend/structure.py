@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.kinds import Contraction, Head, Normalization
@@ -115,9 +114,8 @@ def lint(net: Chain) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     readers = first_readers(net)
     for at, call in enumerate(net):
-        following = [other.layer for other in islice(_behind(net, readers, at), 1)]
-        if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
-            found += _cancelled_bias(call, following[0].name)
+        if has_cancelled_bias(net, readers, at):
+            found += _cancelled_bias(call, net[readers[at]].layer.name)
         if call.layer.name.startswith("dropout"):
             found += _dropout(call, _behind(net, readers, at))
         if call.copy_of is not None and _uses_batch(call.layer):
@@ -125,6 +123,12 @@ def lint(net: Chain) -> list[Diagnostic]:
             help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
             found.append(Diagnostic("W105", message, call.source, call.name_span, help=help_text))
     return _once(found)
+
+
+def has_cancelled_bias(net: Chain, readers: Mapping[int, int], at: int) -> bool:
+    """Whether call number `at` has a bias that the bn behind it subtracts again. `readers` as `first_readers` gives them."""
+    layer = net[at].layer
+    return isinstance(layer, Contraction) and getattr(layer, "bias", False) and at in readers and _uses_batch(net[readers[at]].layer)
 
 
 def _behind(net: Chain, readers: Mapping[int, int], at: int) -> Iterator[Call]:
@@ -141,7 +145,7 @@ def _uses_batch(layer: Layer) -> bool:
 
 def _cancelled_bias(call: Call, name: str) -> list[Diagnostic]:
     # the default bias is left alone: affine-bn is the usual chain, and its gradient costs nothing
-    if not getattr(call.layer, "bias", False) or "bias" not in call.explicit:
+    if "bias" not in call.explicit:
         return []
     message = f"the bias of {call.layer.name} has no effect: {name} subtracts it"
     return [Diagnostic("W101", message, call.source, call.arguments.get("bias", call.span), notes=call.notes, help="leave `bias` out")]

@@ -9,8 +9,8 @@ from netspec.base.errors import LimitError, Problem, SpecError
 from netspec.base.kinds import Contraction, Head
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, size
-from netspec.catalog.registry import entries
 from netspec.frontend.program import Call, Program
+from netspec.frontend.settled import own_loss
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node, Value
 from netspec.graph.nodes import Nodes
@@ -90,7 +90,7 @@ def _classes_of_scores(head: Head, scores: int) -> int:
 
 def _loss(program: Program, head: Head) -> Loss:
     """The loss that the train section names, else the head's own, in its form for smoothed labels where they are."""
-    loss = program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
+    loss = program.train.loss or own_loss(head)
     smoothing = program.train.label_smoothing
     return loss.smoothed.model_validate({"label_smoothing": smoothing}) if smoothing > 0 and loss.smoothed is not None else loss
 

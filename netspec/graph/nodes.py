@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem
-from netspec.base.kinds import Contraction, Elementwise, Head, Merge, Pointwise
+from netspec.base.kinds import Elementwise, Head, Merge
 from netspec.base.layer import Layer, Parameter, State
 from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.flatten import Flatten
-from netspec.frontend.program import INPUT, Call, Program, first_readers
+from netspec.frontend.program import INPUT, Call, Program
+from netspec.frontend.settled import deciding_activations
 from netspec.graph.graph import Node, Value, output_shape
 from netspec.graph.merges import explained, projection
 from netspec.graph.origin import diagnostic, with_origin
@@ -24,7 +25,7 @@ class Nodes:
     def __init__(self, program: Program, calls: Sequence[Call], head: Head, input_shape: Shape, target: int | None) -> None:
         self.program, self.calls, self.head, self.target = program, calls, head, target
         self.last_affines = set(last_affines(calls))
-        self.next_relu_like = _relu_like(calls)
+        self.next_relu_like = [call is not None and call.layer.relu_like for call in deciding_activations(calls)]
         self.values = [Value(0, input_shape)]
         self.made: list[Node] = []
         self.errors: list[Diagnostic] = []
@@ -161,21 +162,6 @@ def _turned(layer: Affine) -> str:
     assert layer.tie is not None
     other = layer.tie.layer if layer.tie.transposed else f"{layer.tie}.T"
     return f"write tie = {other} for the transpose, or put an affine before that gives the shape"
-
-
-def _relu_like(calls: Sequence[Call]) -> list[bool]:
-    """Of each call whether the next activation behind it (past bn, dropout and merges) is relu-like."""
-    readers, found = first_readers(calls), [False] * len(calls)
-    for place in range(len(calls) - 1, -1, -1):
-        reader = readers.get(place)
-        if reader is None:
-            continue
-        layer = calls[reader].layer
-        if isinstance(layer, Pointwise) and not layer.identity_in_test:
-            found[place] = layer.relu_like
-        elif not isinstance(layer, Contraction):
-            found[place] = found[reader]
-    return found
 
 
 def last_affines(calls: Sequence[Call]) -> Iterator[int]:
