@@ -41,5 +41,11 @@ OTHER_KEYS = {
 }  # fmt: skip
 """What other libraries call a key or an argument of ours; of the same owner alone."""
 
+MISPLACED = {
+    "tied": "`tied` stands behind the count of a repeat: [...]x3 tied",
+    **dict.fromkeys(("import", "include", "load", "require"), 'the defs of a file are brought by: use "blocks.net"'),
+}
+"""Words that stand where a layer does, and what they are for."""
+
 CALLED_ELSEWHERE = {"linear": "linear is the head for values; the layer of that name elsewhere is affine: write affine({})"}
 """Entries without arguments that other libraries call with some."""
