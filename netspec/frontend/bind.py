@@ -20,7 +20,22 @@ from netspec.base.tie import Tie
 from netspec.catalog.registry import entries, entry_of
 from netspec.frontend.later import CALLED_ELSEWHERE, MISPLACED, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
 from netspec.frontend.parse import parse_value
-from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, is_layer, is_open, show, without_value
+from netspec.frontend.values import (
+    Content,
+    Given,
+    Items,
+    Named,
+    Parts,
+    Scope,
+    Sides,
+    Value,
+    evaluate,
+    fail,
+    is_layer,
+    is_open,
+    show,
+    without_value,
+)
 from netspec.frontend.words import NOUNS, accepts, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -14,6 +14,7 @@ from netspec.catalog.layers.conv import Conv
 from netspec.frontend import limits, syntax
 from netspec.frontend.bind import Bound, Keys, argument_spans, bind, layers
 from netspec.frontend.format import chain_text, item_text
+from netspec.frontend.later import MISPLACED
 from netspec.frontend.pieces import Gap, Piece, Pieces, Recall, merge, unit
 from netspec.frontend.pieces import Named as NamedPiece
 from netspec.frontend.program import Call
@@ -120,6 +121,9 @@ class Expander:
         if item.name.text not in BLOCKS:
             message = f"`{item.name.text}[...]`: a chain in brackets stands alone, or behind res"
             help_text = f"write {item.name.text} -> [...], or res[...]" if item.name.text in self.layers else "write res[...]"
+            if issubclass(self.layers.get(item.name.text, Layer), MergeLayer):
+                help_text = f"write {item.name.text}({chain_text(item.chain)} | id)"
+            help_text = MISPLACED.get(item.name.text, help_text)
             raise fail("NS513", message, scope.source, item.name.span, help=help_text)
         arguments = item.arguments or ()
         for argument in arguments:
