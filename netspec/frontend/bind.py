@@ -18,7 +18,16 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.base.tie import Tie
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.later import CALLED_ELSEWHERE, MISPLACED, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.later import (
+    CALLED_ELSEWHERE,
+    KEYS_OF_TRAINING,
+    LAYER_OF_ITS_OWN,
+    MISPLACED,
+    NOT_IN_LANGUAGE,
+    OTHER_KEYS,
+    OTHER_WORDS,
+    squeezed,
+)
 from netspec.frontend.parse import parse_value
 from netspec.frontend.values import (
     Content,
@@ -34,6 +43,7 @@ from netspec.frontend.values import (
     is_layer,
     is_open,
     show,
+    unquoted,
     without_value,
 )
 from netspec.frontend.words import NOUNS, accepts, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
@@ -184,6 +194,8 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
     keys = list(model.model_fields)
     fits = index < len(keys) and (model.model_fields[keys[index]].annotation is bool) == isinstance(value.content, bool)
     keyed = f"write {keys[index]} = {show(value.content)}" if fits else None
+    if is_layer(value.content) and issubclass(model, Layer):
+        keyed = LAYER_OF_ITS_OWN.format(owner=model.name, value=show(value.content))
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else keyed
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
 
@@ -257,12 +269,16 @@ def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Di
     is_entry = issubclass(model, Entry)
     takes = signature(model) if is_entry else f"{', '.join(model.model_fields)}; `netspec layers {owner}` says what they mean"
     notes = (f"{owner} takes: {takes}",)
-    other = OTHER_KEYS.get(key.lower())
+    other = OTHER_KEYS.get(squeezed(key))
     known = [*model.model_fields, *(("lr",) if owner == "train" else ())]
     near = other if other in known else nearest(key, known)
+    hint = f"did you mean `{near}`?" if near else None
+    elsewhere = LAYER_OF_ITS_OWN if is_layer(given.value.content) else None if is_entry else KEYS_OF_TRAINING.get(key)
+    if near is None and elsewhere is not None:
+        hint = elsewhere.format(owner=owner, value=show(given.value.content))
     noun, code = ("argument", "NS303") if is_entry else ("key", "NS204")
     message = f"{owner} has no {noun} `{key}`"
-    return Diagnostic(code, message, given.source, given.span, notes=notes, help=f"did you mean `{near}`?" if near else None)
+    return Diagnostic(code, message, given.source, given.span, notes=notes, help=hint)
 
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -295,10 +311,18 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     must = describe_field(model.model_fields[key])
     if in_range and not re.search(r"\b(at least|at most|above|below)\b", must):
         hint = "".join(f"write {BOUNDS[bound]} {limit}" for bound, limit in detail.get("ctx", {}).items() if bound in BOUNDS)
-    message = f"`{key}` of {owner} must be {must}; this is {'the layer ' if is_layer(place.content) else ''}{show(place.content)}"
+    what = "the layer " if is_layer(place.content) else ""
+    message = f"`{key}` of {owner} must be {must}; this is {what}{show(place.content)}"
     near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
-    hint = f"did you mean `{near}`?" if near else hint
+    quoted = unquoted(place.content, names=contract_of(annotation) is not None)
+    hint = f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
     return Diagnostic("NS302" if in_range else "NS301", message, *place.place, help=hint)
+
+
+def _share(content: Content, detail: ErrorDetails) -> str | None:
+    """For `dropout(50)`: a share in percent."""
+    most = detail.get("ctx", {}).get("lt", detail.get("ctx", {}).get("le"))
+    return f"write {content}% or {content / 100:g}" if most == 1 and type(content) is int and 5 <= content < 100 else None
 
 
 def _decimal_comma(content: Content) -> str | None:

@@ -270,6 +270,12 @@ def chain_help(chain: str) -> str:
     return f"give the chain a name by a def, and write that name here: def part = {' '.join(chain.split())}"
 
 
+def unquoted(content: Content, *, names: bool = False) -> str | None:
+    """For a number, or a name where one is asked for, that stands in quotes."""
+    pattern = r"[\w.%+-]+" if names else r"\d[\w.%+-]*"
+    return f"write {content} without quotes" if isinstance(content, str) and re.fullmatch(pattern, content) else None
+
+
 def without_value(value: Value) -> SpecError | None:
     """The error for a bare name that nothing has, at a place where only a value will do; None for anything else."""
     content = value.content
