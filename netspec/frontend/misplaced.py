@@ -15,6 +15,8 @@ from netspec.frontend.values import CHAIN_IN_VALUE, chain_help
 from netspec.frontend.words import listing
 
 _FOLLOWED = frozenset({"COMMA", "SEMICOLON", "VBAR"})
+_OF_CHAINS = frozenset({"LSQB", "ARROW", "BRANCH_OPEN", "AT"})
+"""Kinds of words that stand in chains, and in no value."""
 
 
 def _end(place: Place, begin: int, ends: Collection[str] = _FOLLOWED) -> int:
@@ -52,7 +54,7 @@ def _branches(place: Place) -> Slip:
     kind, inside = place.token.type, place.inside
     sign = kind in ("PLUS", "STAR") and "ARROW" in place.expected and place.after.type not in ("NUMBER", "STAR")
     bar = kind == "VBAR" and place.before.type in ("NAME", "RPAR", "RSQB", "NUMBER")
-    if not (sign or bar):
+    if not (sign or bar) or (inside is not None and place.tokens[inside].value == "{"):
         return None
     begin, merge = run_begin(place.tokens, place.at), "mul" if kind == "STAR" else "add"
     named = inside is not None and place.tokens[inside].value == "[" and place.kind(inside - 1) == "NAME"
@@ -66,10 +68,40 @@ def _branches(place: Place) -> Slip:
     return place.found("NS101", message, f"write {merge}({both})" + (f", or concat({both})" if kind == "VBAR" else ""))
 
 
+def _commas(place: Place) -> Slip:
+    """`add([relu], @a)`."""
+    inside = place.inside
+    if inside is None or place.kind(inside) != "LPAR" or place.kind(inside - 1) != "NAME" or place.token.type not in _OF_CHAINS:
+        return None
+    name, begin = place.tokens[inside - 1].value, inside + 1
+    if name not in _merges():
+        return None
+    branches = []
+    while begin <= (end := _end(place, begin)) < len(place.tokens):
+        branches.append(place.words(begin, end) if begin < end else "id")
+        begin = end + 1
+        if place.kind(end) != "COMMA":
+            break
+    written = " | ".join([*branches, "..."] if len(branches) == 1 else branches)
+    return place.found("NS101", f"branches of {name} are separated by |", f"write {name}({written})", span_of(place.tokens[inside - 1]))
+
+
+def _round(place: Place) -> Slip:
+    """`(relu - bn)`, `(relu | bn)`; `relu, bn`."""
+    if place.token.type == "COMMA" and "ARROW" in place.expected:
+        return place.found("NS101", "layers are not joined by `,`", "write `-` inside a unit, or `->` between units")
+    if place.token.value != "(" or not {"NAME", "LSQB"} <= place.expected:
+        return None
+    inner = place.words(place.at + 1, _end(place, place.at + 1, ()))
+    if place.token.type == "BRANCH_OPEN":
+        return place.found("NS101", f"a branch is always merged, by {listing(_merges())}", f"write add({inner}), or concat({inner})")
+    return place.found("NS101", "a chain stands in square brackets", f"write [{inner}]")
+
+
 def _key(place: Place) -> Slip:
     """`add(a = conv(8) | id)`."""
     inside = place.inside
-    if place.token.type != "EQUAL" or inside is None or place.kind(inside) != "BRANCH_OPEN":
+    if place.token.type not in ("EQUAL", "COLON") or inside is None or place.kind(inside) != "BRANCH_OPEN":
         return None
     name = place.before.value
     chain = place.words(place.at + 1, _end(place, place.at + 1))
@@ -120,7 +152,12 @@ def _reference(place: Place) -> Slip:
 
 def _chain(place: Place) -> Slip:
     """`block(act = [bn-relu])`, `block(act = bn -> relu)`, `let a = res[relu]`."""
-    if place.token.type not in ("LSQB", "ARROW", "BRANCH_OPEN") or not place.expected & {"NUMBER", "STAR"} or "ARROW" in place.expected:
+    if (
+        place.token.type not in _OF_CHAINS
+        or place.token.type == "AT"
+        or not place.expected & {"NUMBER", "STAR"}
+        or "ARROW" in place.expected
+    ):
         return None
     inside = place.inside
     begin = place.at
@@ -153,4 +190,4 @@ def _nothing(place: Place) -> Slip:
     return place.found("NS114", f"a layer is missing before `{token.value}`", help_text)
 
 
-MISPLACED_WORDS = (_file, _branches, _key, _values, _tied, _named, _reference, _chain, _nothing)
+MISPLACED_WORDS = (_file, _branches, _commas, _round, _key, _values, _tied, _named, _reference, _chain, _nothing)
