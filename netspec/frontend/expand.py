@@ -253,7 +253,8 @@ class Expander:
             definitions = (named.scope or scope).definitions
             if self.lacks_defs and named.word.text not in self.layers:  # it may stand in the file that could not be used
                 raise SpecError([])
-            visible = {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
+            known = named.word.text in self.layers  # else the message lists what could be meant
+            visible = {} if known else {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
             bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible, self.points)
         return bound
 

@@ -9,7 +9,7 @@ from netspec.base.kinds import Merge
 from netspec.base.layer import Layer
 from netspec.base.text import Span
 from netspec.catalog.registry import entries
-from netspec.frontend.place import CLOSING, OPENING, Place, Slip, run_begin
+from netspec.frontend.place import CLOSING, OPENING, Place, Slip, opener_of, run_begin
 from netspec.frontend.slips import span_of
 from netspec.frontend.values import CHAIN_IN_VALUE, chain_help
 from netspec.frontend.words import listing
@@ -82,6 +82,8 @@ def _commas(place: Place) -> Slip:
         begin = end + 1
         if place.kind(end) != "COMMA":
             break
+    if not branches:
+        return None
     written = " | ".join([*branches, "..."] if len(branches) == 1 else branches)
     return place.found("NS101", f"branches of {name} are separated by |", f"write {name}({written})", span_of(place.tokens[inside - 1]))
 
@@ -152,17 +154,13 @@ def _reference(place: Place) -> Slip:
 
 def _chain(place: Place) -> Slip:
     """`block(act = [bn-relu])`, `block(act = bn -> relu)`, `let a = res[relu]`."""
-    if (
-        place.token.type not in _OF_CHAINS
-        or place.token.type == "AT"
-        or not place.expected & {"NUMBER", "STAR"}
-        or "ARROW" in place.expected
-    ):
+    in_value = bool(place.expected & {"NUMBER", "STAR"}) and "ARROW" not in place.expected
+    if not in_value or place.token.type not in _OF_CHAINS - {"AT"}:
         return None
     inside = place.inside
     begin = place.at
     while begin - 1 > (-1 if inside is None else inside) and place.kind(begin - 1) not in ("COMMA", "EQUAL"):
-        begin -= 1
+        begin = opener_of(place.tokens, begin - 1) if place.tokens[begin - 1].value in CLOSING else begin - 1
     let = inside is None and place.kind(begin - 3) == "LET"
     if not let and (inside is None or place.kind(inside) != "LPAR" or place.kind(inside - 1) == "REPEAT"):
         return None

@@ -11,7 +11,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.frontend import syntax
+from netspec.frontend import limits, syntax
 from netspec.frontend.bind import layers
 from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
@@ -20,6 +20,7 @@ from netspec.frontend.inline import brought
 from netspec.frontend.migrations import migrate, newest
 from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
+from netspec.frontend.pieces import count_layers
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.resolved import resolve
@@ -322,11 +323,15 @@ class _Validation:
 
     def _uncalled(self, expander: Expander) -> None:
         """What is wrong in defs that the net never calls, as far as it can be told without arguments."""
+        left = limits.LAYERS
         for name, definition in reversed(self.definitions.items()):  # so that what calls comes before what it calls
             if name in expander.called or name in self.layers or definition.home.source is not self.source or self.report.full:
                 continue
             with suppress(LimitError):  # which a call with other arguments may not reach
-                flatten(expander.uncalled(definition), self.source, definition.node.chain.span, self.report)
+                pieces = expander.uncalled(definition)
+                left -= count_layers(pieces)
+                if left >= 0:  # many defs of many layers would take long
+                    flatten(pieces, self.source, definition.node.chain.span, self.report)
 
     def _whole(self, net: Chain | None, train: TrainSection | None, settings: Mapping[str, Any]) -> None:
         """Checks that need the net and its surroundings together."""
