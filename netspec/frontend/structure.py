@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.kinds import Contraction, Head, Merge, Normalization
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.text import Source, Span
@@ -23,21 +23,32 @@ def with_head_form(net: Chain) -> Chain:
 
 def check_heads(net: Chain) -> list[Diagnostic]:
     """A head stands at the end, and there is one."""
-    heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head)]
-    found = []
+    readers = first_readers(net)
+    inner = {at for at in readers if at >= 0 and isinstance(net[at].layer, Head) and isinstance(net[readers[at]].layer, Merge)}
+    found = [_in_branch(net[at], net[readers[at]]) for at in sorted(inner)]
+    heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head) and at not in inner]
     for order, at in enumerate(heads):
         call = net[at]
         if order:
             first = net[heads[0]]
             line = first.source.position(first.name_span.start)[0]
             message = f"a second head: the net already ends in {first.layer.name} (line {line})"
-            found.append(Diagnostic("NS503", message, call.source, call.name_span, notes=call.notes, help="keep one head"))
+            copied = (first.source, first.name_span) == (call.source, call.name_span)
+            help_text = f"write {call.layer.name} behind what repeats" if copied else "keep one head"
+            found.append(Diagnostic("NS503", message, call.source, call.name_span, notes=call.notes, help=help_text))
         elif at != len(net) - 1 and heads[-1] == at:
             message = f"{call.layer.name} is a head and stands at the end of the net; here {net[at + 1].layer.name} follows"
             found.append(
                 Diagnostic("NS502", message, call.source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end")
             )
     return found
+
+
+def _in_branch(head: Call, merge: Call) -> Diagnostic:
+    name = head.layer.name
+    message = f"{name} is a head, and a head stands at the end of the net, not in a branch of {merge.layer.name}"
+    help_text = f"write {name} behind the branches, or sigmoid or tanh for a gate"
+    return Diagnostic("NS502", message, head.source, head.name_span, notes=head.notes, help=help_text)
 
 
 def head_of(net: Chain) -> Head:

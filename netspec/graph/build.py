@@ -78,10 +78,17 @@ def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[
         word = "classes" if head.target != "value" else "outputs"
         found = Problem(
             "NS406", f"the net ends in {got} {'score' if got == 1 else 'scores'}, and {classes} {word} need {wanted}",
-            help=f"leave the width of the last affine out, or give it {wanted}", argument="width",
+            help=_scores_help(last, wanted), argument="width",
         )  # fmt: skip
         raise SpecError([diagnostic(program, found, last)])
     return classes
+
+
+def _scores_help(last: Call | None, wanted: int) -> str:
+    tie = getattr(last.layer, "tie", None) if last is not None else None
+    if tie:
+        return f"its W, which is that of {tie.layer}, gives its width: write -> affine behind it, or leave `tie` out"
+    return f"leave the width of the last affine out, or give it {wanted}"
 
 
 def _classes_of_scores(head: Head, scores: int) -> int:

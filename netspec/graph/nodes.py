@@ -67,7 +67,7 @@ class Nodes:
         shapes = [value.shape for value in inputs]
         output = Value(len(self.values), output_shape(layer, shapes))
         parameters, state = layer.parameters(shapes[0]), layer.state(shapes[0])
-        shared, turned = self._shared(call, parameters, state)
+        shared, turned = self._shared(call, shapes[0], parameters, state)
         node = Node(name, layer, len(self.made), inputs, output, parameters, state, call, relu_like, shared, turned)
         self._names.add(name)
         self.values.append(output)
@@ -137,23 +137,28 @@ class Nodes:
             raise Problem("NS414", message, argument="width", help="leave the width out")
         return layer.model_copy(update={"width": width})
 
-    def _shared(self, call: Call | None, parameters: Mapping[str, Parameter], state: Mapping[str, State]) -> tuple[dict[str, str], bool]:
+    def _shared(
+        self, call: Call | None, shape: Shape, parameters: Mapping[str, Parameter], state: Mapping[str, State]
+    ) -> tuple[dict[str, str], bool]:
         """The arrays that belong to another node, and whether its W is the transpose."""
         if call is None:
             return {}, False
         if call.copy_of is not None:
-            return self._copied(call.copy_of, parameters, state)
+            return self._copied(call.copy_of, shape, parameters, state)
         if call.shares_weight_of is not None and isinstance(call.layer, Affine) and call.layer.tie:
             owner = self._of[call.shares_weight_of]
             return {"W": owner.array("W")}, owner.turned != call.layer.tie.transposed
         return {}, False
 
-    def _copied(self, place: int, parameters: Mapping[str, Parameter], state: Mapping[str, State]) -> tuple[dict[str, str], bool]:
+    def _copied(
+        self, place: int, shape: Shape, parameters: Mapping[str, Parameter], state: Mapping[str, State]
+    ) -> tuple[dict[str, str], bool]:
         first = self._of[place]
         for key, parameter in parameters.items():
             if parameter.shape != first.parameters[key].shape:
                 message = f"tied copies share their arrays: {key} of {first.name} is {show(first.parameters[key].shape)}"
-                help_text = "let the chain give the shape that it takes, or leave `tied` out"
+                wide = f"{'conv' if is_image(shape) else 'affine'}({shape[0]})"
+                help_text = f"write {wide} -> before what repeats, so that the first copy takes what the others take, or leave `tied` out"
                 raise Problem("NS415", f"{message}, and this copy needs {show(parameter.shape)}", help=help_text)
         return {key: first.array(key) for key in (*parameters, *state)}, first.turned
 
