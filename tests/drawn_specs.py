@@ -10,6 +10,7 @@ from netspec.base.text import Source
 from netspec.frontend import syntax
 from netspec.frontend.format import format_file
 from netspec.frontend.tokens import tokenize
+from netspec.frontend.used import nodes_in
 
 NAMES = st.sampled_from(["affine", "bn", "relu", "w", "x", "x4", "tied_", "block", "a_1", "h", "ep", "T"])
 WORDS = NAMES.map(syntax.Word)
@@ -50,7 +51,11 @@ BRACKETED = st.one_of(
     st.builds(syntax.Block, WORDS, CHAINS, ARGUMENTS),
     st.builds(syntax.Branches, WORDS, st.lists(CHAINS, min_size=2, max_size=3).map(tuple)),
 )
-TIMES = st.builds(syntax.Count, SUMS) | st.builds(syntax.Over, WORDS, st.lists(SUMS, min_size=1, max_size=3).map(tuple))
+COUNTS = st.builds(lambda count: syntax.Literal("number", str(count)), st.integers(0, 99)) | SUMS.filter(
+    lambda node: any(isinstance(one, syntax.Name) for one in nodes_in(node))
+)
+"""What can be a number of copies: one that is none is refused when it is built."""
+TIMES = st.builds(syntax.Count, COUNTS) | st.builds(syntax.Over, WORDS, st.lists(SUMS, min_size=1, max_size=3).map(tuple))
 ITEMS = st.one_of(LAYERS, BRACKETED, st.builds(syntax.Reference, WORDS), st.builds(syntax.Repeated, BRACKETED, TIMES, st.booleans()))
 RUNS = st.builds(syntax.Run, st.lists(ITEMS, min_size=1, max_size=3).map(tuple), st.none() | WORDS)
 PAIRS = st.builds(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import netspec
 from netspec.base.kinds import Merge
 from netspec.base.layer import Array, Layer, ReferenceContext
 from netspec.base.shape import Shape
@@ -17,6 +18,22 @@ from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
+
+RESNET = (
+    "conv(8)-bn-relu -> [res[conv(8)-bn-relu-conv(8)-bn]-relu]x2 -> res[conv(16, stride=2)-bn-relu-conv(16)-bn](proj)-relu "
+    "-> globalpool -> affine -> softmax"
+)
+INCEPTION = (
+    "conv(6)-relu -> [concat(conv(4, kernel=1) | conv(3, kernel=1)-relu-conv(5) | pool(3, stride=1, pad=1)-conv(2, kernel=1))-bn-relu]x2 "
+    "-> globalpool -> affine -> softmax"
+)
+
+
+def moved_at_random(model: netspec.Model) -> None:
+    """Puts every parameter a little off its initial value, biases too."""
+    draw = np.random.default_rng(4)
+    for array in model.params.values():
+        array[...] += draw.normal(0, 0.3 if array.ndim == 1 else 0.05, array.shape)
 
 
 def graph_of_text(text: str, shape: Shape, swapped: Mapping[type[Layer], type[Layer]] | None = None, **counts: int) -> Graph:

@@ -35,6 +35,49 @@ SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 ENCODER = ns.affine(100).named("enc")
 
 
+COPIES = r"the number of copies is a whole number of at least 0, as in ns.repeat\(block, 4\); this is "
+JOINS = (operator.add, operator.mul, operator.or_)
+UNDECIDED: list[Callable[[Any], Any]] = []
+"""Functions that want to know a number that is not there yet."""
+
+
+@UNDECIDED.append
+def compared(c: Any) -> Any:
+    return ns.conv(c) if c > 3 else ns.relu
+
+
+@UNDECIDED.append
+def equalled(c: Any) -> Any:
+    return ns.conv(c) if c == 3 else ns.relu
+
+
+@UNDECIDED.append
+def tested(c: Any) -> Any:
+    return ns.conv(c) if c else ns.relu
+
+
+@UNDECIDED.append
+def counted(c: Any) -> Any:
+    return next(ns.relu for _ in range(c))
+
+
+@UNDECIDED.append
+def rounded(c: Any) -> Any:
+    return ns.conv(int(c))
+
+
+def quotient(c: Any) -> Any:
+    return ns.conv(c / 2)
+
+
+def looked_up(c: Any) -> Any:
+    return ns.conv({3: 4}[c])
+
+
+def silent(c: Any) -> Any:
+    ns.conv(c)
+
+
 def layers_of(net: Any) -> list[Layer]:
     return [call.layer for call in load(source_of(net)).net]
 
@@ -283,7 +326,32 @@ def test_a_text_is_a_word_or_the_same_string(text: str) -> None:
         (lambda: ns.repeat(ns.conv, c=()), r"`c` is given no values; a repeat over values has one or more, as in c=\(16, 32, 64\)"),
         (lambda: ns.ref(ns.relu), r'`relu` has no name to refer to; give it one: ns.affine\(100\).named\("stem"\)'),
         (lambda: ns.define(lambda *widths: ns.relu), r"a def has parameters with names; `\*widths` takes any"),
-        (lambda: ns.define(lambda w: ns.affine(w)), r"'<lambda>' \(a str\) is no name of the language"),
+        (
+            lambda: ns.define(lambda w: ns.affine(w)),
+            r'a def needs a name, and a lambda has none: write @ns.define .*; or ns.definition\("hidden", chain, ns.param\("w"\)',
+        ),
+        (lambda: ns.define(3), r"define takes a Python function that gives a chain: write @ns.define above .* this is 3 \(an int\)"),
+        (lambda: ns.define(ns.relu), r"define takes a Python function .* this is Net\(relu\) \(a Word\)"),
+        (lambda: ns.define(len), "define takes a Python function"),
+        *((lambda make=make: ns.define(make), "`c` has no value while the net is built.* write ns.min or ns.max") for make in UNDECIDED),
+        (lambda: ns.define(quotient), "`c`: the language calculates with .* write // for the whole part of a quotient"),
+        (lambda: ns.define(looked_up), "looked_up is run once, with names in place of numbers .`c`., and failed: KeyError"),
+        (lambda: ns.define(silent), "silent gives None: end it with `return`"),
+        *((lambda times=times: ns.repeat(ns.relu, times), COPIES) for times in (-1, 2.5, True, "a b", "25%", ns.literal(2) - 3)),
+        *((lambda times=times: ns.repeat(ns.relu, times), "the number of copies is one number") for times in ([2], (2, 3))),
+        (lambda: ns.repeat(lambda c: ns.conv(c), 3), "a function that takes a value goes with its values"),
+        (lambda: ns.repeat(lambda c, d: ns.conv(c), c=(1, 2)), "is run once, with names in place of numbers .`c`., and failed: TypeError"),
+        (lambda: ns.repeat(lambda c: ns.conv(c), c={1, 2}), "the values of `c` stand in a tuple"),
+        (lambda: ns.repeat(ns.relu, 2, tied=3), r"tied is True or False; this is 3 \(an int\)"),
+        (lambda: ns.res(ns.relu, proj="yes"), "proj is True or False"),
+        *(
+            (lambda join=join: join(ns.relu, ns.bn), "`relu`: nets are joined by - and >> alone; branches are")
+            for join in (operator.add, operator.mul, operator.or_)
+        ),
+        (lambda: ns.relu[0], "nets are joined by - and >> alone"),
+        (lambda: ns.program(ns.relu, names=3), r"names= takes a list of what ns.let and ns.define give.* this is 3 \(an int\)"),
+        (lambda: ns.program(ns.relu, use=3), r"use= takes the path of a text, or several in a list; this is 3 \(an int\)"),
+        (lambda: ns.program(ns.relu, version=99), "version=99: the language has the version 1"),
         (lambda: ns.definition("f", ns.relu, "w"), r"the parameters of a def are made by ns.param"),
         (lambda: ns.program(ns.relu, names=[3]), "names takes what ns.let and ns.define give"),
         (lambda: ns.program(ns.relu, train=3), "train= takes a mapping of keys, or what stands between the braces as a text; this is 3"),
@@ -300,7 +368,33 @@ def test_what_cannot_be_written_is_told(make: Callable[[], object], message: str
         make()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ns.repeat(ns.relu, np.int64(2)), lambda: ns.repeat(ns.relu, 0), lambda: ns.repeat(ns.relu, ns.param("n") - 1),
+     lambda: ns.repeat(lambda c: ns.conv(c), c=np.array([1, 2])), lambda: ns.repeat(ns.relu, "n", tied=np.True_)],
+)  # fmt: skip
+def test_what_can_be_written_is_not_refused(make: Callable[[], ns.Net]) -> None:
+    assert "x" in str(make())
+
+
 # the same checks
+
+
+@pytest.mark.parametrize("call", ["hidden()", "hidden(1, 2)", "hidden(1, 2, 3)", "hidden(1, q=3)", "hidden(1, w=3)", "bare(3)", "bare(n)"])
+def test_the_arguments_of_a_def_are_refused_in_the_words_of_the_text(call: str) -> None:
+    bare = ns.definition("bare", ns.relu)
+    with pytest.raises(ns.SpecError) as caught:
+        eval(call, {"hidden": hidden, "bare": bare, "n": ns.param("n")})
+    (entry,) = bare.held.names
+    text = f"let n = 1\n{hidden.held.names[0].text}{entry.text}net {call}"
+    found = [one for one in ns.check(text) if one.severity == "error"]
+    assert [(one.code, one.message, one.help, one.notes) for one in caught.value.diagnostics] == [
+        (one.code, one.message, one.help and one.help.replace("= 1", "= n") if "n)" in call else one.help, one.notes) for one in found
+    ]
+
+
+def test_the_arguments_of_a_def_may_be_names() -> None:
+    assert str(hidden(ns.param("n"), p=ns.let("q", 0.5), act=ns.leaky_relu(0.2))).endswith("net hidden(n, p=q, act=leaky_relu(0.2))")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_a_default_that_is_written_out_is_no_difference() -> None:
         BASE.replace("unit(w)x2", "affine(20)-bn-relu-affine(20)-bn(eps=1e-5)-relu"),
         BASE.replace("affine ->", "affine(4, bias=true) ->"),
         BASE.replace("affine(c)", "affine(width=c, lr_scale=1)"),
+        BASE.replace("affine(c)", "affine(c, init=he)").replace("affine ->", "affine(init=xavier) ->"),
+        BASE.replace("unit(w)x2", "id -> [unit(w)-id]x2 -> id-flatten"),
         BASE.replace("seed 3", "seed 3 defaults { affine.width = 7 }"),
         BASE.replace("batch = 50", "batch = 50; epochs = 10; threads = 2; loss = cross_entropy; lr_decay = 1.0"),
         BASE.replace("adam(lr=1e-3)", "adam(beta1=0.9)"),
@@ -79,7 +81,8 @@ CHANGES = [
     ("x2", "x3", {"added"}),
     ("x2", "x1", {"removed"}),
     ("affine(c)", "affine(c, bias=false)", {"bias"}),
-    ("affine(c)", "affine(c, init=he)", {"init"}),
+    ("affine(c)", "affine(c, init=xavier)", {"init"}),
+    ("affine -> softmax", "affine(init=he) -> softmax", {"init"}),
     ("affine(c)", "affine(c, frozen=true)", {"frozen"}),
     ("-bn", "-bn(momentum=0.8)", {"momentum"}),
     ("-bn", "", {"removed"}),
@@ -110,7 +113,8 @@ net conv(4) @stem -> add(conv(4)-bn | @stem) -> res[conv(8, stride=2)-bn](proj) 
     -> affine(20) @enc -> relu -> [res[affine(20)-relu]]x2 tied -> affine(tie=enc.T) -> add(affine | affine) -> softmax
 """
 JOINTS = [
-    ("| @stem", "| id", {"added"}),
+    ("| @stem", "| @stem-relu", {"added"}),
+    ("add(conv(4)-bn | @stem)", "add(conv(4)-bn-id | conv(4))", {"added"}),
     ("add(conv", "mul(conv", {"added", "removed"}),
     ("concat(id | conv(2))", "concat(conv(2) | id)", {"reads"}),
     ("]]x2 tied", "]]x2", {"arrays of"}),
@@ -133,6 +137,31 @@ def test_what_joins_layers_is_part_of_the_meaning(old: str, new: str, words: set
         return
     assert words <= seen(found)
     assert not found.same
+
+
+IDENTITIES = [
+    ("res[conv(8)-bn]", "add(conv(8)-bn | id)"),
+    ("res[conv(8)-bn]", "add([conv(8) -> id -> bn]-id | id-id)"),
+    ("relu @stem -> add(conv(8) | @stem)", "relu -> id @stem -> add(conv(8) | @stem)"),
+    ("relu @stem -> add(conv(8) | @stem)", "relu -> add(conv(8) | id)"),
+    ("flatten -> affine(5) -> flatten -> id", "affine(5)"),
+    ("pool(3)-avgpool(2x3, pad=1)", "pool(3, stride=3)-avgpool(2x3, stride=2x3, pad=1)"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), IDENTITIES)
+def test_what_changes_nothing_is_no_difference(a: str, b: str) -> None:
+    one, other = (f"netspec 1 net conv(8)-{text} -> affine(7)-relu -> affine -> softmax" for text in (a, b))
+    known: dict[str, object] = {"input": (2, 6, 6), "classes": 3}
+    assert difference(one, other, **known).same
+    assert "flatten" in a or difference(one, other).same  # that an image is flattened is not known without shapes
+
+
+def test_what_changes_something_is_a_difference() -> None:
+    known: dict[str, object] = {"input": (2, 6, 6), "classes": 3}
+    for a, b in (("res[conv(8)-bn]", "add(conv(8)-bn | tanh)"), ("pool(3)", "pool(3, stride=2)"), ("id", "flatten"), ("id", "dropout")):
+        one, other = (f"netspec 1 net conv(8)-{text} -> relu -> affine -> softmax" for text in (a, b))
+        assert not difference(one, other, **known).same
 
 
 def seen(found: Comparison) -> set[str]:

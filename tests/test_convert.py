@@ -574,7 +574,7 @@ def test_heads_and_sigmoids() -> None:
 BAD_TEXTS = {
     "": "is empty",
     "hello": "cannot be read as a printed module|ends within",
-    "a,b\n1,2": "line 1, column 2",
+    "a,b\n1,2": "line 1, column 2.* of Keras the JSON",
     "Sequential(\n  (0): Linear(in_features=3, ": "ends within a module",
     "Sequential(\n  (0): Linear(in_features==3)\n)": "line 2, column 27",
     "(" * 100: "deep in each other",
@@ -866,3 +866,11 @@ def test_an_exported_module_of_its_own_has_its_branches(tmp_path: Path) -> None:
     found = exported(torch, Unit(), (4, 8, 8), tmp_path / "unit.pt2")
     assert net_of(found.text) == "concat(res[conv(4)-bn]-relu | id) -> globalpool -> affine -> linear"
     assert exported(torch, Unit().eval(), (4, 8, 8), tmp_path / "unit.pt2").notes[0].why.startswith("it was exported in its test form")
+
+
+def test_a_net_file_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "own.net"
+    path.write_text("netspec 1 net affine")
+    result = call("convert", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is a .net file already; convert reads model.to_json()" in result.stderr

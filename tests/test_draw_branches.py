@@ -15,11 +15,12 @@ from draw_laws import ends, faults, misplaced, untrue
 from netspec.frontend.program import Overrides
 from netspec.pipeline import Stages, read, stages
 from netspec.ui.cells import INPUT, Flow
+from netspec.ui.copies import named
 from netspec.ui.draw import draw
 from netspec.ui.flow import flow
 from netspec.ui.fold import folded
 from netspec.ui.mermaid import mermaid
-from netspec.ui.svg import BACKWARD, FAINT, FORWARD, FRAMED, GROUPED, INK, NEUTRAL, PAPER, Drawing, svg
+from netspec.ui.svg import BACKWARD, DARK, FAINT, FORWARD, FRAMED, GROUPED, INK, NEUTRAL, PAPER, Drawing, svg
 
 BLOCK = "def cr(c, k=3) = conv(c, kernel=k)-bn-relu\n"
 MODULE = "concat(cr(a, k=1) | cr(8, k=1) -> cr(a) | cr(8, k=1) -> cr(a, k=5) | pool(3, stride=1, pad=1) -> cr(a, k=1))"
@@ -280,10 +281,54 @@ def test_tied_copies_are_drawn_once() -> None:
     text = "net affine(6) -> [affine(6)-tanh]x3 tied -> affine"
     assert copies(text) == [(3, "affine(6)-tanh, tied")]
     shown = flow_of(made_of(text))
-    assert "42 parameters for all" in words(shown, "affine2")[0]
+    assert "42 parameters for 3 copies" in words(shown, "affine2")[0]
     assert "dW 6x6, db 6, over all copies" in words(shown, "affine2")[1]
     assert any("of tied ones all have the same weights" in note for note in shown.notes)
-    assert "42 parameters each" in words(flow_of(made_of(text.replace(" tied", ""))), "affine2")[0]
+    assert "3 copies of 42 parameters" in words(flow_of(made_of(text.replace(" tied", ""))), "affine2")[0]
+
+
+def test_a_projection_tells_what_differs_from_the_defaults() -> None:
+    shown = flow_of(made_of(NETS["resnet"]))
+    assert words(shown, "proj1")[0][:3] == ("proj1 (16)", "kernel=1, stride=2", "W 16x8x1x1, b 16")
+    same = flow_of(made_of("net res[conv(16, kernel=3, bias=false)-bn](proj) -> affine"))
+    assert words(same, "proj1")[0][1] == "kernel=1"
+    assert words(same, "conv1")[0][1] == "bias=false"
+
+
+def doubled(text: str, unroll: bool = False) -> set[str]:
+    drawing = draw(flow_of(made_of(text), unroll))
+    assert any("double border" in one.text for one in drawing.texts) == any(box.is_double for box in drawing.boxes)
+    return {box.name for box in drawing.boxes if box.is_double}
+
+
+def test_shared_parameters_are_marked_on_both_sides() -> None:
+    text = "net affine(7) @enc -> affine(tie = enc.T)-relu -> affine(6) -> [affine(6)-tanh]x3 tied -> affine"
+    assert doubled(text) == {"enc", "affine2", "affine4"}
+    assert doubled(text, unroll=True) == {"enc", "affine2", "affine4", "affine4#2", "affine4#3"}
+    assert doubled(text.replace(" tied", "").replace("tie = enc.T", "2048")) == set()
+    shown = flow_of(made_of(text), unroll=True)
+    assert "W shared with affine2" in words(shown, "enc")[0]
+    assert "W, b shared with affine4#2, affine4#3" in words(shown, "affine4")[0]
+    assert words(shown, "affine4#3")[0][0] == "affine4#3 (6)"
+    many = flow_of(made_of(text.replace("x3", "x9")), unroll=True)
+    assert "W, b shared with 8 others" in words(many, "affine4")[0]
+
+
+def test_titles_tell_which_copies_are_meant() -> None:
+    told = {
+        ("relu2",): "relu2", ("affine2#2",): "affine2#2", ("conv2", "conv4"): "conv2, conv4", ("add1", "add2"): "add1, add2",
+        ("add1", "add2", "add3"): "add1 to add3", ("conv2", "conv4", "conv6"): "conv2, conv4, conv6",
+        ("conv2", "conv4", "conv6", "conv8"): "conv2, conv4, ... conv8", ("enc", "enc2", "enc3", "enc4"): "enc to enc4",
+        ("bn1", "bn1#2", "bn1#3"): "bn1", ("bn1", "bn1#2", "bn2", "bn2#2"): "bn1, bn2",
+    }  # fmt: skip
+    assert {names: named(names) for names in told} == told
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_boxes_of_copies_tell_how_many_there_are(name: str) -> None:
+    for cell in flow_of(made_of(NETS[name])).cells:
+        counted = [line for line in cell.forward if re.search(rf"\b{len(cell.names)} copies\b", line)]
+        assert bool(counted) == (len(cell.names) > 1), cell.forward
 
 
 # colours
@@ -300,6 +345,20 @@ def luminance(colour: str) -> float:
 def test_words_stand_out(text: str, below: str) -> None:
     """By the contrast that the Web Content Accessibility Guidelines ask for."""
     assert (luminance(below) + 0.05) / (luminance(text) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("text", [INK, FAINT, FORWARD[0], BACKWARD[0]])
+@pytest.mark.parametrize("below", [PAPER, FORWARD[1], BACKWARD[1], NEUTRAL[1], GROUPED[1], FRAMED[1]])
+def test_words_stand_out_on_dark_pages(text: str, below: str) -> None:
+    assert (luminance(DARK[text]) + 0.05) / (luminance(DARK[below]) + 0.05) >= 4.5
+    assert (luminance(DARK[text]) + 0.05) / (luminance(below) + 0.05) < 4.5
+
+
+def test_every_colour_has_its_dark_one() -> None:
+    text = svg(draw(flow_of(made_of(NETS["nothing trained before"]))))
+    used = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6})"', text.partition("</style>")[2]))
+    assert {PAPER, INK, FORWARD[0]} <= used <= set(DARK)
+    assert (luminance(DARK[PAPER]) + 0.05) / (luminance(DARK[FAINT]) + 0.05) < 1 / 4.5  # a count on its mark
 
 
 # the flowchart
@@ -329,3 +388,17 @@ def test_the_flowchart_has_every_arrow(name: str, unroll: bool) -> None:
     ids = re.findall(r"subgraph (\w+)\[", text)
     assert len(set(ids)) == len(ids)
     assert len(ids) == sum(line.strip() == "end" for line in text.splitlines())
+
+
+def test_the_flowchart_marks_shared_parameters() -> None:
+    text = mermaid(flow_of(made_of("net affine(6) -> [affine(6)-tanh]x3 tied -> affine")))
+    assert text.endswith("  classDef shared stroke-width:4px\n  class f2,b2 shared")
+    assert "classDef" not in mermaid(flow_of(made_of(NETS["resnet"])))
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_labels_of_the_flowchart_are_readable_as_text(unroll: bool) -> None:
+    text = mermaid(flow_of(made_of("net affine(6) -> [affine(6) -> tanh]x3 tied -> affine"), unroll))
+    assert "affine(6) -> tanh" in text
+    assert ("affine2#3 (6)" in text) == unroll
+    assert not re.search(r"#\w+;", text)  # what mermaid would read as a character's number

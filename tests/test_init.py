@@ -353,7 +353,8 @@ def bad_files() -> None:
     Path("column.csv").write_text("a\n1\n2\n")
     Path("constant.csv").write_text("a,b\n1,2\n1,3\n")
     Path("comma.csv").write_text("a;b\n" + "\n".join(f"{row},5;{row % 2}" for row in range(30)))
-    Path("notes.doc").write_text("")
+    for name in ("notes.doc", "book.xlsx", "rows.json"):
+        Path(name).write_text("")
     Path("nothing").mkdir()
 
 
@@ -362,7 +363,8 @@ BAD = {
     "deep.npz": (4, "labels of shape (50, 2, 2)"), "alone.npy": (2, "beside it"), "missing.csv": (4, "line 3, column a: no value"),
     "one.csv": (4, "every label is x"), "row.csv": (4, "every label is x"), "empty.csv": (4, "is empty"),
     "column.csv": (4, "a is the only column"), "constant.csv": (4, "no column is left to learn b from: a is the same in every row"),
-    "comma.csv": (4, "decimal comma"), "notes.doc": (2, "no source reads"), "nothing": (4, "has no pictures"),
+    "comma.csv": (4, "decimal comma"), "notes.doc": (2, "no source reads"),
+    "book.xlsx": (2, 'pandas.read_excel("table.xlsx").to_csv'), "rows.json": (2, "pandas.read_json"), "nothing": (4, "has no pictures"),
     "absent.csv": (4, "no such file"),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import laws
 import numpy as np
 import onnx_runs
 import pytest
+from graphs import INCEPTION, RESNET, moved_at_random
 from onnx.checker import ValidationError
 from onnx.shape_inference import InferenceError
 
@@ -20,14 +21,6 @@ from netspec.catalog.registry import entries
 from netspec.save.onnx_graph import INPUT, SCORES, joined
 
 Shape = tuple[int, ...]
-RESNET = (
-    "conv(8)-bn-relu -> [res[conv(8)-bn-relu-conv(8)-bn]-relu]x2 -> res[conv(16, stride=2)-bn-relu-conv(16)-bn](proj)-relu "
-    "-> globalpool -> affine -> softmax"
-)
-INCEPTION = (
-    "conv(6)-relu -> [concat(conv(4, kernel=1) | conv(3, kernel=1)-relu-conv(5) | pool(3, stride=1, pad=1)-conv(2, kernel=1))-bn-relu]x2 "
-    "-> globalpool -> affine -> softmax"
-)
 NETS: dict[str, tuple[str, Shape]] = {
     "a chain": ("conv(6)-groupnorm(3)-relu-pool -> upsample(2x1)-prelu -> affine(9)-layernorm-gelu -> affine -> softmax", (3, 6, 8)),
     "residual": (RESNET, (3, 8, 8)),
@@ -63,9 +56,8 @@ def compiled(name: str) -> netspec.Model:
     """With all its arrays at random, as after training."""
     text, shape = NETS[name]
     model = netspec.compile(text, input=shape, classes=3 if text.endswith(("softmax", "svm")) else None, threads=1)
-    draw = np.random.default_rng(4)
-    for array in model.params.values():
-        array[...] += draw.normal(0, 0.3 if array.ndim == 1 else 0.05, array.shape)
+    moved_at_random(model)
+    draw = np.random.default_rng(5)
     for key, array in model.state.items():
         array[...] = draw.normal(0, 0.3, array.shape) if key.endswith(".mean") else draw.uniform(0.5, 1.5, array.shape)
     return model

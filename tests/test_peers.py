@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graphs import INCEPTION, RESNET, moved_at_random
 from laws import close
 from numpy.typing import NDArray
 
@@ -29,14 +30,6 @@ PEERS = [pytest.param("torch", marks=HAS_TORCH), pytest.param("jax", marks=HAS_J
 Arrays = dict[str, NDArray[Any]]
 Shape = tuple[int, ...]
 ROWS, STEPS, L2 = 6, 5, 1e-2
-RESNET = (
-    "conv(8)-bn-relu -> [res[conv(8)-bn-relu-conv(8)-bn]-relu]x2 -> res[conv(16, stride=2)-bn-relu-conv(16)-bn](proj)-relu "
-    "-> globalpool -> affine -> softmax"
-)
-INCEPTION = (
-    "conv(6)-relu -> [concat(conv(4, kernel=1) | conv(3, kernel=1)-relu-conv(5) | pool(3, stride=1, pad=1)-conv(2, kernel=1))-bn-relu]x2 "
-    "-> globalpool -> affine -> softmax"
-)
 NETS: dict[str, tuple[str, Shape]] = {
     "residual": (RESNET, (3, 8, 8)),
     "inception": (INCEPTION, (3, 6, 6)),
@@ -74,9 +67,7 @@ def compiled(name: str, train: str = "") -> netspec.Model:
     text, shape = NETS[name]
     classes = 3 if text.endswith(("softmax", "svm")) else None
     model = netspec.compile(text, input=shape, classes=classes, dtype="float64", train=train, threads=1)
-    draw = np.random.default_rng(4)
-    for array in model.params.values():
-        array[...] += draw.normal(0, 0.3 if array.ndim == 1 else 0.05, array.shape)
+    moved_at_random(model)
     return model
 
 

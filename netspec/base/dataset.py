@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -74,6 +74,8 @@ class DataSource(Entry):
     """Which keys of the data section it takes, beyond split and normalize: path, x, y, target, features, size."""
     path_keys: ClassVar[tuple[str, ...]] = ("path",)
     """Those of them that are paths."""
+    usual: ClassVar[Mapping[str, str]] = {}
+    """What is read where a key is left out."""
 
     def facts(self) -> Facts | None:
         """None when only reading can tell."""

@@ -109,6 +109,8 @@ class Layer(Entry):
     """Whether an affine followed only by such layers and a head is the last affine."""
     head_form: ClassVar[type[Layer] | None] = None
     """The head that the same word means as the last layer of a net (`sigmoid`); it has no arguments."""
+    follows: ClassVar[Mapping[str, str]] = {}
+    """Arguments that have another one's value where they are left out: `{"stride": "window"}`."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Class members that a kind asks of its layers: the templates, what a head says of its scores."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_origin
 
@@ -18,9 +18,34 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.base.tie import Tie
 from netspec.catalog.registry import entries, entry_of
-from netspec.frontend.later import CALLED_ELSEWHERE, NOT_IN_LANGUAGE, OTHER_KEYS, OTHER_WORDS
+from netspec.frontend.later import (
+    CALLED_ELSEWHERE,
+    KEYS_OF_TRAINING,
+    LAYER_OF_ITS_OWN,
+    MISPLACED,
+    NOT_IN_LANGUAGE,
+    OTHER_KEYS,
+    OTHER_WORDS,
+    squeezed,
+)
 from netspec.frontend.parse import parse_value
-from netspec.frontend.values import Content, Given, Items, Named, Parts, Scope, Sides, Value, evaluate, fail, show, without_value
+from netspec.frontend.values import (
+    Content,
+    Given,
+    Items,
+    Named,
+    Parts,
+    Scope,
+    Sides,
+    Value,
+    evaluate,
+    fail,
+    is_layer,
+    is_open,
+    show,
+    unquoted,
+    without_value,
+)
 from netspec.frontend.words import NOUNS, accepts, accepts_words, contract_of, describe_field, is_list, nearest, signature, takes_decimals
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -53,8 +78,11 @@ def layers() -> Mapping[str, type[Layer]]:
     return entries(Layer)  # type: ignore[type-abstract]  # the contract itself is never made
 
 
-def find(contract: type[Entry], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None) -> type[Entry]:
-    """The entry of that name. Raises SpecError with the nearest name and all there are; `more` are further names with their signature."""
+def find(
+    contract: type[Entry], name: str, source: Source, span: Span, more: Mapping[str, str] | None = None, points: Sequence[str] = ()
+) -> type[Entry]:
+    """The entry of that name. Raises SpecError with the nearest name and all there are; `more` are further names with their signature,
+    `points` those that are read by @."""
     found = entry_of(contract, name)
     if found is not None:
         return found
@@ -69,7 +97,7 @@ def find(contract: type[Entry], name: str, source: Source, span: Span, more: Map
             "recurrence are", "recurrence is"
         )
         raise SpecError([Diagnostic("NS202", message.replace("attention are", "attention is"), source, span, notes=tuple(notes))])
-    suggestion = _suggestion(name, [*known, *(more or ())])
+    suggestion = MISPLACED.get(name) or _suggestion(name, [*(f"@{point}" for point in points), *known, *(more or ())])
     code = "NS201" if contract is Layer else "NS208"
     raise SpecError([Diagnostic(code, f"unknown {noun} `{name}`", source, span, notes=tuple(notes), help=suggestion)])
 
@@ -94,14 +122,17 @@ def _suggestion(name: str, known: list[str]) -> str | None:
     return f"did you mean `{near}`?" if near else None
 
 
-def bind(contract: type[Entry], named: Named, where: Value, defaults: Keys | None = None, more: Mapping[str, str] | None = None) -> Bound:
+def bind(
+    contract: type[Entry], named: Named, where: Value, defaults: Keys | None = None, more: Mapping[str, str] | None = None,
+    points: Sequence[str] = (),
+) -> Bound:  # fmt: skip
     """The entry that a name or call stands for. `defaults` are used where the call is silent. Raises SpecError with all its errors."""
-    name_span = named.word.span if where.span.start <= named.word.span.start <= where.span.end else where.span
-    model = find(contract, named.word.text, where.source, name_span, more)
+    name = Value(named, *(where.place if named.scope is None else (named.scope.source, named.word.span)))
+    model = find(contract, named.word.text, *name.place, more, points)
     keys, errors = _by_key(model, named, where)
     filled = {key: given for key, given in (defaults or {}).items() if key not in keys}
     try:
-        entry = check(model, {**filled, **keys}, named.word.text, Value(named, where.source, name_span))
+        entry = check(model, {**filled, **keys}, named.word.text, name)
     except SpecError as error:
         raise SpecError([*errors, *error.diagnostics]) from None
     if errors:
@@ -163,6 +194,8 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
     keys = list(model.model_fields)
     fits = index < len(keys) and (model.model_fields[keys[index]].annotation is bool) == isinstance(value.content, bool)
     keyed = f"write {keys[index]} = {show(value.content)}" if fits else None
+    if is_layer(value.content) and issubclass(model, Layer):
+        keyed = LAYER_OF_ITS_OWN.format(owner=model.name, value=show(value.content))
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else keyed
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
 
@@ -175,6 +208,8 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
         if key not in model.model_fields:
             errors.append(_unknown_key(model, key, given, owner))
             continue
+        if is_open(given.value.content):
+            continue
         try:
             plain[key] = plain_value(given.value, model.model_fields[key].annotation)
         except SpecError as error:
@@ -184,7 +219,7 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
         made = model.model_validate(plain)
     except ValidationError as error:
         errors += [_wrong(model, key, keys, owner, whole, detail) for key, detail in _by_field(error).items() if key not in wrong]
-    if errors:
+    if errors or wrong:
         raise SpecError(errors)
     return made
 
@@ -234,12 +269,16 @@ def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Di
     is_entry = issubclass(model, Entry)
     takes = signature(model) if is_entry else f"{', '.join(model.model_fields)}; `netspec layers {owner}` says what they mean"
     notes = (f"{owner} takes: {takes}",)
-    other = OTHER_KEYS.get(key.lower())
+    other = OTHER_KEYS.get(squeezed(key))
     known = [*model.model_fields, *(("lr",) if owner == "train" else ())]
     near = other if other in known else nearest(key, known)
+    hint = f"did you mean `{near}`?" if near else None
+    elsewhere = LAYER_OF_ITS_OWN if is_layer(given.value.content) else None if is_entry else KEYS_OF_TRAINING.get(key)
+    if near is None and elsewhere is not None:
+        hint = elsewhere.format(owner=owner, value=show(given.value.content))
     noun, code = ("argument", "NS303") if is_entry else ("key", "NS204")
     message = f"{owner} has no {noun} `{key}`"
-    return Diagnostic(code, message, given.source, given.span, notes=notes, help=f"did you mean `{near}`?" if near else None)
+    return Diagnostic(code, message, given.source, given.span, notes=notes, help=hint)
 
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -263,7 +302,7 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     decimal = _decimal_comma(content)
     if decimal is not None and takes_decimals(model.model_fields[key].annotation):
         message = "a decimal is written with a point, not with a comma"
-        return Diagnostic("NS110", message, given.value.source, given.value.span, help=f"write {decimal}")
+        return Diagnostic("NS110", message, *given.value.place, help=f"write {decimal}")
     annotation = model.model_fields[key].annotation
     unknown = None if accepts_words(annotation) or accepts(annotation, Tie) else without_value(place)
     if unknown is not None:
@@ -272,10 +311,18 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     must = describe_field(model.model_fields[key])
     if in_range and not re.search(r"\b(at least|at most|above|below)\b", must):
         hint = "".join(f"write {BOUNDS[bound]} {limit}" for bound, limit in detail.get("ctx", {}).items() if bound in BOUNDS)
-    message = f"`{key}` of {owner} must be {must}; this is {show(place.content)}"
+    what = "the layer " if is_layer(place.content) else ""
+    message = f"`{key}` of {owner} must be {must}; this is {what}{show(place.content)}"
     near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
-    hint = f"did you mean `{near}`?" if near else hint
-    return Diagnostic("NS302" if in_range else "NS301", message, place.source, place.span, help=hint)
+    quoted = unquoted(place.content, names=contract_of(annotation) is not None)
+    hint = f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
+    return Diagnostic("NS302" if in_range else "NS301", message, *place.place, help=hint)
+
+
+def _share(content: Content, detail: ErrorDetails) -> str | None:
+    """For `dropout(50)`: a share in percent."""
+    most = detail.get("ctx", {}).get("lt", detail.get("ctx", {}).get("le"))
+    return f"write {content}% or {content / 100:g}" if most == 1 and type(content) is int and 5 <= content < 100 else None
 
 
 def _decimal_comma(content: Content) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter as Argument
 from inspect import signature
+from types import FunctionType
 from typing import Any
 
 from netspec.base.errors import SpecError, UsageError
@@ -18,7 +19,7 @@ from netspec.base.text import Source
 from netspec.frontend import syntax
 from netspec.frontend.builder_net import Word, as_net, version_entry, whole, word_net
 from netspec.frontend.builder_part import NAME, Built, Definition, Held, in_words, named_word, together
-from netspec.frontend.builder_value import Parameter, Value, as_value, param, string
+from netspec.frontend.builder_value import Parameter, Value, as_value, param, run_once, string
 from netspec.frontend.format import format_file
 from netspec.frontend.migrations import newest
 from netspec.frontend.parse import parse_pairs, parse_value
@@ -26,6 +27,7 @@ from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.words import accepts_words, is_list
 
 NEWEST = newest()
+EXAMPLE = "write @ns.define above `def hidden(w): return ns.affine(w) - ns.relu`"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -64,10 +66,17 @@ def define(function: Callable[..., Any]) -> Word:
 
     is `def hidden(w, p = 25%) = affine(w)-bn-relu-dropout(p)`. The function runs once, with names for its parameters. Raises UsageError.
     """
+    if not isinstance(function, FunctionType):
+        raise UsageError(f"define takes a Python function that gives a chain: {EXAMPLE}; this is {in_words(function)}")
     parameters = {name: _parameter(one) for name, one in signature(function).parameters.items()}
+    if function.__name__ == "<lambda>":
+        given = ", ".join([*(f'ns.param("{name}")' for name in parameters), ""])
+        raise UsageError(f'a def needs a name, and a lambda has none: {EXAMPLE}; or ns.definition("hidden", chain, {given}...)')
     kinds = {name: one.kind for name, one in signature(function).parameters.items()}
     by_key = {name: value for name, value in parameters.items() if kinds[name] is Argument.KEYWORD_ONLY}
-    chain = function(*(value for name, value in parameters.items() if name not in by_key), **by_key)
+    chain = run_once(function, [value for name, value in parameters.items() if name not in by_key], by_key)
+    if chain is None:
+        raise UsageError(f"{function.__name__} gives None: end it with `return` and its chain, such as return ns.affine(w) - ns.relu")
     return definition(function.__name__, chain, *parameters.values())
 
 
@@ -85,10 +94,10 @@ def definition(name: str, chain: Any, /, *parameters: Parameter) -> Word:
         if not isinstance(one, Parameter):
             raise UsageError(f'the parameters of a def are made by ns.param("w"); this is {in_words(one)}')
         assert isinstance(one.node, syntax.Name), "a parameter is a name"
-        taken.append(syntax.Parameter(syntax.Word(one.node.text), one.default.node if one.default else None))
-    inside = together([body.held, *(one.default.held for one in parameters if one.default)])
+        taken.append(syntax.Parameter(syntax.Word(one.node.text), one.default.node if one.default is not None else None))
+    inside = together([body.held, *(one.default.held for one in parameters if one.default is not None)])
     entry = syntax.Def(named_word(name), tuple(taken), body.chain)
-    return word_net(name, (), Held((*inside.names, Definition.of(entry))))
+    return word_net(name, (), Held((*inside.names, Definition.of(entry))), entry)
 
 
 Given = Mapping[str, Any] | str | None
@@ -119,13 +128,17 @@ def program(
         chain = as_net(net)
         entries["net"] = syntax.Net(chain.chain), [chain]
     used = together(part.held for _, parts in entries.values() for part in parts)
+    if version is not None and version not in range(1, NEWEST + 1):
+        raise UsageError(f"version={version!r}: the language has the version{'s 1 to' if NEWEST > 1 else ''} {NEWEST}; leave version out")
     head: list[syntax.Entry] = [] if version is None else [version_entry(version)]
-    head += map(_use, [use] if isinstance(use, (str, os.PathLike)) else use)
+    head += map(_use, [use] if isinstance(use, (str, os.PathLike)) else _several("use", "the path of a text, or several in a list", use))
     defined = tuple(dict.fromkeys((*_defined(names), *used.names)))
     return Spec(whole(head, [name.entry for name in defined], [entries[word][0] for word in ORDER if word in entries]))
 
 
 def _use(path: str | os.PathLike[str]) -> syntax.Use:
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"use= takes the path of a text, or several in a list; this is {in_words(path)}")
     node = string(os.fspath(path)).node
     assert isinstance(node, syntax.Literal), "a string is a literal"
     return syntax.Use(node)
@@ -135,11 +148,17 @@ def _defined(names: Iterable[Value | Word] | Mapping[str, Any]) -> tuple[Definit
     if isinstance(names, Mapping):
         return tuple(entry for name, value in names.items() for entry in let(name, value).held.names)
     found: list[Definition] = []
-    for one in names:
+    for one in _several("names", "a list of what ns.let and ns.define give, or a mapping of let values", names):
         if not isinstance(one, (Value, Word)) or not one.held.names:
             raise UsageError(f"names takes what ns.let and ns.define give, or a mapping of let values; this is {in_words(one)}")
         found += one.held.names
     return tuple(found)
+
+
+def _several(key: str, what: str, given: Any) -> Iterable[Any]:
+    if isinstance(given, (str, Built)) or not isinstance(given, Iterable):
+        raise UsageError(f"{key}= takes {what}; this is {in_words(given)}")
+    return given
 
 
 def _setting(word: str, given: Any) -> Entry:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import Entry
-from netspec.base.errors import SpecError
+from netspec.base.errors import SpecError, UsageError
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entry_of
 from netspec.frontend import syntax
+from netspec.frontend.arguments import given_to
 from netspec.frontend.bind import bind
 from netspec.frontend.format import value_text
 from netspec.frontend.parse import parse_value
 from netspec.frontend.used import nodes_in
-from netspec.frontend.values import Given, Named, Scope, Value, evaluate
+from netspec.frontend.values import Content, Definition, Given, Named, Scope, Value, evaluate
 
 LATER = frozenset({"NS306", "NS501"})
 """Told of the whole program: what is missing may stand in `defaults`."""
@@ -53,6 +54,31 @@ def _check(contract: type[Entry], text: str) -> None:
         found = [one for one in error.diagnostics if _can_be_told(one, open_places)]
         if found:
             raise SpecError(sorted(found, key=lambda one: one.span.start if one.span else -1)) from None
+
+
+def check_def_call(definition: syntax.Def, call: syntax.CallValue) -> None:
+    """Raises SpecError for arguments that the def does not take, and where one is missing."""
+    source = Source(value_text(call))
+    scope = Scope(source, {}, 0)
+    made = parse_value(source)
+    assert isinstance(made, syntax.CallValue), "a call is printed as one"
+    given = [Given(one.key, Value(_content(one.value, scope), source, one.value.span)) for one in made.arguments]
+    given_to(Definition(0, definition, scope), tuple(given), Value(0, source, made.span))
+
+
+def _content(node: syntax.Expression, scope: Scope) -> Content:
+    """A value, or where it is made with names a name that messages show."""
+    return Named(syntax.Word(value_text(node))) if _has_names(node) else evaluate(node, scope).content
+
+
+def check_count(times: syntax.Expression, shown: str) -> None:
+    """Raises UsageError for what is no number of copies. A number made with names waits until the names have values."""
+    if _has_names(times):
+        return
+    source = Source(value_text(times))
+    count = evaluate(parse_value(source), Scope(source, {}, 0)).content
+    if type(count) is not int or count < 0:
+        raise UsageError(f"the number of copies is a whole number of at least 0, as in ns.repeat(block, 4); this is {shown}")
 
 
 def _has_names(node: syntax.Expression) -> bool:

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any, ClassVar
 
 from netspec.base.entry import Entry
 from netspec.base.errors import UsageError
 from netspec.base.layer import Layer
 from netspec.frontend import syntax
-from netspec.frontend.builder_check import check_call
+from netspec.frontend.builder_check import check_call, check_count, check_def_call
 from netspec.frontend.builder_part import Built, Held, in_words, named_word, together
-from netspec.frontend.builder_value import Value, as_value, param, single
+from netspec.frontend.builder_value import Value, as_value, param, run_once, single
 from netspec.frontend.format import chain_text, format_file
 from netspec.frontend.migrations import newest
 from netspec.frontend.syntax import Bracket, Chain, Reference, Repeated, Run
@@ -42,6 +43,16 @@ class Net(Built):
 
     def __rrshift__(self, other: Any) -> Net:
         return _arrow(as_net(other), self)
+
+    def _no_operator(self, *_: Any) -> Any:
+        """An operator that joins no layers. Raises UsageError."""
+        raise UsageError(
+            f"`{self.text}`: nets are joined by - and >> alone; branches are ns.add(a, b), ns.mul(a, b) or ns.concat(a, b), and copies "
+            "ns.repeat(net, 3)"
+        )
+
+    __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __and__ = __rand__ = _no_operator
+    __truediv__ = __matmul__ = __lshift__ = __rlshift__ = __pow__ = __getitem__ = _no_operator
 
     def named(self, name: str) -> Net:
         """The unit with a name, to be read later by `ns.ref(name)`: `unit @name`. Raises UsageError for what is no name."""
@@ -101,10 +112,14 @@ class Word(Net):
 
     contracts: tuple[type[Entry], ...] = ()
     """What the name may mean, as far as arguments are checked when they are given."""
+    definition: syntax.Def | None = None
+    """The def that it is."""
 
     def __call__(self, /, *positional: Any, **keywords: Any) -> Net:
         """The call. Raises SpecError for arguments that it does not take, UsageError for what is no value."""
         name = _only_layer(self).name
+        if self.definition is not None:
+            check_def_call(self.definition, syntax.CallValue(name, _arguments(positional, keywords)[0]))
         if not positional and not keywords:
             return Net(self.held, self.chain)
         return _called(name, positional, keywords, self.contracts, self.held)
@@ -116,9 +131,9 @@ def _only_layer(word: Word) -> syntax.Layer:
     return item
 
 
-def word_net(name: str, contracts: tuple[type[Entry], ...], held: Held | None = None) -> Word:
+def word_net(name: str, contracts: tuple[type[Entry], ...], held: Held | None = None, definition: syntax.Def | None = None) -> Word:
     """The word of that name. Raises UsageError for what is no name."""
-    return Word(held or Held(), _chain(syntax.Layer(named_word(name))), contracts)
+    return Word(held or Held(), _chain(syntax.Layer(named_word(name))), contracts, definition)
 
 
 def _called(name: syntax.Word, positional: Sequence[Any], keywords: dict[str, Any], contracts: Sequence[type[Entry]], held: Held) -> Net:
@@ -191,16 +206,23 @@ def repeat(what: Any, times: Any = None, /, *, tied: bool = False, **over: Any) 
     if (times is None) == (not over) or len(over) > 1:
         forms = "ns.repeat(block, 4), or one name with its values: ns.repeat(lambda c: ns.conv(c), c=(16, 32))"
         raise UsageError(f"repeat takes a number of times: {forms}")
+    if tied not in (True, False):
+        raise UsageError(f"tied is True or False; this is {in_words(tied)}")
     if not over:
+        if isinstance(what, FunctionType):
+            raise UsageError("a function that takes a value goes with its values: ns.repeat(lambda c: ns.conv(c), c=(16, 32))")
+        if isinstance(times, (list, tuple)):
+            raise UsageError(f"the number of copies is one number, as in ns.repeat(block, 4); this is {in_words(times)}")
         count = as_value(times)
+        check_count(single(count), in_words(times))
         return _repeated(as_net(what), [count], syntax.Count(single(count)), tied)
     (name, values), *_ = over.items()
-    if isinstance(values, (str, Built)) or not hasattr(values, "__iter__"):
+    if isinstance(values, (str, bytes, Built, Mapping, Set)) or not hasattr(values, "__iter__"):
         raise UsageError(f"the values of `{name}` stand in a tuple: {name}=(16, 32, 64); this is {in_words(values)}")
     each = [as_value(value) for value in values]
     if not each:
         raise UsageError(f"`{name}` is given no values; a repeat over values has one or more, as in {name}=(16, 32, 64)")
-    body = as_net(what(param(name)) if callable(what) else what)
+    body = as_net(run_once(what, [param(name)], {}) if callable(what) else what)
     return _repeated(body, each, syntax.Over(named_word(name), tuple(map(single, each))), tied)
 
 
@@ -267,6 +289,8 @@ def branches(name: str, /, *chains: Any) -> Net:
 
 def res(chain: Any, *, proj: bool = False) -> Net:
     """A residual unit: `ns.res(chain)` is `res[chain]`, and with `proj=True` `res[chain](proj)`, whose skip fits any shape."""
+    if proj not in (True, False):
+        raise UsageError(f"proj is True or False; this is {in_words(proj)}")
     return block("res", chain, *(("proj",) if proj else ()))
 
 

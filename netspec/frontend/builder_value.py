@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any, ClassVar
 
 from netspec.base.errors import SpecError, UsageError
@@ -74,6 +74,29 @@ class Value(Built):
     def __rmod__(self, other: Any) -> Value:
         return _calculated(other, "mod", self)
 
+    def _undecided(self, *_: Any) -> Any:
+        """Python asks for the number itself. Raises UsageError."""
+        raise UsageError(
+            f"`{self}` has no value while the net is built: it stands for a name or a calculation of the text, so that if, ==, <, range "
+            "and int cannot look at it; write ns.min or ns.max, a repeat with values (ns.repeat(lambda c: ns.conv(c), c=(16, 32))), or a "
+            "Python function without ns.define, which takes numbers"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __int__ = __float__ = __index__ = __iter__ = __len__ = __abs__ = __round__ = _undecided
+
+    def _no_operator(self, *_: Any) -> Any:
+        raise UsageError(f"`{self}`: the language calculates with + - * // and % (mod) alone; write // for the whole part of a quotient")
+
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _no_operator
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Number):
+            self._undecided()
+        return Built.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return Built.__hash__(self)
+
     def __neg__(self) -> Value:
         operand = _operand(single(self), ATOM)
         return Value(together([self.held.bracketed(operand is not self.node)]), syntax.Negative(operand))
@@ -129,7 +152,8 @@ def as_value(given: Any) -> Value:
         case bool():
             return _literal("boolean", str(given).lower())
         case str():
-            return _word(given) or string(given)
+            word = _word(given)
+            return string(given) if word is None else word
         case os.PathLike():
             return string(os.fspath(given))
         case Integral():
@@ -250,3 +274,18 @@ def param(name: str, default: Any = None) -> Parameter:
     if value is not None:
         single(value)
     return Parameter(Held(), syntax.Name(named_word(name).text), value)
+
+
+def run_once(function: Callable[..., Any], positional: Sequence[Value], keywords: Mapping[str, Value]) -> Any:
+    """What a function makes of names in place of numbers. Raises UsageError where it cannot do with names."""
+    try:
+        return function(*positional, **keywords)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, (UsageError, SpecError)):
+            raise
+        named = ", ".join(f"`{value}`" for value in (*positional, *keywords.values())) or "no parameters"
+        what = getattr(function, "__name__", type(function).__name__)
+        raise UsageError(
+            f"{what} is run once, with names in place of numbers ({named}), and failed: {type(error).__name__}: {error}; "
+            "names go into layers, and into + - * // and %"
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netspec.base.diagnostic import Diagnostic
@@ -12,13 +12,27 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend import limits, syntax
+from netspec.frontend.arguments import arguments_of
 from netspec.frontend.bind import Bound, Keys, argument_spans, bind, layers
 from netspec.frontend.format import chain_text, item_text
+from netspec.frontend.later import MISPLACED
 from netspec.frontend.pieces import Gap, Piece, Pieces, Recall, merge, unit
 from netspec.frontend.pieces import Named as NamedPiece
 from netspec.frontend.program import Call
 from netspec.frontend.report import Report
-from netspec.frontend.values import Definition, Given, Named, Scope, Value, evaluate, evaluate_arguments, fail, show, without_value
+from netspec.frontend.values import (
+    Definition,
+    Named,
+    Open,
+    Scope,
+    Value,
+    evaluate,
+    evaluate_arguments,
+    fail,
+    is_open,
+    show,
+    without_value,
+)
 from netspec.frontend.words import listing
 
 BLOCKS = ("res",)
@@ -32,6 +46,8 @@ class Expander:
     defaults: Mapping[str, Keys]
     report: Report
     layers: Mapping[str, type[Layer]] = field(default_factory=layers)
+    points: Sequence[str] = ()
+    """Names that are read by @."""
     lacks_defs: bool = False
     """Whether a file could not be used, so that a name that is not known may be one of its defs."""
     steps: int = 0
@@ -105,6 +121,9 @@ class Expander:
         if item.name.text not in BLOCKS:
             message = f"`{item.name.text}[...]`: a chain in brackets stands alone, or behind res"
             help_text = f"write {item.name.text} -> [...], or res[...]" if item.name.text in self.layers else "write res[...]"
+            if issubclass(self.layers.get(item.name.text, Layer), MergeLayer):
+                help_text = f"write {item.name.text}({chain_text(item.chain)} | id)"
+            help_text = MISPLACED.get(item.name.text, help_text)
             raise fail("NS513", message, scope.source, item.name.span, help=help_text)
         arguments = item.arguments or ()
         for argument in arguments:
@@ -139,9 +158,11 @@ class Expander:
         unknown = without_value(times)
         if unknown is not None:
             raise unknown
+        if is_open(times.content):
+            times = replace(times, content=1)
         if type(times.content) is not int or times.content < 0:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
-            raise fail("NS310", message, scope.source, item.times.value.span)
+            raise fail("NS310", message, *times.place)
         body = self._item(item.unit, scope, depth)
         return unit(
             text, (body,), times.content, note=note, repeat=_repeat_span(item, scope), tied=item.tied, source=scope.source
@@ -181,8 +202,19 @@ class Expander:
                 raise fail("NS509", message, scope.source, item.span, help=f"write {name}")
             return self._call(held.content, Value(held.content, scope.source, item.span), scope, depth)
         if held is not None and name not in scope.definitions and name not in self.layers:
+            if is_open(held.content) and item.arguments is None:
+                return (Gap(),)
+            if is_open(held.content):
+                message = f"`{name}` is a parameter, which stands for a whole layer and takes no arguments"
+                raise fail("NS509", message, scope.source, item.span, help=f"write {name}")
             message = f"`{name}` is {show(held.content)}, and a chain is made of layers"
-            raise fail("NS509", message, scope.source, item.name.span)
+            place = held.place if name in scope.parameters else (scope.source, item.name.span)
+            raise fail("NS509", message, *place, help=f"give `{name}` a layer or the name of a def, as in {name} = relu")
+        kind = self.layers.get(name)
+        if kind is not None and issubclass(kind, MergeLayer) and item.arguments and name not in scope.definitions:
+            branches = [scope.source.words(argument.span) for argument in item.arguments]
+            help_text = f"write {name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
+            raise fail("NS510", f"branches of {name} are separated by |", scope.source, item.span, help=help_text)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
         return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
 
@@ -193,12 +225,6 @@ class Expander:
         if named.word.text in BLOCKS and named.word.text not in self.layers:
             message = f"{named.word.text} goes around a chain in square brackets"
             raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
-        kind = self.layers.get(named.word.text)
-        if kind is not None and issubclass(kind, MergeLayer) and named.arguments:
-            branches = [show(given.value.content) for given in named.arguments]
-            message = f"branches of {kind.name} are separated by |"
-            help_text = f"write {kind.name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
-            raise fail("NS510", message, where.source, where.span, help=help_text)
         bound = self._bound(named, where, scope)
         layer = bound.entry
         if not isinstance(layer, Layer):
@@ -217,6 +243,7 @@ class Expander:
                 arguments=argument_spans(type(layer), named, where),
                 explicit=bound.explicit,
                 from_defaults=bound.from_defaults,
+                word=(named.scope.source, named.word.span) if named.scope is not None else None,
             ),
         )
 
@@ -227,8 +254,9 @@ class Expander:
             definitions = (named.scope or scope).definitions
             if self.lacks_defs and named.word.text not in self.layers:  # it may stand in the file that could not be used
                 raise SpecError([])
-            visible = {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
-            bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible)
+            known = named.word.text in self.layers  # else the message lists what could be meant
+            visible = {} if known else {name: d.signature() for name, d in definitions.items() if d.index < scope.limit}
+            bound = self.bound[key] = bind(Layer, named, where, self.defaults.get(named.word.text), visible, self.points)
         return bound
 
     def _def_call(self, definition: Definition, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:
@@ -242,7 +270,7 @@ class Expander:
             message = f"`{node.name.text}` is used before its `def` ({line})"
             raise fail("NS209", message, where.source, name_span, help="move the `def` before this entry")
         self.called.add(node.name.text)
-        parameters = self._parameters(definition, named, Value(named, where.source, name_span))
+        parameters = arguments_of(definition, named.arguments or (), Value(named, where.source, name_span))
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())
         text = node.name.text + (f"({shown})" if shown else "")
         note = f"inside def {text} ({line})"
@@ -253,46 +281,17 @@ class Expander:
                 body = self.expanded[home.source, text] = self.chain(node.chain, inner, depth + 1)
         return unit(show(named), (body,), inside=note)
 
-    def _parameters(self, definition: Definition, named: Named, where: Value) -> dict[str, Value]:
-        """The value of each parameter of a def. Raises SpecError with every argument that does not fit."""
-        node, errors = definition.node, []
-        names = [parameter.name.text for parameter in node.parameters]
-        values: dict[str, Value] = {}
-        for index, given in enumerate(named.arguments or ()):
-            found = _parameter_of(node, names, given, index)
-            if isinstance(found, Diagnostic):
-                errors.append(found)
-            elif found in values:
-                errors.append(Diagnostic("NS305", f"`{found}` of {node.name.text} is given twice", given.value.source, given.value.span))
-            else:
-                values[found] = given.value
+    def uncalled(self, definition: Definition) -> Pieces:
+        """The body of a def that nothing calls: with the defaults of its parameters, the others open."""
+        node, home = definition.node, definition.home
+        self.steps = 0
+        parameters = {}
         for parameter in node.parameters:
-            if parameter.name.text not in values and parameter.default is not None:
-                values[parameter.name.text] = evaluate(parameter.default, definition.home)
-        missing = [name for name in names if name not in values]
-        if missing and not errors:
-            listed = ", ".join(f"`{name}`" for name in missing)
-            message = f"{node.name.text} needs {listed}"
-            errors.append(Diagnostic("NS306", message, where.source, where.span, help=f"write {definition.signature()}"))
-        if errors:
-            raise SpecError(errors)
-        return {name: values[name] for name in names}
-
-
-def _parameter_of(node: syntax.Def, names: list[str], given: Given, index: int) -> str | Diagnostic:
-    name, value = node.name.text, given.value
-    takes = (f"{name} takes: {', '.join(names)}",) if names else ()
-    if given.key is not None:
-        if given.key.text in names:
-            return given.key.text
-        return Diagnostic("NS303", f"{name} has no parameter `{given.key.text}`", value.source, given.key.span, notes=takes)
-    if not names:
-        return Diagnostic("NS304", f"{name} takes no arguments", value.source, value.span, help=f"write {name}")
-    if index > 0:
-        message = f"{name} takes one argument without its key, first; the others are key = value"
-        help_text = f"write {names[index]} = {show(value.content)}" if index < len(names) else None
-        return Diagnostic("NS304", message, value.source, value.span, notes=takes, help=help_text)
-    return names[0]
+            parameters[parameter.name.text] = Value(Open(parameter.name.text), home.source, parameter.name.span)
+            if parameter.default is not None:
+                with self.report.collecting():
+                    parameters[parameter.name.text] = evaluate(parameter.default, home)
+        return unit(node.name.text, (self.chain(node.chain, replace(home, parameters=parameters)),), inside=f"inside def {node.name.text}")
 
 
 def _ends_in_bracket(unit: syntax.Item) -> bool:

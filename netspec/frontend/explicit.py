@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from netspec.base.entry import Entry
+from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.frontend import syntax
+from netspec.frontend.migrations import newest
 from netspec.frontend.parse import parse_value
-from netspec.frontend.program import Call, Program
+from netspec.frontend.program import Call, Program, first_readers
 from netspec.frontend.resolved import data_keys, train_keys
 from netspec.frontend.rewrite import rewritten
-from netspec.frontend.syntax import Argument, Word
+from netspec.frontend.settled import deciding_activations, settled, settled_data, settled_train
+from netspec.frontend.structure import has_cancelled_bias, head_of, with_head_form
+from netspec.frontend.syntax import Argument, Literal, Word
 from netspec.frontend.used import nodes_in
 from netspec.frontend.words import written
 
@@ -25,10 +29,12 @@ _NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|(?<!\w)[A-Za-z_]\w*+(?!\s*=)')
 
 
 def write_out(file: syntax.File, program: Program, counted: Collection[tuple[str, Span, str]]) -> syntax.File:
-    """The program, of which `file` is the tree, with its defaults as arguments and keys. `counted` are arguments of calls, by file, words
+    """The program, of which `file` is the tree, with its defaults as arguments and keys. `counted` are arguments of calls, by file, word
     and name, that are no defaults, but follow from the number of classes or outputs, say.
 
-    What is written stays as it is: defs and repeats, values of parameters and of lets, and every comment.
+    What is written stays: defs and repeats, lets, and every comment. What copies of one call do not have in common is not written, nor what
+    another word of the text decides (initial weights, where the activation is a parameter), nor a bias that bn cancels, which would be
+    warned of; nor the number of threads, which is the machine's.
     """
     return _WriteOut(file, program, counted).file()
 
@@ -37,18 +43,22 @@ class _WriteOut:
     def __init__(self, file: syntax.File, program: Program, counted: Collection[tuple[str, Span, str]]) -> None:
         self.written, self.program, self.counted = file, program, counted
         self.taken = _own_names(file)
-        self.calls: dict[Span, list[Call]] = defaultdict(list)
-        for call in program.net:
-            if call.source.path == program.source.path:
-                self.calls[call.span].append(call)
+        self.train = settled_train(program.train, head_of(with_head_form(program.net)))
+        self.data = settled_data(program.data) if program.data is not None else None
+        self.calls: dict[Span, list[_Use]] = defaultdict(list)
+        for use in _uses(program):
+            source, span = use.call.named_at
+            if source.path == program.source.path:
+                self.calls[span].append(use)
 
     def file(self) -> syntax.File:
         file = rewritten(self.written, self._layer)
         entries = [self._section(entry) if isinstance(entry, syntax.Section) else entry for entry in file.entries]
         present = {entry.word.text for entry in entries if isinstance(entry, (syntax.Section, syntax.Setting))}
-        for word in ("data", "train"):
-            if word not in present and getattr(self.program, word) is not None:
-                entries.append(self._section(syntax.Section(Word(word), ())))
+        if not any(isinstance(entry, syntax.Version) for entry in entries):
+            entries.insert(0, syntax.Version(Literal("number", str(newest()))))
+        if "train" not in present:
+            entries.append(self._section(syntax.Section(Word("train"), ())))
         if "seed" not in present:
             entries.append(syntax.Setting(Word("seed"), _value(str(self.program.seed))))
         return replace(file, entries=tuple(replace(one, bare=False) if isinstance(one, syntax.Net) else one for one in entries))
@@ -56,16 +66,27 @@ class _WriteOut:
     # layers
 
     def _layer(self, node: syntax.Node) -> syntax.Node:
-        """A call of a layer in a chain with the arguments that all its copies have in common."""
-        calls = self.calls.get(node.span)
-        if not isinstance(node, syntax.Layer) or not calls or node.name.text in self.taken or node.name.text != calls[0].layer.name:
+        """A call of a layer, in a chain or as a value, with the arguments that all its copies have in common."""
+        if not isinstance(node, (syntax.Layer, syntax.CallValue, syntax.Name)):
             return node
-        layer = calls[0].layer
-        kept = {name for name in type(layer).model_fields if all(getattr(c.layer, name) == getattr(layer, name) for c in calls)}
-        kept -= {name for path, span, name in self.counted if (path, span) == (self.program.source.path, node.span)}
-        given = self._given(type(layer), node.arguments or (), {name: getattr(layer, name) for name in kept})
-        missing = self._missing(layer, kept - calls[0].explicit)
-        return replace(node, arguments=(*given, *missing)) if given or missing else node
+        word = Word(node.text, span=node.span) if isinstance(node, syntax.Name) else node.name
+        uses = self.calls.get(word.span)
+        if not uses or word.text in self.taken or word.text != uses[0].layer.name:
+            return node
+        layer = uses[0].layer
+        kept = {name for name in type(layer).model_fields if all(getattr(use.layer, name) == getattr(layer, name) for use in uses)}
+        kept -= {name for path, span, name in self.counted if (path, span) == (self.program.source.path, word.span)}
+        kept -= {name for use in uses for name in use.silent}
+        written_ones = () if isinstance(node, syntax.Name) else node.arguments or ()
+        given = self._given(type(layer), written_ones, {name: getattr(layer, name) for name in kept})
+        missing = self._missing(layer, kept - uses[0].call.explicit)
+        missing = [_as_given(one, layer, given) for one in missing]
+        if not given and not missing:
+            return node
+        arguments = (*given, *missing)
+        if isinstance(node, syntax.Name):
+            return syntax.CallValue(word, arguments, span=node.span, trivia=node.trivia)
+        return replace(node, arguments=arguments)
 
     def _given(self, model: type[Entry], arguments: Sequence[Argument], values: Mapping[str, Any]) -> list[Argument]:
         """Arguments as written, and what is missing inside their values."""
@@ -88,7 +109,7 @@ class _WriteOut:
 
     def _section(self, section: syntax.Section) -> syntax.Section:
         word = section.word.text
-        model: BaseModel | None = self.program.train if word == "train" else self.program.data if word == "data" else None
+        model: BaseModel | None = self.train if word == "train" else self.data if word == "data" else None
         if model is None:
             return section
         given = {".".join(pair.key) for pair in section.pairs}
@@ -97,7 +118,7 @@ class _WriteOut:
             replace(pair, value=self._inside(pair.value, getattr(model, pair.key[0], None), own_rate)) if len(pair.key) == 1 else pair
             for pair in section.pairs
         ]
-        texts = train_keys(self.program.train) if word == "train" else data_keys(model)
+        texts = train_keys(self.train) if word == "train" else data_keys(model)
         for key, text in texts.items():
             if key not in given and self._can_write(text):
                 value = _value(text)
@@ -126,6 +147,37 @@ class _WriteOut:
         given_arguments = self._given(type(value), arguments, {key: getattr(value, key) for key in keys})
         all_arguments = (*given_arguments, *self._missing(value, {key for key in fields if key not in keys and key not in without}))
         return syntax.CallValue(name, all_arguments, span=node.span, trivia=node.trivia) if all_arguments else node
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A call with all that it means. `silent` are arguments that are not to be written."""
+
+    call: Call
+    layer: Layer
+    silent: frozenset[str]
+
+
+def _uses(program: Program) -> Iterator[_Use]:
+    net, readers = program.net, first_readers(program.net)
+    activations = deciding_activations(net)
+    for place, call in enumerate(net):
+        # tied copies have the arrays of the first
+        activation = activations[place if call.copy_of is None else call.copy_of]
+        by_another_word = activation is not None and activation.named_at != (activation.source, activation.name_span)
+        bias, init = has_cancelled_bias(net, readers, place) and "bias" not in call.explicit, by_another_word
+        silent = [name for name, left in (("bias", bias), ("init", init)) if left and name not in call.explicit]
+        yield _Use(call, settled(call.layer, activation is not None and activation.layer.relu_like), frozenset(silent))
+
+
+def _as_given(missing: Argument, layer: Layer, given: Sequence[Argument]) -> Argument:
+    """An argument that has another one's value: by the words of that, where they are there."""
+    assert missing.key is not None, "it is written with its key"
+    other, places = layer.follows.get(missing.key.text), layer.positionals()
+    for at, one in enumerate(given):
+        if (one.key.text if one.key else places[at]) == other:
+            return replace(missing, value=rewritten(one.value, lambda node: replace(node, span=syntax.NOWHERE, trivia=syntax.BARE)))
+    return missing
 
 
 def _own_names(file: syntax.File) -> frozenset[str]:

@@ -26,7 +26,7 @@ OTHER_WORDS = {
 }  # fmt: skip
 """What other libraries call an entry of ours."""
 
-OTHER_KEYS = {
+_OTHER_KEYS = {
     "weight_decay": "l2", "regularization": "l2", "reg": "l2", "early_stopping": "early_stop", "patience": "early_stop",
     "batch_size": "batch", "minibatch": "batch", "learning_rate": "lr", "rate": "lr", "num_epochs": "epochs", "epoch": "epochs",
     "max_epochs": "epochs", "iterations": "epochs", "lr_schedule": "schedule", "scheduler": "schedule", "lr_scheduler": "schedule",
@@ -38,8 +38,30 @@ OTHER_KEYS = {
     "padding": "pad", "pool_size": "window", "kernel_width": "kernel", "use_bias": "bias", "drop": "p", "negative_slope": "slope",
     "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps", "rho": "decay", "alpha": "decay", "num_groups": "groups",
     "scale_factor": "factor", "target_shape": "shape", "kernel_initializer": "init", "initializer": "init", "trainable": "frozen",
+    "lrate": "lr", "n_epochs": "epochs", "wd": "l2", "valid": "split", "val_split": "split", "validation": "split", "workers": "threads",
 }  # fmt: skip
 """What other libraries call a key or an argument of ours; of the same owner alone."""
+
+LAYER_OF_ITS_OWN = "{value} is a layer of its own: write {owner}(...)-{value}"
+KEYS_OF_TRAINING = {
+    "momentum": "momentum is an argument of an optimizer: write optimizer = sgd(momentum={value})",
+    "shuffle": "rows are shuffled anew in each epoch, by the seed",
+}
+"""Keys of other libraries that are something else here."""
+
+
+def squeezed(key: str) -> str:
+    """A key without capitals and dashes: `batchSize` and `batch_size` are `batchsize`."""
+    return key.lower().replace("_", "")
+
+
+OTHER_KEYS = {squeezed(name): ours for name, ours in _OTHER_KEYS.items()}
+
+MISPLACED = {
+    "tied": "`tied` stands behind the count of a repeat: [...]x3 tied",
+    **dict.fromkeys(("import", "include", "load", "require"), 'the defs of a file are brought by: use "blocks.net"'),
+}
+"""Words that stand where a layer does, and what they are for."""
 
 CALLED_ELSEWHERE = {"linear": "linear is the head for values; the layer of that name elsewhere is affine: write affine({})"}
 """Entries without arguments that other libraries call with some."""

@@ -81,8 +81,8 @@ def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
 def _begins_entry(tokens: Sequence[Token], at: int) -> bool:
     if tokens[at].type not in KEYWORDS:
         return False
-    # `let net = 3` has one entry, with a bad name
-    return (at == 0 or tokens[at - 1].type not in ("LET", "DEF")) and (at + 1 == len(tokens) or tokens[at + 1].type != "EQUAL")
+    # `let net = 3`, `use blocks.net` and `net relu @input` have one entry, with what cannot be a name
+    return (at == 0 or tokens[at - 1].type not in ("LET", "DEF", "DOT", "AT")) and (at + 1 == len(tokens) or tokens[at + 1].type != "EQUAL")
 
 
 def _expected(parser: InteractiveParser) -> set[str]:

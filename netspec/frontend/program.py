@@ -68,8 +68,15 @@ class Call:
     """The call whose arrays it has, as a tied copy."""
     shares_weight_of: int | None = None
     """The affine whose W it has, by `tie`."""
+    word: tuple[Source, Span] | None = None
+    """The word that names the layer, where that stands elsewhere: in a `let`, or as the value of a parameter."""
     projects: bool = False
     """Whether it is the layer that `res[...](proj)` puts on the skip: it reads the skip, and the body for its shape alone."""
+
+    @property
+    def named_at(self) -> tuple[Source, Span]:
+        """The word that names the layer, and the text that it is in."""
+        return self.word or (self.source, self.name_span)
 
     @property
     def inputs(self) -> tuple[int, ...]:

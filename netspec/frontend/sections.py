@@ -24,7 +24,7 @@ from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.syntax import Word
-from netspec.frontend.values import Content, Given, Items, Named, Scope, Sides, Value, evaluate, fail, show, without_value
+from netspec.frontend.values import Content, Given, Items, Named, Scope, Sides, Value, evaluate, fail, show, unquoted, without_value
 from netspec.frontend.words import accepts_words, is_list, written
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
@@ -267,7 +267,8 @@ def whole_number(value: Value, what: str, lowest: int) -> int:
     if type(content) is int and content >= lowest:
         return content
     message = f"{what} takes a whole number of at least {lowest}; this is {show(content)}"
-    raise without_value(value) or fail("NS302" if type(content) is int else "NS301", message, value.source, value.span)
+    code = "NS302" if type(content) is int else "NS301"
+    raise without_value(value) or fail(code, message, value.source, value.span, help=unquoted(content))
 
 
 def input_shape(value: Value) -> tuple[int, ...]:
@@ -279,5 +280,5 @@ def input_shape(value: Value) -> tuple[int, ...]:
         raise unknown
     if sides is None or len(sides) not in (1, 3) or min(sides) < 1:
         message = f"input takes the features of a vector, or channels x height x width of an image; this is {show(content)}"
-        raise fail("NS301", message, value.source, value.span, help="write input 30, or input 3x32x32")
+        raise fail("NS301", message, value.source, value.span, help=unquoted(content) or "write input 30, or input 3x32x32")
     return sides

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.kinds import Contraction, Head, Normalization
+from netspec.base.kinds import Contraction, Head, Merge, Normalization
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
 from netspec.base.text import Source, Span
@@ -24,21 +23,32 @@ def with_head_form(net: Chain) -> Chain:
 
 def check_heads(net: Chain) -> list[Diagnostic]:
     """A head stands at the end, and there is one."""
-    heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head)]
-    found = []
+    readers = first_readers(net)
+    inner = {at for at in readers if at >= 0 and isinstance(net[at].layer, Head) and isinstance(net[readers[at]].layer, Merge)}
+    found = [_in_branch(net[at], net[readers[at]]) for at in sorted(inner)]
+    heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head) and at not in inner]
     for order, at in enumerate(heads):
         call = net[at]
         if order:
             first = net[heads[0]]
             line = first.source.position(first.name_span.start)[0]
             message = f"a second head: the net already ends in {first.layer.name} (line {line})"
-            found.append(Diagnostic("NS503", message, call.source, call.name_span, notes=call.notes, help="keep one head"))
+            copied = (first.source, first.name_span) == (call.source, call.name_span)
+            help_text = f"write {call.layer.name} behind what repeats" if copied else "keep one head"
+            found.append(Diagnostic("NS503", message, call.source, call.name_span, notes=call.notes, help=help_text))
         elif at != len(net) - 1 and heads[-1] == at:
             message = f"{call.layer.name} is a head and stands at the end of the net; here {net[at + 1].layer.name} follows"
             found.append(
                 Diagnostic("NS502", message, call.source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end")
             )
     return found
+
+
+def _in_branch(head: Call, merge: Call) -> Diagnostic:
+    name = head.layer.name
+    message = f"{name} is a head, and a head stands at the end of the net, not in a branch of {merge.layer.name}"
+    help_text = f"write {name} behind the branches, or sigmoid or tanh for a gate"
+    return Diagnostic("NS502", message, head.source, head.name_span, notes=head.notes, help=help_text)
 
 
 def head_of(net: Chain) -> Head:
@@ -115,9 +125,8 @@ def lint(net: Chain) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     readers = first_readers(net)
     for at, call in enumerate(net):
-        following = [other.layer for other in islice(_behind(net, readers, at), 1)]
-        if isinstance(call.layer, Contraction) and following and _uses_batch(following[0]):
-            found += _cancelled_bias(call, following[0].name)
+        if has_cancelled_bias(net, readers, at):
+            found += _cancelled_bias(call, net[readers[at]].layer.name)
         if call.layer.name.startswith("dropout"):
             found += _dropout(call, _behind(net, readers, at))
         if call.copy_of is not None and _uses_batch(call.layer):
@@ -125,6 +134,12 @@ def lint(net: Chain) -> list[Diagnostic]:
             help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
             found.append(Diagnostic("W105", message, call.source, call.name_span, help=help_text))
     return _once(found)
+
+
+def has_cancelled_bias(net: Chain, readers: Mapping[int, int], at: int) -> bool:
+    """Whether call number `at` has a bias that the bn behind it subtracts again. `readers` as `first_readers` gives them."""
+    layer = net[at].layer
+    return isinstance(layer, Contraction) and getattr(layer, "bias", False) and at in readers and _uses_batch(net[readers[at]].layer)
 
 
 def _behind(net: Chain, readers: Mapping[int, int], at: int) -> Iterator[Call]:
@@ -141,7 +156,7 @@ def _uses_batch(layer: Layer) -> bool:
 
 def _cancelled_bias(call: Call, name: str) -> list[Diagnostic]:
     # the default bias is left alone: affine-bn is the usual chain, and its gradient costs nothing
-    if not getattr(call.layer, "bias", False) or "bias" not in call.explicit:
+    if "bias" not in call.explicit:
         return []
     message = f"the bias of {call.layer.name} has no effect: {name} subtracts it"
     return [Diagnostic("W101", message, call.source, call.arguments.get("bias", call.span), notes=call.notes, help="leave `bias` out")]

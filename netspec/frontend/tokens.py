@@ -19,7 +19,7 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 ENTRY_WORDS = frozenset(
     {"netspec", "let", "def", "use", "data", "input", "classes", "outputs", "net", "train", "defaults", "search", "seed"}
 )
-_REPEAT = re.compile(r"[x\u00d7](?=\s*[0-9(])")
+_REPEAT = re.compile(r"[x\u00d7](?=(?:\s|#[^\n]*\n)*[0-9(])")
 _ENTRY_LINE = re.compile(rf"(?:{'|'.join(sorted(ENTRY_WORDS))})\b(?!\s*[=.])")
 
 

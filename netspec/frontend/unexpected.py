@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from lark import Token
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Source, Span
+from netspec.frontend.misplaced import MISPLACED_WORDS
+from netspec.frontend.place import CLOSING, EDGE, Place, Slip, opener_of, run_begin
 from netspec.frontend.slips import shape_without_blanks, span_of
 
 SHOWN = {
@@ -23,30 +24,7 @@ SHOWN = {
 OPERANDS = frozenset({"NUMBER", "PERCENT", "DURATION", "SHAPE", "STRING", "TRUE", "FALSE", "NAME", "LPAR"})
 OPERATORS = frozenset({"PLUS", "STAR", "SLASH", "FLOOR_DIVIDE", "MOD"})
 DANGLING = frozenset({"ARROW", "MINUS", "EQUAL", "COMMA", "VBAR", "NET", "LET", "DEF", *OPERATORS})
-OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
 _REPEAT_WORD = re.compile(r"[x\u00d7](\d+)")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A word that cannot stand where it stands, its neighbours, and the kinds of words that can."""
-
-    source: Source
-    before: Token
-    token: Token
-    after: Token
-    expected: frozenset[str]
-    entry_words: Collection[str]
-    tokens: Sequence[Token]
-    at: int
-
-    def found(self, code: str, message: str, help_text: str, span: Span | None = None) -> Diagnostic:
-        return Diagnostic(code, message, self.source, span or span_of(self.token), help=help_text)
-
-
-Slip = Diagnostic | None
-EDGE = Token("$END", "", start_pos=0, end_pos=0)
-"""Stands for the neighbour of the first word and of the last."""
 
 
 def unexpected(source: Source, tokens: Sequence[Token], at: int, expected: Collection[str], entry_words: Collection[str]) -> Diagnostic:
@@ -125,48 +103,24 @@ def _repeat_word(place: Place) -> Slip:
     else:
         return None
     span = Span(place.token.start_pos or 0, last.end_pos or 0)
-    begin = _run_begin(place.tokens, place.at)
+    begin = run_begin(place.tokens, place.at)
     run = place.source.text[place.tokens[begin].start_pos or 0 : place.before.end_pos or 0]
     whole = f", or [{run}]x{times} for all of them" if begin < place.at - 1 else ""
     message = "a repeat follows brackets; a bare name cannot be repeated"
     return place.found("NS107", message, f"write [{place.before.value}]x{times}{whole}", span)
 
 
-def _opener(tokens: Sequence[Token], closer: int) -> int:
-    """The number of the bracket that the one of number `closer` ends."""
-    depth = 0
-    for at in range(closer, -1, -1):
-        depth += (tokens[at].value in CLOSING) - (tokens[at].value in OPENING)
-        if depth == 0:
-            return at
-    return 0
-
-
-def _run_begin(tokens: Sequence[Token], end: int) -> int:
-    """The number of the first word of the run `a-b-c` that ends before the word number `end`."""
-    at = end
-    while at > 0:
-        word = tokens[at - 1]
-        if word.value in CLOSING:
-            at = _opener(tokens, at - 1)
-        elif word.value not in OPENING and word.type in ("NAME", "MINUS", "REPEAT", "NUMBER"):
-            at -= 1
-        else:
-            break
-    return at
-
-
 def _second_repeat(place: Place) -> Slip:
     """`[a]x2x3`, `[a]x2 x3`, `[a]x(2)x3`."""
     tokens, at, token = place.tokens, place.at, place.token
-    count_at = _opener(tokens, at - 1) if place.before.type == "RPAR" else at if token.type == "SHAPE" else at - 1
+    count_at = opener_of(tokens, at - 1) if place.before.type == "RPAR" else at if token.type == "SHAPE" else at - 1
     if count_at < 2 or tokens[count_at - 1].type != "REPEAT" or tokens[count_at - 2].value not in CLOSING:
         return None
     repeats = re.match(r"[0-9x\u00d7\s]*", place.source.text[tokens[count_at].start_pos if token.type == "SHAPE" else token.start_pos :])
     counts = re.findall(r"[0-9]+", repeats[0] if repeats else "")
     if not counts or not (token.type in ("SHAPE", "REPEAT") or re.fullmatch(r"[x\u00d7][0-9]*", token.value)):
         return None
-    opener = _opener(tokens, count_at - 2)
+    opener = opener_of(tokens, count_at - 2)
     if tokens[opener].value == "(":
         opener -= 1
     ends_at = tokens[count_at - 2].end_pos if token.type == "SHAPE" else place.before.end_pos
@@ -244,7 +198,7 @@ def _missing_operand(place: Place) -> Slip:
         at = before.end_pos or 0
         span = Span(at, max(at, token.start_pos or 0))
         message = f"{_what(place.expected)} is missing after `{before.value}`"
-        hint = "a chain has its name from `def`, not from `let`" if token.type == "LSQB" else None
+        hint = "id is the branch that changes nothing" if before.type == "VBAR" else None
         return Diagnostic("NS114", message, place.source, span, label=f"before `{token.value}`", help=hint)
     return None
 
@@ -257,7 +211,7 @@ def _missing_equals(place: Place) -> Slip:
 
 
 SLIPS = (
-    _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign, _missing_net,
-    _missing_operand, _missing_equals,
+    *MISPLACED_WORDS, _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign,
+    _missing_net, _missing_operand, _missing_equals,
 )  # fmt: skip
 """In the order in which they are tried."""

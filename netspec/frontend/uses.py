@@ -44,6 +44,8 @@ class Library:
     main: Source
     """The text that uses them."""
     files: dict[Path, Used] = field(default_factory=dict)
+    lacks_defs: bool = False
+    """Whether a file could not be used, or not all of it, so that a name that is not known may be one of its defs."""
     reading: list[Path] = field(default_factory=list)
     """The files on the way from the first one to the one that is being read."""
 
@@ -53,6 +55,13 @@ class Library:
 
     def definitions(self, entry: syntax.Use, source: Source) -> Mapping[str, Definition]:
         """The defs that a `use` brings. Raises SpecError where it names no file, or one that uses itself, or one that is wrong."""
+        try:
+            return self._used(entry, source).definitions
+        except SpecError:
+            self.lacks_defs = True
+            raise
+
+    def _used(self, entry: syntax.Use, source: Source) -> Used:
         path = self._path(entry, source)
         if path in self.reading:
             circle = " -> ".join(one.name for one in [*self.reading[self.reading.index(path) :], path])
@@ -62,7 +71,7 @@ class Library:
                 message = f"more than {limits.FILES} files are used"
                 raise LimitError([Diagnostic("NS809", message, source, entry.path.span)])
             self.files[path] = self._read(path, entry, source)
-        return self.files[path].definitions
+        return self.files[path]
 
     def _path(self, entry: syntax.Use, source: Source) -> Path:
         """The real place of a used file: inside the folder of the file that uses it, or the working folder."""
@@ -95,9 +104,11 @@ class Library:
         except UsageError as error:
             raise fail("NS214", str(error), source, entry.path.span) from None
         self.reading.append(path)
+        known = len(self.report.errors)
         try:
             return self._entries(migrate(parse(own)), own)
         finally:
+            self.lacks_defs = self.lacks_defs or len(self.report.errors) > known
             self.reading.pop()
 
     def _entries(self, file: syntax.File, source: Source) -> Used:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import LimitError
 from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
-from netspec.frontend import syntax
-from netspec.frontend.bind import find, layers
+from netspec.frontend import limits, syntax
+from netspec.frontend.bind import layers
 from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
@@ -18,6 +20,7 @@ from netspec.frontend.inline import brought
 from netspec.frontend.migrations import migrate, newest
 from netspec.frontend.names import check_definition, check_free
 from netspec.frontend.parse import parse
+from netspec.frontend.pieces import count_layers
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.resolved import resolve
@@ -93,7 +96,6 @@ class _Validation:
 
     def __post_init__(self) -> None:
         self.library = Library(self.report, self.layers, self.source)
-        self.failed_uses: set[int] = set()
         self.uses = [index for index, entry in enumerate(self.file.entries) if isinstance(entry, syntax.Use)]
 
     def run(self) -> Program:
@@ -194,9 +196,7 @@ class _Validation:
 
     def _define(self, entry: syntax.Let | syntax.Def | syntax.Use, index: int) -> None:
         if isinstance(entry, syntax.Use):
-            self.failed_uses.add(index)
             bring(self.definitions, self.library.definitions(entry, self.source), entry, index, self.source)
-            self.failed_uses.discard(index)
             return
         name = entry.name.text
         check_free(entry, self.file, self.source, self.definitions, self.lets)
@@ -311,30 +311,27 @@ class _Validation:
     def _net(self) -> Chain | None:
         entry = self.first.get("net")
         defaults = read_defaults(self._pairs("defaults"), self.report)
+        points = [run.label.text for run in nodes_in(self.file) if isinstance(run, syntax.Run) and run.label is not None]
+        expander = Expander(self.source, defaults, self.report, points=points, lacks_defs=self.library.lacks_defs)
         if not isinstance(entry, syntax.Net):
-            self._unused_defs(set())
+            self._uncalled(expander)
             return None
-        scope = self._scope(self.indices["net"])
-        expander = Expander(self.source, defaults, self.report, lacks_defs=bool(self.failed_uses))
-        pieces = expander.chain(entry.chain, scope)
-        self._unused_defs(expander.called)
-        return with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
+        pieces = expander.chain(entry.chain, self._scope(self.indices["net"]))
+        net = with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
+        self._uncalled(expander)
+        return net
 
-    def _unused_defs(self, called: Set[str]) -> None:
-        """The names in defs that the net never calls; nothing else of them can be told without arguments."""
-        named = {*self.layers, *self.lets, *self.broken, *self.definitions}
-        for definition in self.definitions.values():
-            if definition.node.name.text in called or definition.home.source is not self.source or self.report.full:
+    def _uncalled(self, expander: Expander) -> None:
+        """What is wrong in defs that the net never calls, as far as it can be told without arguments."""
+        left = limits.LAYERS
+        for name, definition in reversed(self.definitions.items()):  # so that what calls comes before what it calls
+            if name in expander.called or name in self.layers or definition.home.source is not self.source or self.report.full:
                 continue
-            if self.failed_uses:
-                continue
-            taken = {parameter.name.text for parameter in definition.node.parameters}
-            for layer in nodes_in(definition.node):
-                if isinstance(layer, syntax.Over):
-                    taken.add(layer.name.text)
-                if isinstance(layer, syntax.Layer) and layer.name.text not in taken and layer.name.text not in named:
-                    with self.report.collecting():
-                        find(Layer, layer.name.text, self.source, layer.name.span)
+            with suppress(LimitError):  # which a call with other arguments may not reach
+                pieces = expander.uncalled(definition)
+                left -= count_layers(pieces)
+                if left >= 0:  # many defs of many layers would take long
+                    flatten(pieces, self.source, definition.node.chain.span, self.report)
 
     def _whole(self, net: Chain | None, train: TrainSection | None, settings: Mapping[str, Any]) -> None:
         """Checks that need the net and its surroundings together."""

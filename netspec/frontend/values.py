@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import isfinite
+from typing import Any
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.duration import Duration
 from netspec.base.errors import LimitError, SpecError
+from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
+from netspec.catalog.registry import entry_of
 from netspec.frontend import limits, syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.syntax import Word
@@ -62,7 +65,14 @@ class Named:
     """Where it was read: whose defs it may mean, and whose names a message lists where a bare name should have had a value."""
 
 
-Content = int | float | bool | str | Duration | Sides | Parts | Items | Named
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The value of a parameter that no call gives: of a def that is checked without one."""
+
+    name: str
+
+
+Content = int | float | bool | str | Duration | Sides | Parts | Items | Named | Open
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,13 @@ class Value:
     content: Content
     source: Source = field(compare=False, repr=False)
     span: Span = field(compare=False, repr=False)
+    given: Value | None = field(default=None, compare=False, repr=False)
+    """The argument that gives it, where its words are the name of a parameter."""
+
+    @property
+    def place(self) -> tuple[Source, Span]:
+        """Where an error about it is told: at the words that give it, through all calls of defs."""
+        return self.given.place if self.given is not None else (self.source, self.span)
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,23 @@ def show(content: Content) -> str:
                 return content.word.text
             given = (f"{g.key.text}={show(g.value.content)}" if g.key else show(g.value.content) for g in content.arguments)
             return f"{content.word.text}({', '.join(given)})"
+        case Open():
+            return content.name
+
+
+def is_open(content: Content) -> bool:
+    """Whether a value is not known, or a part of it is not, before a call gives it."""
+    match content:
+        case Open():
+            return True
+        case Parts():
+            return any(is_open(part.content) for part in content.parts)
+        case Items():
+            return any(is_open(item.content) for item in content.items)
+        case Named():
+            return any(is_open(given.value.content) for given in content.arguments or ())
+        case _:
+            return False
 
 
 def evaluate(node: syntax.Expression, scope: Scope) -> Value:
@@ -159,9 +193,10 @@ def _content(node: syntax.Expression, scope: Scope) -> Content | Value:
         case syntax.Name():
             return _name(node, scope)
         case syntax.Group():
-            return Value(evaluate(node.inner, scope).content, scope.source, node.span)
+            return replace(evaluate(node.inner, scope), source=scope.source, span=node.span)
         case syntax.Negative():
-            return _bounded(-_number(evaluate(node.operand, scope), scope, node.operand.span), scope, node.span)
+            operand = evaluate(node.operand, scope)
+            return operand.content if is_open(operand.content) else _bounded(-_number(operand), scope, node.span)
         case syntax.Arithmetic():
             return _arithmetic(node, scope)
         case syntax.SplitValue():
@@ -221,19 +256,40 @@ def _too_large(source: Source, span: Span) -> SpecError:
 def _name(node: syntax.Name, scope: Scope) -> Content | Value:
     found = scope.find(node.text) if node.part is None else None
     if found is not None:
-        # errors about a value point at the place where it is used, not where it was defined
-        return Value(found.content, scope.source, node.span)
+        # an error about the value of a `let` points at the place where it is used, one about an argument at the call that gives it
+        return Value(found.content, scope.source, node.span, found if node.text in scope.parameters else None)
     text = node.text if node.part is None else f"{node.text}.{node.part}"
     return Named(Word(text, span=node.span), limit=scope.limit, scope=scope)
 
 
+CHAIN_IN_VALUE = "an argument or a `let` is one value, one layer or the name of a def, and this is a chain"
+
+
+def chain_help(chain: str) -> str:
+    """How a chain is given as a value."""
+    return f"give the chain a name by a def, and write that name here: def part = {' '.join(chain.split())}"
+
+
+def unquoted(content: Content, *, names: bool = False) -> str | None:
+    """For a number, or a name where one is asked for, that stands in quotes."""
+    pattern = r"[\w.%+-]+" if names else r"\d[\w.%+-]*"
+    return f"write {content} without quotes" if isinstance(content, str) and re.fullmatch(pattern, content) else None
+
+
 def without_value(value: Value) -> SpecError | None:
-    """The error for a bare name at a place where only a value will do; None for anything else."""
+    """The error for a bare name that nothing has, at a place where only a value will do; None for anything else."""
     content = value.content
-    if not isinstance(content, Named) or content.arguments is not None or content.scope is None:
+    if not isinstance(content, Named) or content.arguments is not None or content.scope is None or is_layer(content):
         return None
-    here = content.scope.source is value.source and value.source.words(value.span) == content.word.text
-    return unknown_value(content.word.text, content.scope, value.span if here else content.word.span)
+    return unknown_value(content.word.text, content.scope, content.word.span)
+
+
+def is_layer(content: Content) -> bool:
+    """Whether a value is the name or the call of a layer, or of a def."""
+    if not isinstance(content, Named):
+        return False
+    layer: Any = Layer  # the contract itself is never made
+    return entry_of(layer, content.word.text) is not None or (content.scope is not None and content.word.text in content.scope.definitions)
 
 
 def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
@@ -251,14 +307,20 @@ def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
     )
 
 
-def _number(value: Value, scope: Scope, span: Span) -> int | float:
+def _number(value: Value) -> int | float:
     content = value.content
     if isinstance(content, (int, float)) and not isinstance(content, bool):
         return content
     unknown = without_value(value)
     if unknown is not None:
         raise unknown
-    raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", scope.source, span)
+    raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", *value.place)
+
+
+def _numbers(values: Sequence[Value]) -> list[int | float] | Open:
+    """The numbers that values are; an open one where there is one among them."""
+    known = [_number(value) for value in values if not isinstance(value.content, Open)]
+    return next((value.content for value in values if isinstance(value.content, Open)), known)
 
 
 def _bounded(number: int | float, scope: Scope, span: Span) -> int | float:
@@ -267,10 +329,15 @@ def _bounded(number: int | float, scope: Scope, span: Span) -> int | float:
     return number
 
 
-def _arithmetic(node: syntax.Arithmetic, scope: Scope) -> int | float:
-    total = _number(evaluate(node.first, scope), scope, node.first.span)
-    for operator, operand in node.rest:
-        value = _number(evaluate(operand, scope), scope, operand.span)
+def _arithmetic(node: syntax.Arithmetic, scope: Scope) -> int | float | Open:
+    values = [evaluate(operand, scope) for operand in (node.first, *(operand for _, operand in node.rest))]
+    if node.rest[0][0] == "-" and any(value.given is None and is_layer(value.content) for value in values):
+        raise fail("NS307", CHAIN_IN_VALUE, scope.source, node.span, help=chain_help(scope.source.words(node.span)))
+    numbers = _numbers(values)
+    if isinstance(numbers, Open):
+        return numbers
+    total, *others = numbers
+    for (operator, operand), value in zip(node.rest, others, strict=True):
         match operator:
             case "+":
                 total = total + value
@@ -293,7 +360,10 @@ def _call(node: syntax.CallValue, scope: Scope) -> Content:
     if name in ("min", "max"):
         if len(node.arguments) < 2 or any(argument.key for argument in node.arguments):
             raise fail("NS307", f"{name} takes two numbers or more", scope.source, node.span, help=f"write {name}(a, b)")
-        numbers = [_number(evaluate(argument.value, scope), scope, argument.value.span) for argument in node.arguments]
+        values = [evaluate(argument.value, scope) for argument in node.arguments]
+        numbers = _numbers(values)
+        if isinstance(numbers, Open):
+            return numbers
         return min(numbers) if name == "min" else max(numbers)
     given = evaluate_arguments(node.arguments, scope)
     size = 1 + sum(_size(item.value.content) for item in given)
@@ -324,7 +394,7 @@ def _item(node: syntax.Expression, scope: Scope) -> Value:
 def _single(value: Value) -> Value:
     """A value that may stand in a list or a split: no list or split itself."""
     if isinstance(value.content, (Parts, Items)):
-        raise fail("NS307", f"{show(value.content)} is a list, and here one value is asked for", value.source, value.span)
+        raise fail("NS307", f"{show(value.content)} is a list, and here one value is asked for", *value.place)
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -24,6 +24,7 @@ class Point:
     name: str
     kind: str
     arguments: Mapping[str, str]
+    """Those that have a value of their own."""
     reads: tuple[str, ...]
     """The names of the layers whose values it takes; `input` is the row."""
     owners: tuple[str, ...] = ()
@@ -31,6 +32,8 @@ class Point:
     output: Shape | None = None
     parameters: int | None = None
     flops: int | None = None
+    implied: Mapping[str, str] = field(default_factory=dict)
+    """What it takes for arguments without a value of their own."""
 
     @property
     def label(self) -> str | None:

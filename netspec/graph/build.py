@@ -9,8 +9,8 @@ from netspec.base.errors import LimitError, Problem, SpecError
 from netspec.base.kinds import Contraction, Head
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, size
-from netspec.catalog.registry import entries
 from netspec.frontend.program import Call, Program
+from netspec.frontend.settled import own_loss
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node, Value
 from netspec.graph.nodes import Nodes
@@ -78,10 +78,17 @@ def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[
         word = "classes" if head.target != "value" else "outputs"
         found = Problem(
             "NS406", f"the net ends in {got} {'score' if got == 1 else 'scores'}, and {classes} {word} need {wanted}",
-            help=f"leave the width of the last affine out, or give it {wanted}", argument="width",
+            help=_scores_help(last, wanted), argument="width",
         )  # fmt: skip
         raise SpecError([diagnostic(program, found, last)])
     return classes
+
+
+def _scores_help(last: Call | None, wanted: int) -> str:
+    tie = getattr(last.layer, "tie", None) if last is not None else None
+    if tie:
+        return f"its W, which is that of {tie.layer}, gives its width: write -> affine behind it, or leave `tie` out"
+    return f"leave the width of the last affine out, or give it {wanted}"
 
 
 def _classes_of_scores(head: Head, scores: int) -> int:
@@ -90,7 +97,7 @@ def _classes_of_scores(head: Head, scores: int) -> int:
 
 def _loss(program: Program, head: Head) -> Loss:
     """The loss that the train section names, else the head's own, in its form for smoothed labels where they are."""
-    loss = program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
+    loss = program.train.loss or own_loss(head)
     smoothing = program.train.label_smoothing
     return loss.smoothed.model_validate({"label_smoothing": smoothing}) if smoothing > 0 and loss.smoothed is not None else loss
 

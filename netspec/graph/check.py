@@ -108,15 +108,21 @@ def known(source: Source, overrides: Overrides = NO_OVERRIDES) -> Known:
     """Everything that can be told of a text, errors and all. Where its net has a class head and nothing gives the count, the layers before
     are known all the same."""
     try:
-        program, found = validate_partly(migrate(parse(source)), source, overrides)
+        return known_of(migrate(parse(source)), source, overrides)
     except SpecError as error:
         return Known(None, None, error.diagnostics)
+
+
+def known_of(file: syntax.File, source: Source, overrides: Overrides = NO_OVERRIDES) -> Known:
+    """The same of a tree in the newest language. Counts that contradict each other leave the shape that the text gives. Raises SpecError
+    where a limit is passed."""
+    program, found = validate_partly(file, source, overrides)
     if program is None:
         return Known(None, None, found)
     try:
         counts = counts_of(program)
     except SpecError as error:
-        return Known(program, None, (*found, *error.diagnostics))
+        counts, found = (None if program.input is None else Counts(program.input)), (*found, *error.diagnostics)
     if counts is None:
         return Known(program, None, found)
     made = survey(program, counts)

@@ -10,17 +10,18 @@ from typing import Any
 
 from netspec.base.entry import Entry
 from netspec.base.errors import DataError, SpecError
-from netspec.base.kinds import Head
-from netspec.base.loss import Loss
+from netspec.base.kinds import Rearrangement
+from netspec.base.layer import Layer
 from netspec.base.shape import show, size
+from netspec.catalog.layers.id import Identity
 from netspec.catalog.paths import data_folders, resolve_path
-from netspec.catalog.registry import entries
-from netspec.frontend.program import DataSection, Program
+from netspec.frontend.program import INPUT, DataSection, Program, TrainSection
 from netspec.frontend.resolved import data_keys, train_keys
+from netspec.frontend.settled import deciding_activations, own_loss, settled, settled_data, settled_train
 from netspec.frontend.words import written
 from netspec.graph.align import Point, aligned
 from netspec.graph.check import to_graph
-from netspec.graph.counted import counted_in_chain
+from netspec.graph.counted import counted_in_chain, place_of
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node
 
@@ -110,15 +111,25 @@ def _sum(points: Sequence[Point], key: str) -> int:
 
 
 def _points(graph: Graph) -> list[Point]:
-    names = {0: "input", **{node.output.index: node.name for node in graph.nodes}}
-    return [_point(node, names) for node in graph.nodes]
+    names, points = {0: "input"}, []
+    for node in graph.nodes:
+        names[node.output.index] = names[node.input.index] if _is_nothing(node) else node.name
+        if not _is_nothing(node):
+            points.append(_point(node, names))
+    return points
+
+
+def _is_nothing(node: Node) -> bool:
+    """Whether a layer gives what it takes: id, and flatten of a vector."""
+    return isinstance(node.layer, Rearrangement) and node.input.shape == node.output.shape
 
 
 def _point(node: Node, names: Mapping[int, str]) -> Point:
     count = sum(size(parameter.shape) for parameter in node.own_parameters.values())
     reads = tuple(names[value.index] for value in node.inputs)
     owners = tuple(dict.fromkeys(full.rpartition(".")[0] for full in node.shared.values()))
-    return Point(node.name, node.layer.name, _arguments(node.layer), reads, owners, node.output.shape, count, node.flops)
+    own, implied = _told(node.layer, node.next_relu_like, has_arrays=not node.shared)
+    return Point(node.name, node.layer.name, own, reads, owners, node.output.shape, count, node.flops, implied)
 
 
 def _points_of_chain(program: Program) -> list[Point]:
@@ -126,18 +137,34 @@ def _points_of_chain(program: Program) -> list[Point]:
     counted = counted_in_chain(program)
     numbers: Counter[str] = Counter()
     points: list[Point] = []
-    for call in split_head(program)[0]:
+    names = {INPUT: "input"}
+    calls = split_head(program)[0]
+    for place, (call, activation) in enumerate(zip(calls, deciding_activations(calls), strict=True)):
         kind = call.layer.name
         numbers[call.label or kind] += 1
         number = numbers[call.label or kind]
         name = call.label if call.label and number == 1 else f"{call.label or kind}{number}"
-        left_out = {name for path, span, name in counted if (path, span) == (call.source.path, call.span)}
-        told = {} if call.projects else _arguments(call.layer)  # the skip gives those of a projection
+        if isinstance(call.layer, Identity):
+            names[place] = names[call.inputs[0]]
+            continue
+        names[place] = name
+        left_out = {name for name in type(call.layer).model_fields if place_of(call, name) in counted}
+        relu_like = activation is not None and activation.layer.relu_like
+        # the skip gives those of a projection
+        told, implied = ({}, {}) if call.projects else _told(call.layer, relu_like, has_arrays=call.copy_of is None)
         arguments = {key: text for key, text in told.items() if key not in left_out}
-        reads = tuple(points[at].name if at >= 0 else "input" for at in call.inputs)
-        owners = tuple(points[at].name for at in (call.copy_of, call.shares_weight_of) if at is not None)
-        points.append(Point(name, kind, arguments, reads, owners))
+        reads = tuple(names[at] for at in call.inputs)
+        owners = tuple(names[at] for at in (call.copy_of, call.shares_weight_of) if at is not None)
+        points.append(Point(name, kind, arguments, reads, owners, implied=implied))
     return points
+
+
+def _told(layer: Layer, relu_like: bool, *, has_arrays: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """The arguments of a layer, and what follows for those that it leaves open. A layer without arrays of its own has no initial ones."""
+    left_out = set() if has_arrays else {"init"}
+    every = {name: text for name, text in _arguments(settled(layer, relu_like)).items() if name not in left_out}
+    own = {name: text for name, text in every.items() if getattr(layer, name) is not None}
+    return own, {name: text for name, text in every.items() if name not in own}
 
 
 def _arguments(entry: Entry) -> dict[str, str]:
@@ -151,7 +178,7 @@ def _layer_changes(a: list[Point], b: list[Point]) -> Iterator[LayerChange]:
     before_a, before_b = _before(a), _before(b)
     for one, other in pairs:
         if one is None or other is None:
-            yield LayerChange(one, other)
+            yield LayerChange(one, other, tuple(_branching(one, before_a, other, before_b)))
             continue
         found = list(_argument_differences(one, other))
         if one.label != other.label:
@@ -167,15 +194,25 @@ def _layer_changes(a: list[Point], b: list[Point]) -> Iterator[LayerChange]:
             yield LayerChange(one, other, tuple(found))
 
 
+def _branching(one: Point | None, before_a: Mapping[str, str], other: Point | None, before_b: Mapping[str, str]) -> Iterator[Difference]:
+    """What a layer that stands alone reads, where that is not the layer before it."""
+    for point, before in ((one, before_a), (other, before_b)):
+        if point is not None and point.reads != (before[point.name],):
+            reads = ", ".join(point.reads)
+            yield Difference("reads", reads if point is one else None, reads if point is other else None)
+
+
 def _before(points: Sequence[Point]) -> dict[str, str]:
     """The layer that stands before each, by name."""
     return {point.name: points[at - 1].name if at else "input" for at, point in enumerate(points)}
 
 
 def _argument_differences(a: Point, b: Point) -> Iterator[Difference]:
+    """Where one of the two leaves an argument open, what follows for it counts; where both do, it follows from what is told elsewhere."""
     for key in dict.fromkeys((*a.arguments, *b.arguments)):
-        if a.arguments.get(key) != b.arguments.get(key):
-            yield Difference(key, a.arguments.get(key), b.arguments.get(key))
+        one, other = (point.arguments.get(key, point.implied.get(key)) for point in (a, b))
+        if one != other:
+            yield Difference(key, one, other)
 
 
 # settings
@@ -185,7 +222,8 @@ def _settings(a: Meaning, b: Meaning, with_shapes: bool) -> Iterator[Difference]
     ends = [_ends(one, with_shapes) for one in (a, b)]
     yield from _differences(*ends)
     yield from _data_differences(a, b)
-    yield from _entry_differences("train", a.program.train, b.program.train, _train_texts(a.program), _train_texts(b.program))
+    train_a, train_b = (settled_train(one.program.train, split_head(one.program)[1]) for one in (a, b))
+    yield from _entry_differences("train", train_a, train_b, _train_texts(train_a), _train_texts(train_b))
 
 
 def _ends(one: Meaning, with_shapes: bool) -> dict[str, str]:
@@ -196,17 +234,12 @@ def _ends(one: Meaning, with_shapes: bool) -> dict[str, str]:
         counted = "outputs" if head.target == "value" else "classes"
         found = {"input": one.graph.input.shape, counted: one.graph.classes}
     texts = {key: show(value) if isinstance(value, tuple) else str(value) for key, value in found.items() if value is not None}
-    return {**texts, "head": written(head), "loss": written(_loss(program, head)), "seed": str(program.seed)}
+    return {**texts, "head": written(head), "loss": written(program.train.loss or own_loss(head)), "seed": str(program.seed)}
 
 
-def _loss(program: Program, head: Head) -> Loss:
-    """The loss that train names, else the head's own."""
-    return program.train.loss or entries(Loss)[head.losses[0]]()  # type: ignore[type-abstract]  # a contract, looked up by
-
-
-def _train_texts(program: Program) -> dict[str, str]:
-    """The keys of train; the loss is compared with the head's own."""
-    return {key: text for key, text in train_keys(program.train).items() if key != "loss"}
+def _train_texts(section: TrainSection) -> dict[str, str]:
+    """The keys of train; the loss stands with the head."""
+    return {key: text for key, text in train_keys(section).items() if key != "loss"}
 
 
 def _entry_differences(prefix: str, a: Any, b: Any, texts_a: Mapping[str, str], texts_b: Mapping[str, str]) -> Iterator[Difference]:
@@ -237,7 +270,8 @@ def _data_texts(section: DataSection | None) -> dict[str, str]:
     """The keys of data but for the path; `normalize` is the first of the transforms."""
     if section is None:
         return {}
-    texts = {f"data.{key}": text for key, text in data_keys(section).items() if key not in ("path", "normalize", "transforms")}
+    keys = data_keys(settled_data(section))
+    texts = {f"data.{key}": text for key, text in keys.items() if key not in ("path", "normalize", "transforms")}
     steps = (*section.preparations, *section.augmentations)
     return {**texts, "data.transforms": ", ".join(map(written, steps))} if steps else texts
 

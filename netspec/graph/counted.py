@@ -11,7 +11,7 @@ from netspec.graph.counts import split_head
 from netspec.graph.nodes import last_affines
 
 Place = tuple[str, Span, str]
-"""A file, the words of a call in it, and the name of an argument."""
+"""A file, the word in it that names a layer, and the name of an argument."""
 
 
 def counted_arguments(program: Program) -> frozenset[Place]:
@@ -25,16 +25,18 @@ def counted_arguments(program: Program) -> frozenset[Place]:
         if node.call is not None:
             fields = type(node.layer).model_fields
             held = node.call.layer
-            counted |= {_place(node.call, name) for name in fields if getattr(node.layer, name) != getattr(held, name, None)}
+            counted |= {place_of(node.call, name) for name in fields if getattr(node.layer, name) != getattr(held, name, None)}
     return frozenset(counted)
 
 
 def counted_in_chain(program: Program) -> frozenset[Place]:
     """Those that the chain alone tells: the width of a last affine, and of one that is tied."""
     calls = split_head(program)[0]
-    last = {_place(calls[at], "width") for at in last_affines(calls) if "width" not in calls[at].explicit}
-    return frozenset(last | {_place(call, "width") for call in calls if isinstance(call.layer, Affine) and call.layer.tie})
+    last = {place_of(calls[at], "width") for at in last_affines(calls) if "width" not in calls[at].explicit}
+    return frozenset(last | {place_of(call, "width") for call in calls if isinstance(call.layer, Affine) and call.layer.tie})
 
 
-def _place(call: Call, name: str) -> Place:
-    return call.source.path, call.span, name
+def place_of(call: Call, name: str) -> Place:
+    """Where an argument of a call stands, or would."""
+    source, span = call.named_at
+    return source.path, span, name

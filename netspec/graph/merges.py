@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.base.errors import Problem
-from netspec.base.kinds import Contraction
 from netspec.base.layer import Layer
 from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend.program import Call
+from netspec.graph.advice import enlarging, kept_width, other_width, same_sides, strides, unpadded
 from netspec.graph.graph import Node, Value
 from netspec.graph.origin import origin
 
@@ -25,26 +25,16 @@ def projection(call: Call, skip: Value, body: Value, nodes: Sequence[Node]) -> L
         )
     if not is_image(skip.shape):
         return Affine(width=body.shape[0])
-    strides = [_stride(side, wanted) for side, wanted in zip(skip.shape[1:], body.shape[1:], strict=True)]
-    if None in strides:
+    steps = strides(skip.shape, body.shape)
+    if steps is None:
         message = f"res: no stride of a 1x1 conv makes {show(body.shape[1:])} of {show(skip.shape[1:])}"
         label = f"the body gives {show(body.shape)}; the skip carries {show(skip.shape)}, from {origin(skip, nodes, call.source)}"
-        raise Problem("NS416", message, label=label, help="use stride or pool(window, pad=...) so that sides are halved, rounded up")
-    down, across = strides
-    assert down is not None
-    assert across is not None
-    return Conv(filters=body.shape[0], kernel=(1, 1), stride=(down, across))
+        raise Problem("NS416", message, label=label, help=_sides_of_body(body, skip, call, nodes))
+    return Conv(filters=body.shape[0], kernel=(1, 1), stride=steps)
 
 
 def _kind(shape: Shape) -> str:
     return f"an image {show(shape)}" if is_image(shape) else f"a vector of {show(shape)}"
-
-
-def _stride(side: int, wanted: int) -> int | None:
-    """The smallest stride by which a window of 1 leaves `wanted` places of `side`."""
-    stride = -(-side // wanted)
-    found = [step for step in (stride, stride + 1) if -(-side // step) == wanted]
-    return found[0] if found else None
 
 
 def explained(found: Problem, call: Call, taken: Sequence[Value], nodes: Sequence[Node]) -> Problem:
@@ -54,19 +44,11 @@ def explained(found: Problem, call: Call, taken: Sequence[Value], nodes: Sequenc
     if call.source.words(call.name_span) != "res":
         ends = ((1, first), (at + 1, other))
         label = "; ".join(f"branch {n} gives {show(value.shape)}, from {origin(value, nodes, call.source)}" for n, value in ends)
-        help_text = f"{_alike(at + 1, first.shape, other.shape)}; nothing is broadcast" if found.code == "NS412" else found.help
+        help_text = _alike(call, at + 1, (first, other), nodes)
+        help_text = f"{help_text}; nothing is broadcast" if found.code == "NS412" else help_text
         return Problem(found.code, found.message, label=label, help=help_text)
     label = f"the body gives {show(first.shape)}; the skip carries {show(other.shape)}, from {origin(other, nodes, call.source)}"
-    return Problem(found.code, found.message, label=label, help=_advice(first, other, nodes))
-
-
-def _alike(branch: int, wanted: Shape, shape: Shape) -> str:
-    """What gives a branch the shape of the first one."""
-    if len(wanted) != len(shape):
-        return "make both vectors (flatten, globalpool) or both images (reshape)"
-    if wanted[1:] != shape[1:]:
-        return "use the same strides and pools in both, with pad=same"
-    return f"end branch {branch} in {f'conv({wanted[0]}, kernel=1)' if is_image(shape) else f'affine({wanted[0]})'}"
+    return Problem(found.code, found.message, label=label, help=_advice(first, other, call, nodes))
 
 
 def _differs(one: Shape, other: Shape, code: str) -> bool:
@@ -74,17 +56,38 @@ def _differs(one: Shape, other: Shape, code: str) -> bool:
     return (len(one), one[1:]) != (len(other), other[1:]) if code == "NS413" else one != other
 
 
-def _advice(body: Value, skip: Value, nodes: Sequence[Node]) -> str:
+def _alike(call: Call, number: int, ends: tuple[Value, Value], nodes: Sequence[Node]) -> str:
+    """What gives branch 1 and the branch of that number one shape."""
+    first, other = ends
+    if len(first.shape) == len(other.shape) and first.shape[1:] == other.shape[1:]:
+        width = kept_width(first, call, nodes)
+        return f"end branch {number} in {f'conv({width}, kernel=1)' if is_image(first.shape) else f'affine({width})'}"
+    if len(first.shape) == len(other.shape):
+        return same_sides(call, {"branch 1": first, f"branch {number}": other}, nodes)
+    image, vector, place = (first, other, number) if is_image(first.shape) else (other, first, 1)
+    if call.layer.name == "mul" and is_image(image.shape):
+        channels = image.shape[0]
+        width = "" if vector.shape[0] == channels else f"affine({channels})-"
+        return f"end branch {place} in {width}reshape({channels}x1x1)-{enlarging((channels, 1, 1), image.shape)}"
+    return "make both vectors (flatten, globalpool) or both images (reshape)"
+
+
+def _advice(body: Value, skip: Value, call: Call, nodes: Sequence[Node]) -> str:
     """What makes body and skip alike: a projection, or the body's last contraction with the skip's channels and stride 1, where that is
     all that keeps them apart."""
-    proj = "write res[...](proj)"
-    start = next((place for place, node in enumerate(nodes) if node.output == skip), -1)
-    inside = nodes[start + 1 :]
-    last = next((node for node in reversed(inside) if isinstance(node.layer, Contraction)), None)
     if len(body.shape) != len(skip.shape):
         return "let the body keep the kind of its input: an image stays an image, a vector a vector"
-    smaller = [node for node in inside if node.input.shape[1:] != node.output.shape[1:]]
-    if last is None or smaller not in ([], [last]):
-        return proj
-    strided = ", stride=1" if smaller else ""
-    return f"{proj}, or {last.layer.name}({skip.shape[0]}{strided})"
+    if is_image(body.shape) and strides(skip.shape, body.shape) is None:
+        proj = "" if body.shape[0] == skip.shape[0] else ", and write res[...](proj)"
+        return f"{_sides_of_body(body, skip, call, nodes)}{proj if unpadded(body, skip, call, nodes) else ''}"
+    other = other_width(body, skip, nodes)
+    return f"write res[...](proj){f', or {other}' if other else ''}"
+
+
+def _sides_of_body(body: Value, skip: Value, call: Call, nodes: Sequence[Node]) -> str:
+    """For a body whose height and width no projection gives."""
+    kept, larger = unpadded(body, skip, call, nodes), enlarging(skip.shape, body.shape)
+    if larger and not kept:
+        width = "" if body.shape[0] == skip.shape[0] else f"-conv({kept_width(body, call, nodes)}, kernel=1)"
+        return f"write add([...] | {larger}{width}), which enlarges the skip too"
+    return kept or "let the body keep height and width, or use stride or pool(window, pad=...) so that they are halved, rounded up"

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem
-from netspec.base.kinds import Contraction, Elementwise, Head, Merge, Pointwise
+from netspec.base.kinds import Elementwise, Head, Merge
 from netspec.base.layer import Layer, Parameter, State
 from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.flatten import Flatten
-from netspec.frontend.program import INPUT, Call, Program, first_readers
+from netspec.frontend.program import INPUT, Call, Program
+from netspec.frontend.settled import deciding_activations
 from netspec.graph.graph import Node, Value, output_shape
 from netspec.graph.merges import explained, projection
 from netspec.graph.origin import diagnostic, with_origin
@@ -24,7 +25,7 @@ class Nodes:
     def __init__(self, program: Program, calls: Sequence[Call], head: Head, input_shape: Shape, target: int | None) -> None:
         self.program, self.calls, self.head, self.target = program, calls, head, target
         self.last_affines = set(last_affines(calls))
-        self.next_relu_like = _relu_like(calls)
+        self.next_relu_like = [call is not None and call.layer.relu_like for call in deciding_activations(calls)]
         self.values = [Value(0, input_shape)]
         self.made: list[Node] = []
         self.errors: list[Diagnostic] = []
@@ -66,7 +67,7 @@ class Nodes:
         shapes = [value.shape for value in inputs]
         output = Value(len(self.values), output_shape(layer, shapes))
         parameters, state = layer.parameters(shapes[0]), layer.state(shapes[0])
-        shared, turned = self._shared(call, parameters, state)
+        shared, turned = self._shared(call, shapes[0], parameters, state)
         node = Node(name, layer, len(self.made), inputs, output, parameters, state, call, relu_like, shared, turned)
         self._names.add(name)
         self.values.append(output)
@@ -136,23 +137,28 @@ class Nodes:
             raise Problem("NS414", message, argument="width", help="leave the width out")
         return layer.model_copy(update={"width": width})
 
-    def _shared(self, call: Call | None, parameters: Mapping[str, Parameter], state: Mapping[str, State]) -> tuple[dict[str, str], bool]:
+    def _shared(
+        self, call: Call | None, shape: Shape, parameters: Mapping[str, Parameter], state: Mapping[str, State]
+    ) -> tuple[dict[str, str], bool]:
         """The arrays that belong to another node, and whether its W is the transpose."""
         if call is None:
             return {}, False
         if call.copy_of is not None:
-            return self._copied(call.copy_of, parameters, state)
+            return self._copied(call.copy_of, shape, parameters, state)
         if call.shares_weight_of is not None and isinstance(call.layer, Affine) and call.layer.tie:
             owner = self._of[call.shares_weight_of]
             return {"W": owner.array("W")}, owner.turned != call.layer.tie.transposed
         return {}, False
 
-    def _copied(self, place: int, parameters: Mapping[str, Parameter], state: Mapping[str, State]) -> tuple[dict[str, str], bool]:
+    def _copied(
+        self, place: int, shape: Shape, parameters: Mapping[str, Parameter], state: Mapping[str, State]
+    ) -> tuple[dict[str, str], bool]:
         first = self._of[place]
         for key, parameter in parameters.items():
             if parameter.shape != first.parameters[key].shape:
                 message = f"tied copies share their arrays: {key} of {first.name} is {show(first.parameters[key].shape)}"
-                help_text = "let the chain give the shape that it takes, or leave `tied` out"
+                wide = f"{'conv' if is_image(shape) else 'affine'}({shape[0]})"
+                help_text = f"write {wide} -> before what repeats, so that the first copy takes what the others take, or leave `tied` out"
                 raise Problem("NS415", f"{message}, and this copy needs {show(parameter.shape)}", help=help_text)
         return {key: first.array(key) for key in (*parameters, *state)}, first.turned
 
@@ -161,21 +167,6 @@ def _turned(layer: Affine) -> str:
     assert layer.tie is not None
     other = layer.tie.layer if layer.tie.transposed else f"{layer.tie}.T"
     return f"write tie = {other} for the transpose, or put an affine before that gives the shape"
-
-
-def _relu_like(calls: Sequence[Call]) -> list[bool]:
-    """Of each call whether the next activation behind it (past bn, dropout and merges) is relu-like."""
-    readers, found = first_readers(calls), [False] * len(calls)
-    for place in range(len(calls) - 1, -1, -1):
-        reader = readers.get(place)
-        if reader is None:
-            continue
-        layer = calls[reader].layer
-        if isinstance(layer, Pointwise) and not layer.identity_in_test:
-            found[place] = layer.relu_like
-        elif not isinstance(layer, Contraction):
-            found[place] = found[reader]
-    return found
 
 
 def last_affines(calls: Sequence[Call]) -> Iterator[int]:

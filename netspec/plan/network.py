@@ -20,8 +20,7 @@ from netspec.base.mapped import RowReader
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.base.transform import Augmentation
-from netspec.catalog.inits.he import He
-from netspec.catalog.inits.xavier import Xavier
+from netspec.frontend.settled import default_init
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Grouping, group
 from netspec.kernels.compile import ensure
@@ -215,7 +214,7 @@ class Network:
 
     def _default_init(self, parameter: str) -> Initializer:
         node = next(node for node in self.graph.nodes if parameter.startswith(f"{node.name}."))
-        return He() if node.next_relu_like else Xavier()
+        return default_init(node.next_relu_like)
 
     # plans
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.base.shape import Shape
-from netspec.ui.summary import LayerRow
+from netspec.ui.copies import named
+from netspec.ui.layer_rows import LayerRow
 
 INPUT, LOSS = "input", "loss"
 
@@ -52,6 +53,8 @@ class Cell:
     shares: tuple[Share, ...] = ()
     tied: bool = False
     """Whether the copies have one set of arrays, the first one's."""
+    lent: tuple[tuple[str, str], ...] = ()
+    """Keys of its arrays that other layers have too, and those layers."""
     frames: tuple[Frame, ...] = ()
     """Outermost first."""
     joined: tuple[bool, bool] = (False, False)
@@ -63,8 +66,13 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """`relu2`, or `relu2 ... relu5`."""
-        return self.name if len(self.names) == 1 else f"{self.name} ... {self.names[-1]}"
+        """The layer that is drawn, or the copies."""
+        return named(self.names)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether some of its arrays are other layers' too, or those of all its copies."""
+        return bool(self.shares or self.tied or self.lent)
 
 
 @dataclass(frozen=True)

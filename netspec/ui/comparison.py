@@ -102,13 +102,21 @@ Told = tuple[tuple[str, str, str], ...]
 
 def _together(changes: Iterable[LayerChange]) -> list[tuple[list[str], str, Told]]:
     """Layers that changed alike, with what there is to say of them; in the order of the first of each."""
-    found: dict[tuple[str, str, Told], list[str]] = {}
+    found: dict[tuple[str, str, Told], list[LayerChange]] = {}
     for change in changes:
-        point = change.b or change.a
-        assert point is not None, "a change is of a layer"
-        kind = point.kind if _own(change) else ""
-        found.setdefault((change.kind, kind, _told(change)), []).append(point.name)
-    return [(names, key[0], key[2]) for key, names in found.items()]
+        kind = _point_of(change).kind if _own(change) else ""
+        found.setdefault((change.kind, kind, _told(change)), []).append(change)
+    rows = []
+    for (kind_of_change, _, told), alike in found.items():
+        names = [_point_of(one).name for one in alike]
+        rows.append((names, kind_of_change, told if len(alike) > 1 else _told_alone(alike[0])))
+    return rows
+
+
+def _point_of(change: LayerChange) -> Point:
+    point = change.b or change.a
+    assert point is not None, "a change is of a layer"
+    return point
 
 
 def _own(change: LayerChange) -> bool:
@@ -118,11 +126,18 @@ def _own(change: LayerChange) -> bool:
 
 def _told(change: LayerChange) -> Told:
     if change.a is not None and change.b is not None:
-        return tuple((one.key, one.a or NONE, one.b or NONE) for one in change.differences)
-    point = change.a or change.b
-    assert point is not None, "a change is of a layer"
-    text = _call(point)
+        return _rows(change.differences)
+    text = _call(_point_of(change))
     return (("layer", text, NONE),) if change.a is not None else (("layer", NONE, text),)
+
+
+def _told_alone(change: LayerChange) -> Told:
+    """The same of a layer that no other is like: a new one also with what it reads, where that is not the layer before it."""
+    return _told(change) if change.kind == "changed" else (*_told(change), *_rows(change.differences))
+
+
+def _rows(differences: Iterable[Difference]) -> Told:
+    return tuple((one.key, one.a or NONE, one.b or NONE) for one in differences)
 
 
 def _call(point: Point) -> str:
@@ -141,5 +156,5 @@ def _names(names: Sequence[str]) -> str:
 
 def _total(one: Total) -> tuple[str, str, str, str]:
     name = "FLOPs a row" if one.key == "flops" else one.key
-    factor = f" (x{one.b / one.a:.3g})" if one.a else ""
+    factor = f" (x{one.b / one.a:.3g})" if one.a and f"{one.b / one.a:.3g}" != "1" else ""
     return name, f"{one.a:,}", f"{one.b:,}", f"{one.b - one.a:+,}{factor}"

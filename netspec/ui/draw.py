@@ -194,7 +194,8 @@ class _Picture:
         self._write(words, shown, left, leaf.top, width)
         tip = ", ".join(cell.names) if cell and len(cell.names) > 1 else ""
         frozen = cell.row.frozen if cell else False
-        return Box(name, shown, left, leaf.top, width, leaf.size.height, words.lines, frozen, tip, words.in_row)
+        shared = cell.is_shared if cell else False
+        return Box(name, shown, left, leaf.top, width, leaf.size.height, words.lines, frozen, tip, words.in_row, shared)
 
     def _write(self, words: Words, side: str, left: float, top: float, width: float) -> None:
         title = {"none": FAINT, "backward": BACKWARD[0], "forward": FORWARD[0]}.get(side, INK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netspec.base.kinds import Merge
@@ -11,15 +11,17 @@ from netspec.frontend.program import Program
 from netspec.graph.graph import Graph, Node
 from netspec.plan.network import TrainingPlan
 from netspec.ui.cells import INPUT, LOSS, Arrow, Cell, Flow, Share
+from netspec.ui.copies import MOST_NAMED
 from netspec.ui.fold import folded
+from netspec.ui.layer_rows import DEFAULT, Argument, LayerRow
 from netspec.ui.screen import bytes_in_words
-from netspec.ui.summary import DEFAULT, Argument, LayerRow, summarize
+from netspec.ui.summary import summarize
 
 
 def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unroll: bool = False) -> Flow:
     """What the picture of a net shows; with `unroll` each copy of a repeat."""
     summary = summarize(program, graph, plan)
-    cells = tuple(_told(cell, graph) for cell in folded(_cells(graph, summary.rows), unroll))
+    cells = tuple(_told(cell, graph) for cell in _lending(folded(_cells(graph, summary.rows), unroll)))
     noun = "labels" if graph.head.target != "value" else "targets"
     held = plan.train.bytes_by_layer()
     given, scored = (bytes_in_words(sum(held.get(one, (0, 0)))) for one in (INPUT, LOSS))
@@ -73,24 +75,63 @@ def _told(cell: Cell, graph: Graph) -> Cell:
     """With the lines of both boxes."""
     row = cell.row
     main = [one.value for one in row.arguments[:1] if _is_told(one, row)]
-    others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if one.mark == "" and one.name not in ("frozen", "tie"))
+    others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if _differs(one, graph.nodes[cell.place]))
     detail = " (implied)" if row.implied else f" ({main[0]})" if main else ""
-    forward = [cell.title + detail, *([others] if others else []), *_arrays(cell), *_bytes(cell, 0)]
+    forward = [cell.title + detail, *([others] if others else []), *_arrays(cell), *_held(cell)]
     if not cell.reached:
         return replace(cell, forward=tuple(forward), backward=(cell.title, "no gradient needed"))
     return replace(cell, forward=tuple(forward), backward=(f"{cell.title} backward", *_gradients(cell, graph), *_bytes(cell, 1)))
+
+
+def _differs(argument: Argument, node: Node) -> bool:
+    """Whether an argument has another value than the layer gives it by default; what else is told of is left out."""
+    default = type(node.layer).model_fields[argument.name].default
+    return argument.name not in ("frozen", "tie") and getattr(node.layer, argument.name) != default
 
 
 def _arrays(cell: Cell) -> Iterator[str]:
     """What it computes with: its own parameters, how many they are, and whose others it has."""
     frozen = ", frozen" if cell.row.frozen else ""
     if cell.arrays:
-        each = "" if len(cell.names) == 1 else " for all" if cell.tied else " each"
+        copies = len(cell.names)
+        several, all_of = ("", "") if copies == 1 else ("", f" for {copies} copies") if cell.tied else (f"{copies} copies of ", "")
         yield _listed(cell.arrays)
-        yield f"{sum(size(shape) for _, shape in cell.arrays):,} parameters{each}{frozen}"
+        yield f"{several}{sum(size(shape) for _, shape in cell.arrays):,} parameters{all_of}{frozen}"
     for owner, keys in _by_owner(cell).items():
         turned = ", transposed" if any(share.turned for share in cell.shares) else ""
         yield f"{', '.join(keys)} of {owner}{turned}{'' if cell.arrays else frozen}"
+
+    for reader, keys in _grouped((reader, key) for key, reader in cell.lent):
+        yield f"{', '.join(keys)} shared with {reader}"
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Those with the same second parts together: who reads the same keys is named at once."""
+    keys: dict[str, list[str]] = {}
+    for reader, key in pairs:
+        keys.setdefault(reader, []).append(key)
+    readers: dict[tuple[str, ...], list[str]] = {}
+    for reader, found in keys.items():
+        readers.setdefault(tuple(found), []).append(reader)
+    for found_keys, names in readers.items():
+        yield ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} others", list(found_keys)
+
+
+def _lending(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Each with the layers that have its arrays too."""
+    lent: dict[str, list[tuple[str, str]]] = {}
+    for cell in cells:
+        for share in cell.shares:
+            lent.setdefault(share.owner, []).append((share.key, cell.title))
+    for cell in cells:
+        yield replace(cell, lent=tuple(lent.get(cell.name, ())))
+
+
+def _held(cell: Cell) -> list[str]:
+    """The bytes of the forward pass, behind the number of copies where nothing above tells it."""
+    copies = len(cell.names)
+    told = [] if copies == 1 or cell.arrays else [f"{copies} copies"]
+    return [", ".join(told + _bytes(cell, 0))] if told else _bytes(cell, 0)
 
 
 def _by_owner(cell: Cell) -> dict[str, list[str]]:
@@ -165,6 +206,8 @@ def _notes(cells: Sequence[Cell]) -> Iterator[str]:
         tied = [cell.tied for cell in cells if len(cell.names) > 1 and (cell.arrays or cell.shares)]
         weights = "; each has weights of its own" if not any(tied) else "; of tied ones all have the same weights"
         yield f"A frame with x and a number: copies in a row that are alike, drawn once{weights}."
+    if any(cell.is_shared for cell in cells):
+        yield "A double border: parameters that several layers, or all copies of one, have in common."
     if any(not cell.reached for cell in cells):
         yield "Grey and dashed: no gradient is computed."
     if any(cell.row.frozen for cell in cells):

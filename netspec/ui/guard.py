@@ -14,7 +14,7 @@ from typing import ParamSpec
 import typer
 
 from netspec.base.errors import Interrupted, NetspecError, SpecError
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_diagnostic, print_json
 
 P = ParamSpec("P")
 DEBUG = "NETSPEC_DEBUG"
@@ -91,6 +91,16 @@ def last_line(json: bool) -> Iterator[None]:
 def tell(text: str) -> None:
     """A message for the person at the terminal: stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def tell_error(error: NetspecError) -> int:
+    """Says on stderr what is wrong with one file of several, diagnostics as `check` shows them; gives the exit code."""
+    if isinstance(error, SpecError):
+        for diagnostic in error.diagnostics:
+            print_diagnostic(diagnostic, sys.stderr)
+    else:
+        tell(f"error: {error}")
+    return error.exit_code
 
 
 def _close_stdout() -> None:

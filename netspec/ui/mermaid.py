@@ -30,6 +30,10 @@ def mermaid(flow: Flow) -> str:
         if arrow.gradient:
             label = _quoted([f"{arrow.gradient} {show(arrow.shape)}".strip()])
             lines.append(f"{INDENT}{backward[arrow.target]} -.->|{label}| {backward[arrow.source]}")
+    sides = [(forward, flow.cells), (backward, [cell for cell in flow.cells if cell.reached])]
+    shared = [names[cell.name] for names, cells in sides for cell in cells if cell.is_shared]
+    if shared:
+        lines += [f"{INDENT}classDef shared stroke-width:4px", f"{INDENT}class {','.join(shared)} shared"]
     return "\n".join(lines)
 
 
@@ -79,9 +83,9 @@ class _Nodes:
 
 
 def _quoted(lines: Sequence[str]) -> str:
-    """A label in quotes; what mermaid or HTML would read is written as its character's number."""
+    """A label in quotes; what mermaid or HTML would read is written as its character's number. A `#` that no `;` follows is a `#`."""
     return '"' + "<br/>".join("".join(_written(one) for one in line) for line in lines) + '"'
 
 
 def _written(one: str) -> str:
-    return f"#{ord(one)};" if one in '"#<>&;`|' or not one.isprintable() else one
+    return f"#{ord(one)};" if one in '"<&;`|' or not one.isprintable() else one

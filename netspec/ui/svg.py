@@ -11,7 +11,13 @@ Point = tuple[float, float]
 INK, FAINT, PAPER = "#1f2933", "#5b6673", "#ffffff"
 FORWARD, BACKWARD, NEUTRAL = ("#2f62a8", "#e9f1fc"), ("#944c0a", "#fdf0e0"), ("#8a94a1", "#f4f5f7")
 GROUPED, FRAMED = ("#8fa3bf", "#dfe6ef"), ("#5b6673", "#fafbfc")
-HEAD, COUNT = 5, 13  # half an arrow's head; the font size of a count
+DARK = {
+    INK: "#e6edf3", FAINT: "#a3afbd", PAPER: "#0f151c", FORWARD[0]: "#8ab8f5", FORWARD[1]: "#152338", BACKWARD[0]: "#f0a860",
+    BACKWARD[1]: "#2e2010", NEUTRAL[0]: "#77828f", NEUTRAL[1]: "#1b222b", GROUPED[0]: "#5a6d88", GROUPED[1]: "#222c3a",
+    FRAMED[1]: "#141b23",
+}  # fmt: skip
+"""What each colour is where the reader prefers dark pages."""
+HEAD, COUNT, RIM = 5, 13, 3  # half an arrow's head; the font size of a count; between two borders
 
 WIDTHS = ((0.36, "ijl|'"), (0.46, " .,:;!()[]/\\frtI-"), (0.84, "w+=<>~#&^"), (1.04, "mMW%@"))
 """Upper bounds of the widths of characters, in ems of DejaVu Sans and Verdana, the widest of the common sans-serif fonts."""
@@ -72,6 +78,8 @@ class Box:
     frozen: bool = False
     tip: str = ""
     is_round: bool = False
+    is_double: bool = False
+    """Whether it has two borders."""
 
     @property
     def bottom(self) -> float:
@@ -150,6 +158,7 @@ def svg(drawing: Drawing) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" font-family="sans-serif">',
         f"<title>{_words(drawing.title)}</title>",
+        f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>",
         f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>',
         *(_rim(rim) for rim in sorted(drawing.rims, key=lambda rim: (rim.shaded, rim.level))),
         *(_way(way) for way in drawing.ways),
@@ -158,6 +167,10 @@ def svg(drawing: Drawing) -> str:
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _dark() -> str:
+    return " ".join(f'[{kind}="{light}"]{{{kind}:{dark}}}' for light, dark in DARK.items() for kind in ("fill", "stroke"))
 
 
 def _words(text: str) -> str:
@@ -215,6 +228,8 @@ def _box(box: Box) -> str:
     dashed = ' stroke-dasharray="5 3"' if box.side == "none" or box.frozen else ""
     look = f'fill="{fill}" stroke="{line}" stroke-width="1.2"{dashed} rx="{12 if box.is_round else 4}"'
     rect = _rect(box.x, box.y, box.width, box.height, look)
+    if box.is_double:
+        rect += _rect(box.x + RIM, box.y + RIM, box.width - 2 * RIM, box.height - 2 * RIM, f'fill="none" stroke="{line}"{dashed} rx="2"')
     return _tipped(f'<g class="box {box.side}" data-name={quoteattr(box.name)}>{rect}</g>', box.tip)
 
 

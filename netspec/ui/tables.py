@@ -39,7 +39,7 @@ def table(
     return made
 
 
-def print_table(made: Table) -> None:
+def print_table(made: RenderableType) -> None:
     """The table on stdout, as wide as the terminal; without colour and without spaces at line ends where there is none."""
     if sys.stdout.isatty():
         console().print(made)

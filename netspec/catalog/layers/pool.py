@@ -26,6 +26,7 @@ class Pool(Window):
     window: Annotated[Pair, Field(description="sides of the window, height x width")] = (2, 2)
     stride: Annotated[Pair | None, Field(description="step of the window, height x width; default: the window's sides")] = None
     pad: Annotated[Padding, Field(description="margin around the image, height x width; smaller than the window")] = (0, 0)
+    follows: ClassVar[Mapping[str, str]] = {"stride": "window"}
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.geometry(shape).output

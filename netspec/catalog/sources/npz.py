@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +19,12 @@ class Npz(DataSource):
 
     name: ClassVar[str] = "npz"
     keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
+    usual: ClassVar[Mapping[str, str]] = {"x": "x", "y": "y"}
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
         """All rows. `keys["limit_bytes"]`, which only a caller can give, replaces the limit on an array's declared size."""
         if path is None:
             raise DataError('source = npz needs the file: path = "data.npz"')
-        x_name, y_name = keys.get("x") or "x", keys.get("y") or "y"
+        x_name, y_name = keys.get("x") or self.usual["x"], keys.get("y") or self.usual["y"]
         x, y = load_npz(path, (x_name, y_name), keys.get("limit_bytes", LIMIT_BYTES))
         return Dataset(as_rows(x, y, f"{path}: array {x_name}", f"{path}: array {y_name}"), origin=str(path))

@@ -127,7 +127,8 @@ def parse_module(text: str, name: str) -> Module:
 
 
 def _unexpected(text: str, name: str, error: UnexpectedInput) -> str:
-    advice = "what print(model) writes for a torch.nn.Sequential is needed, from its first word to its last bracket"
+    advice = "of PyTorch what print(model) writes for a torch.nn.Sequential is needed, from its first word to its last bracket; of Keras "
+    advice += "the JSON of model.to_json()"
     line, column = error.line, error.column
     if line is None or line < 1 or getattr(getattr(error, "token", None), "type", "") == "$END":
         return f"{name}: ends within a module, where a bracket is missing; {advice}"

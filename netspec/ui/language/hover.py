@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from netspec.base.kinds import Head
 from netspec.base.layer import Layer
 from netspec.base.shape import Shape, show, size
 from netspec.base.text import Span
@@ -13,10 +14,11 @@ from netspec.frontend import syntax
 from netspec.frontend.format import chain_text, format_file, value_text
 from netspec.frontend.words import describe_field, written
 from netspec.graph.graph import Node
+from netspec.ui.copies import named
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.names import Occurrence
 from netspec.ui.language.pages import argument_page, code, entry_page, formula, key_page, word_page
-from netspec.ui.language.points import joint_at, layers_of_call, shapes_behind
+from netspec.ui.language.points import joint_at, layers_of_call, runs_of, shapes_behind, unit_of
 from netspec.ui.screen import short_count
 from netspec.ui.verbs.layers import one_line
 
@@ -46,7 +48,7 @@ def hover(analysis: Analysis, offset: int) -> Hover | None:
 def _text(analysis: Analysis, found: Occurrence) -> str | None:
     match found.role:
         case "word":
-            nodes = analysis.nodes_at(found.span)
+            nodes = _projections(analysis, found) if found.text == "proj" else analysis.nodes_at(found.span)
             return "\n\n".join(filter(None, (word_page(found.text), _shapes(analysis, nodes) if nodes else "")))
         case "key":
             return key_page(found.section, found.text)
@@ -69,8 +71,27 @@ def _text(analysis: Analysis, found: Occurrence) -> str | None:
 
 def _layer(analysis: Analysis, found: Occurrence, entry: type[Layer]) -> str:
     nodes = analysis.nodes_at(found.span)
-    parts = [f"**{found.text}**: {one_line(entry)}", _shapes(analysis, nodes), _values(nodes), formula(entry)]
+    shapes = _scores(analysis) if issubclass(entry, Head) and not nodes else _shapes(analysis, nodes)
+    parts = [f"**{found.text}**: {one_line(entry)}", shapes, _values(nodes), formula(entry)]
     return "\n\n".join(filter(None, parts))
+
+
+def _scores(analysis: Analysis) -> str:
+    """What a head takes: the output of the last layer."""
+    survey = analysis.survey
+    if not survey.whole or survey.input is None:
+        return _why_unknown(analysis)
+    shape = survey.nodes[-1].output.shape if survey.nodes else survey.input
+    return f"scores of one row: `{show(shape)}`"
+
+
+def _projections(analysis: Analysis, found: Occurrence) -> list[Node]:
+    """The copies of the layer on the skip of the innermost `res` around a word."""
+    units = (unit_of(item) for run in runs_of(analysis.file) for item in run.items)
+    around = [unit for unit in units if isinstance(unit, syntax.Block) and unit.span.start <= found.span.start < unit.span.end]
+    word = max((unit.name.span for unit in around), key=lambda span: span.start, default=None)
+    calls = ((node, node.call) for node in analysis.survey.nodes)
+    return [node for node, call in calls if call and call.projects and call.name_span == word and call.source is analysis.source]
 
 
 def _shapes(analysis: Analysis, nodes: Sequence[Node]) -> str:
@@ -89,23 +110,27 @@ def _why_unknown(analysis: Analysis) -> str:
 
 
 def table(copies: Sequence[Sequence[Node]]) -> str:
-    """A line for each copy, those alike together: input and output of its layers, parameters, FLOPs of the forward pass on one row."""
-    rows: list[tuple[int, int, tuple[str, ...]]] = []
-    for number, nodes in enumerate(copies, 1):
-        cells = _cells(nodes)
-        if rows and rows[-1][2] == cells:
-            rows[-1] = (rows[-1][0], number, cells)
-        else:
-            rows.append((number, number, cells))
+    """A line for each copy, those alike together: input and output of its layers, parameters, FLOPs of the forward pass on one row, and
+    what the layer is called in the summary."""
+    cells = [_cells(nodes) for nodes in copies]
+    rows = [[number for number, _ in together] for _, together in groupby(enumerate(cells), key=lambda one: one[1])]
     if len(copies) == 1:
-        shapes, parameters, flops = rows[0][2]
+        shapes, parameters, flops = cells[0]
         return f"`{shapes}`, {parameters} parameters, {flops} FLOPs a row"
-    outputs = ", ".join(dict.fromkeys(cells[0].rsplit(" ", 1)[1] for _, _, cells in rows[:MOST_ROWS]))
+    outputs = ", ".join(dict.fromkeys(cells[row[0]][0].rsplit(" ", 1)[1] for row in rows[:MOST_ROWS]))
+    alone = all(sum(node.call is not None for node in nodes) == 1 for nodes in copies)
     lines = [f"copies 1..{len(copies)}: {outputs}{', ...' if len(rows) > MOST_ROWS else ''}", ""]
-    lines += ["| copy | shapes | parameters | FLOPs a row |", "|---|---|---:|---:|"]
-    for first, last, (shapes, parameters, flops) in rows[:MOST_ROWS]:
-        lines.append(f"| {first if first == last else f'{first}..{last}'} | `{shapes}` | {parameters} | {flops} |")
+    lines += [f"| copy | shapes | parameters | FLOPs a row |{' layer |' * alone}", f"|---|---|---:|---:|{'---|' * alone}"]
+    for row in rows[:MOST_ROWS]:
+        shapes, parameters, flops = cells[row[0]]
+        nodes = [copies[number][-1] for number in row]
+        layers = f" {named([node.name for node in nodes])}{', tied' * any(node.shared for node in nodes)} |" if alone else ""
+        lines.append(f"| {_range(row[0] + 1, row[-1] + 1)} | `{shapes}` | {parameters} | {flops} |{layers}")
     return "\n".join([*lines, "", f"and {len(rows) - MOST_ROWS} lines more"] if len(rows) > MOST_ROWS else lines)
+
+
+def _range(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}..{last}"
 
 
 def _cells(nodes: Sequence[Node]) -> tuple[str, str, str]:
@@ -211,9 +236,11 @@ def _joint(analysis: Analysis, offset: int) -> Hover | None:
 
 
 def _listed(shapes: Sequence[Shape]) -> str:
-    """`16x32x32` of one point, or those of each copy in order, alike ones together."""
+    """`16x32x32` of one point, or those of each copy in order with its number, alike ones together."""
     if not shapes:
         return ""
-    shown = [show(shape) for shape, _ in groupby(shapes)]
-    more = ", ..." if len(shown) > MOST_ROWS else ""
-    return f"shape here: `{', '.join(shown[:MOST_ROWS])}{more}`" + (f" in copies 1..{len(shapes)}" if len(shapes) > 1 else "")
+    runs = [(show(shape), [number for number, _ in together]) for shape, together in groupby(enumerate(shapes, 1), key=lambda one: one[1])]
+    if len(shapes) == 1:
+        return f"shape here: `{runs[0][0]}`"
+    told = [f"`{shape}` in {'copy' if len(row) == 1 else 'copies'} {_range(row[0], row[-1])}" for shape, row in runs[:MOST_ROWS]]
+    return f"shape here: {', '.join(told)}{f', and more of {len(shapes)} copies' if len(runs) > MOST_ROWS else ''}"

@@ -8,9 +8,7 @@ from netspec.base.errors import SpecError
 from netspec.base.shape import Shape
 from netspec.base.text import Source
 from netspec.frontend import syntax
-from netspec.frontend.validate import validate_partly
-from netspec.graph.build import survey as shapes_of
-from netspec.graph.counts import Counts, counts_of
+from netspec.graph.check import known_of
 from netspec.graph.graph import Node
 
 
@@ -27,16 +25,8 @@ class Survey:
 def survey(file: syntax.File, source: Source) -> Survey:
     """What is known of a file's net. Raises nothing."""
     try:
-        program, found = validate_partly(file, source)
+        found = known_of(file, source)
     except SpecError:  # a limit
         return Survey()
-    if program is None:
-        return Survey()
-    try:
-        counts = counts_of(program)
-    except SpecError:
-        counts = None if program.input is None else Counts(program.input)
-    if counts is None:
-        return Survey()
-    made = shapes_of(program, counts)
-    return Survey(made.nodes, made.input, whole=not found and not made.errors)
+    made = found.survey
+    return Survey() if made is None else Survey(made.nodes, made.input, whole=not found.found)

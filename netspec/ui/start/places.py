@@ -19,6 +19,13 @@ LABELS = ("y", "Y", "labels", "label", "target", "targets", "y_train", "Y_train"
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 PARTS = {"x_train", "y_train", "x_test", "y_test"}
 READ = "a table (.csv, .parquet), arrays (.npz, .npy), or a folder or zip of pictures by class"
+PANDAS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), 'pandas.read_excel("table.xlsx").to_csv("table.csv", index=False)'),
+    ".json": 'pandas.read_json("table.json").to_csv("table.csv", index=False)',
+    ".jsonl": 'pandas.read_json("table.jsonl", lines=True).to_csv("table.csv", index=False)',
+    ".feather": 'pandas.read_feather("table.feather").to_parquet("table.parquet")',
+}
+"""How tables of other kinds become one that is read."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,8 @@ def _source(real: Path, shown: Path) -> tuple[str, dict[str, Path]]:
     if name.endswith(ARCHIVES):
         return "cifar10", {"path": real}
     if real.suffix.lower() not in kinds:
-        raise UsageError(f"{shown}: no source reads a file of this name; {READ} is needed")
+        advice = PANDAS.get(real.suffix.lower(), "")
+        raise UsageError(f"{shown}: no source reads a file of this name; {READ} is needed{advice and f'; pandas writes one: {advice}'}")
     return kinds[real.suffix.lower()], {"path": real}
 
 

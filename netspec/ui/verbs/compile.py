@@ -18,10 +18,14 @@ from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.plan import Layout
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
+from netspec.ui.layer_table import broken
 from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
 from netspec.ui.shapes import known_counts
 from netspec.ui.tables import Justify, print_table, table
 from netspec.ui.tree import tree
+
+NAME = 28
+"""Columns for what a launch is called, and its layers."""
 
 
 def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> int:
@@ -58,14 +62,14 @@ def launch_table(layout: Layout, batch: int) -> Table:
 
     rows = []
     for number, launch in enumerate(layout.lowered.launches):
-        name = f"{launch.label}\n  {' '.join(launch.layers)}" if launch.layers else launch.label
+        name = "\n".join([*broken(launch.label, NAME, 0, 2), *(broken(" ".join(launch.layers), NAME, 2, 0) if launch.layers else ())])
         work = short_count(launch.flops) if launch.flops else ""
         ends = f"{shapes(launch.reads)}\n-> {shapes(launch.writes)}"
         rows.append((str(number), name, str(launch.tasks), work, bytes_in_words(launch.bytes), ends))
     numbers: list[tuple[str, Justify]] = [(name, "right") for name in ("tasks", "FLOPs", "bytes")]
     joined = f": {batch}, and a last one alone, which joins them as bn needs two" if layout.batch > batch else ""
     title = f"a training step of at most {layout.batch} rows{joined}"
-    return table([("", "right"), ("launch", "left"), *numbers, ("buffers", "left")], rows, title, wrap=("launch", "buffers"))
+    return table([("", "right"), ("launch", "left"), *numbers, ("buffers", "left")], rows, title, wrap=("buffers",))
 
 
 def _shape(buffer: Buffer, batch: int) -> str:

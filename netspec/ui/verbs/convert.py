@@ -12,7 +12,7 @@ from netspec.base.errors import NetspecError, UsageError
 from netspec.base.text import Source
 from netspec.catalog.arrays import require_file
 from netspec.frontend.convert.convert import Conversion, convert
-from netspec.frontend.convert.read import MOST_BYTES, read_model
+from netspec.frontend.convert.read import FORMS, MOST_BYTES, read_model
 from netspec.frontend.convert.sketch import Finding, NoChain, Sketch
 from netspec.graph.check import diagnose
 from netspec.ui.given import shape_of
@@ -21,6 +21,7 @@ from netspec.ui.new_file import require_new, write_new
 from netspec.ui.screen import print_diagnostic, print_json
 
 STDIN = "-"
+SPEC = ".net"
 
 
 def run(model: Path, *, output: Path | None, input: str | None, head: str | None, json: bool) -> int:  # noqa: A002  the word of the language
@@ -49,6 +50,10 @@ def _sketch(model: Path, name: str) -> Sketch:
     if not model.exists():
         raise UsageError(f"{model}: no such file")
     require_file(model)
+    if model.suffix == SPEC:
+        raise UsageError(
+            f"{model}: is a {SPEC} file already; convert reads {FORMS}. netspec check {model} looks at it, netspec summary {model} shows it"
+        )
     with model.open("rb") as stream:
         return read_model(stream, name)
 

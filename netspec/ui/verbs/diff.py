@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from netspec.base.errors import DataError, NetspecError, SpecError, UsageError
@@ -17,8 +16,8 @@ from netspec.save.run_folder import find, open_run_folder
 from netspec.save.weights import load_weights
 from netspec.ui.comparison import as_json, parts, without_shapes
 from netspec.ui.given import spec_file
-from netspec.ui.guard import tell
-from netspec.ui.screen import print_diagnostic, print_json
+from netspec.ui.guard import tell, tell_error
+from netspec.ui.screen import print_json
 from netspec.ui.shapes import asks_for_counts, known_counts
 from netspec.ui.tables import print_parts
 
@@ -32,13 +31,8 @@ def run(a: Path, b: Path, overrides: Overrides, *, json: bool) -> int:
     for path in (a, b):
         try:
             found.append(_meaning(path, overrides))
-        except SpecError as error:
-            for diagnostic in error.diagnostics:
-                print_diagnostic(diagnostic, sys.stderr)
-            codes.append(error.exit_code)
         except NetspecError as error:
-            tell(f"error: {error}")
-            codes.append(error.exit_code)
+            codes.append(tell_error(error))
     if codes:
         return max(codes)
     comparison = compare(*found)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from netspec.base.errors import UsageError
+from netspec.catalog.registry import entry_of
 from netspec.frontend.explain import codes, page
-from netspec.frontend.words import nearest
+from netspec.frontend.words import NOUNS, nearest
 from netspec.ui.screen import print_json
 
 WIDTH = 78
@@ -23,14 +25,20 @@ def run(code: str | None, *, json: bool) -> int:
         return 0
     text = page(code)
     if text is None:
-        near = nearest(code.upper(), codes())
+        near = f"NS{code}" if f"NS{code}" in codes() else nearest(code.upper(), codes())
         hint = f"did you mean {near}? " if near else ""
-        raise UsageError(f"there is no diagnostic {code}; {hint}`netspec explain` lists all")
+        raise UsageError(f"there is no diagnostic {code}; {hint}{_elsewhere(code)}`netspec explain` lists all")
     if json:
         print_json({"code": code.strip().upper(), "title": title_of(text), "text": text})
     else:
         print(as_read(text))
     return 0
+
+
+def _elsewhere(name: str) -> str:
+    """For a name of the catalogue."""
+    known: Any = (entry_of(contract, name) for contract in NOUNS)
+    return f"`netspec layers {name}` explains {name}; " if any(known) else ""
 
 
 def title_of(text: str) -> str:

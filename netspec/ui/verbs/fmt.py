@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netspec.base.errors import NetspecError, SpecError, UsageError
+from netspec.base.errors import NetspecError, UsageError
 from netspec.base.text import Source
 from netspec.frontend import limits
 from netspec.frontend.explicit import write_out
@@ -18,9 +18,8 @@ from netspec.frontend.validate import load
 from netspec.graph.compare import compare, meaning_of
 from netspec.graph.counted import counted_arguments
 from netspec.ui.given import spec_file
-from netspec.ui.guard import tell
+from netspec.ui.guard import tell, tell_error
 from netspec.ui.rewriting import Rewriting, print_difference, write
-from netspec.ui.screen import print_diagnostic
 
 STDIN = Path("-")
 
@@ -33,13 +32,8 @@ def run(files: Sequence[Path], *, check: bool, diff: bool, explicit: bool) -> in
         try:
             one = _rewriting(file, explicit)
             _carry_out(one, check=check, diff=diff)
-        except SpecError as error:
-            for diagnostic in error.diagnostics:
-                print_diagnostic(diagnostic, sys.stderr)
-            codes.append(error.exit_code)
         except NetspecError as error:
-            tell(f"error: {error}")
-            codes.append(error.exit_code)
+            codes.append(tell_error(error))
         else:
             changed.append(one.changes)
     if changed and list(files) != [STDIN]:

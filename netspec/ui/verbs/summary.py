@@ -11,9 +11,11 @@ from netspec.graph.build import Survey
 from netspec.graph.check import known
 from netspec.pipeline import read, stages
 from netspec.ui.given import spec_file
+from netspec.ui.layer_rows import rows_of
+from netspec.ui.layer_table import broken, layers_table
 from netspec.ui.screen import print_json
 from netspec.ui.shapes import known_counts
-from netspec.ui.summary import layers_table, rows_of, summarize
+from netspec.ui.summary import summarize
 from netspec.ui.tables import console, print_table
 
 
@@ -34,7 +36,7 @@ def run(file: Path, overrides: Overrides, *, json: bool) -> int:
         print_json(summary.as_json())
     else:
         print_table(summary.table(console().width))
-        print(f"\n{summary.footer()}")
+        print(f"\n{summary.footer(console().width)}")
     return 0
 
 
@@ -47,5 +49,8 @@ def _print_known(survey: Survey, json: bool) -> None:
         ]
         print_json({"input": list(survey.input), "complete": False, "layers": layers})
         return
-    print_table(layers_table(survey.input, rows, console().width, ("parameters", "FLOPs")))
-    print("\nlayers whose shapes are known; what is wrong:\n", flush=True)
+    width = console().width
+    print_table(layers_table(survey.input, rows, width, ("parameters", "FLOPs")))
+    errors = len(survey.errors)
+    found = f"these are the layers whose shapes are known: the net has {errors} error{'s' * (errors != 1)}"
+    print("", *broken(found, width, 0, 0), "", sep="\n", flush=True)
