@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class RunFolder:
 
     def add_epoch(self, row: Mapping[str, Any]) -> None:
         """One line of results.csv, the header before the first. Raises KeyError for a missing column; None is an empty cell."""
-        if not self.results.exists():
+        if not self.results.exists() or self.results.stat().st_size == 0:
             append_line(self.results, ",".join(COLUMNS))
         append_line(self.results, _csv_line([row[column] for column in COLUMNS]))
 
@@ -99,9 +100,9 @@ class RunFolder:
         """Before a resume: drops the results and events that come after the state that training continues from, and a last line that was
         cut off."""
         if self.results.exists():
-            header, *lines = _whole_lines(self.results)
-            kept = [line for line in lines if int(line.split(",", 1)[0]) <= last_epoch]
-            write_atomic(self.results, "".join(f"{line}\n" for line in [header, *kept]).encode())
+            lines = _whole_lines(self.results)
+            rows = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= last_epoch]
+            write_atomic(self.results, "".join(f"{line}\n" for line in [*lines[:1], *rows]).encode())
         if self.events.exists():
             lines = _whole_lines(self.events)
             kept = [line for line, event in zip(lines, map(json.loads, lines), strict=True) if _is_before(event, last_epoch, last_step)]
@@ -131,6 +132,14 @@ class RunFolder:
             for row in csv.DictReader(_whole_lines(self.results))
         ]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run came to its end, with everything written, and was not begun again."""
+        if not self.events.exists():
+            return False
+        ends = [event["event"] for event in map(json.loads, _whole_lines(self.events)) if event["event"] in ("end", "resumed")]
+        return ends[-1:] == ["end"]
+
     def read_steps(self) -> list[tuple[int, float]]:
         """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite."""
         if not self.events.exists():
@@ -152,12 +161,15 @@ def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path(
 
     Raises UsageError where `run_dir` is a file or holds anything, SaveError where no folder can be made.
     """
+    path: Path | None = None
     try:
         path = _claim_given(run_dir) if run_dir is not None else _claim_numbered(name, runs)
         for part in ("weights", "state"):
             (path / part).mkdir(exist_ok=True)
         sync_folder(path)
     except OSError as error:
+        if path is not None:
+            shutil.rmtree(path, ignore_errors=True)
         raise save_error(run_dir or runs, error) from None
     return RunFolder(path)
 

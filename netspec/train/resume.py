@@ -78,9 +78,9 @@ def require_same_data(splits: Splits, folder: RunFolder) -> None:
 
 
 def require_left(program: Program, folder: RunFolder, state: State, epochs: int) -> None:
-    """Raises UsageError where no epoch is left to train."""
+    """Raises UsageError where no epoch is left to train, and the run has come to its end."""
     done = state.found.epoch
-    if epochs > done:
+    if epochs > done or (epochs == done and not folder.is_over):
         return
     finished = f"the run has finished its {done} epochs" if epochs == done else f"the run has already trained {done} epochs"
     raise UsageError(f"{folder.path}: {finished}; --epochs {max(done + 1, 2 * done)} trains on, to so many in all")
