@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import ParamSpec
 
@@ -51,7 +51,8 @@ def report(error: BaseException) -> int:
     if not isinstance(error, (BrokenPipeError, SpecError, Interrupted, KeyboardInterrupt)):
         text = f"error: {text}"
     if text:
-        tell(text)
+        with suppress(OSError):  # a terminal that is gone
+            tell(text)
     return code
 
 

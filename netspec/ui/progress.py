@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from netspec.train.loop import Monitor
 from netspec.ui.screen import plain, print_json, short_count
 from netspec.ui.tables import console
 
@@ -40,6 +41,32 @@ class Bar:
 
     def _title(self, epoch: int) -> str:
         return f"epoch {epoch}/{self._first + self._epochs - 1}"
+
+
+class WhileHeard:
+    """A monitor that falls silent where nobody reads any more, a closed pipe or a terminal that is gone: training goes on."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor: Monitor | None = monitor
+
+    def _tell(self, hook: str, **facts: Any) -> None:
+        try:
+            if self._monitor is not None:
+                getattr(self._monitor, hook)(**facts)
+        except OSError:
+            self._monitor = None
+
+    def begin(self, *, first_epoch: int, epochs: int, steps_per_epoch: int, rows: int) -> None:
+        self._tell("begin", first_epoch=first_epoch, epochs=epochs, steps_per_epoch=steps_per_epoch, rows=rows)
+
+    def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
+        self._tell("steps", epoch=epoch, step=step, loss=loss, rows_per_second=rows_per_second, done=done)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self._tell("epoch", row=row)
+
+    def end(self) -> None:
+        self._tell("end")
 
 
 class JsonLines:

@@ -18,7 +18,7 @@ from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
 from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
-from netspec.ui.progress import Bar, JsonLines
+from netspec.ui.progress import Bar, JsonLines, WhileHeard
 from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
 
 HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
@@ -47,6 +47,7 @@ def run(
         for warning in read(file, overrides).warnings:
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
+    monitor = WhileHeard(monitor) if monitor is not None else None
     done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume)
     if json:
         print_json(as_json(done), one_line=True)

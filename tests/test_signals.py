@@ -1,0 +1,149 @@
+"""What ends a training run from outside: it saves, and goes; what only takes its reader away does not end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import MLP, left, write_spec
+
+from netspec.train.state import read_state
+
+LONG = ["--epochs", "10000000"]
+
+
+@pytest.fixture(autouse=True)
+def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_spec(Path(), MLP)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "netspec", "train", "net.net", "--run-dir", "run", *words]
+
+
+def wait_until(path: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not Path(path).exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.02)
+
+
+def require_saved(told_within: float = 1.5) -> None:
+    """The state is newer than the moment before the signal."""
+    state = Path("run/state/last.safetensors")
+    assert read_state(state).found.step > 0
+    assert time.time() - state.stat().st_mtime < told_within + 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_saves_and_ends_within_two_seconds(number: int, code: int) -> None:
+    with subprocess.Popen(command(*LONG), stderr=subprocess.PIPE, text=True) as running:
+        wait_until("run/results.csv")
+        time.sleep(0.3)
+        began = time.monotonic()
+        running.send_signal(number)
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == code
+    assert time.monotonic() - began < 2
+    assert said.strip().endswith("the weights are saved in run")
+    stopped = json.loads(Path("run/events.jsonl").read_text().splitlines()[-1])
+    assert stopped["event"] == "stopped"
+    assert stopped["step"] == read_state(Path("run/state/last.safetensors")).found.step, "nothing is lost"
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    with subprocess.Popen(command(*LONG), stderr=subprocess.PIPE, text=True) as running:
+        wait_until("run/results.csv")
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+    assert running.returncode in (130, -signal.SIGINT)
+    assert time.monotonic() - began < 2
+    read_state(Path("run/state/last.safetensors"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_stays_ignored(number: int) -> None:
+    """As `nohup` starts it, or a shell in the background."""
+    ignoring = """import runpy, signal, sys
+signal.signal(int(sys.argv[1]), signal.SIG_IGN)
+sys.argv = sys.argv[1:]
+runpy.run_module("netspec", run_name="__main__")"""
+    words = [sys.executable, "-c", ignoring, str(int(number)), *command("--epochs", "1500")[3:]]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+        wait_until("run/results.csv")
+        running.send_signal(number)
+        running.communicate(timeout=120)
+    assert running.returncode == 0
+    assert len(Path("run/results.csv").read_text().splitlines()) == 1501
+
+
+def test_a_closed_stdout_does_not_end_training() -> None:
+    """`netspec train --json | head -1`."""
+    with subprocess.Popen(command("--epochs", "300", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["epoch"] == 1
+        running.stdout.close()
+        assert running.stderr is not None
+        said = running.stderr.read()
+    assert "Traceback" not in said
+    assert len(Path("run/results.csv").read_text().splitlines()) == 301
+    read_state(Path("run/state/last.safetensors"))
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_lost_terminal(ignored: bool) -> None:
+    """The terminal closes: the run saves and ends, or, where hanging up is ignored, goes on without its bar."""
+    process, terminal = pty.fork()
+    if process == 0:  # a session of its own, whose terminal this is
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        words = command("--epochs", "1500") if ignored else command(*LONG)
+        os.execv(words[0], words)
+    wait_until("run/results.csv")
+    os.close(terminal)
+    status: Any = None
+    deadline = time.monotonic() + 120
+    while status is None and time.monotonic() < deadline:
+        found, code = os.waitpid(process, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(code) if found else None
+        time.sleep(0.02)
+    rows = len(Path("run/results.csv").read_text().splitlines()) - 1
+    if ignored:
+        assert rows == 1500
+    else:
+        assert status == 129
+    assert read_state(Path("run/state/last.safetensors")).found.epoch == rows
+
+
+def test_the_bar_does_not_change_a_byte() -> None:
+    """A run on a terminal, with its bar, leaves the bytes of one without."""
+    process, terminal = pty.fork()
+    if process == 0:
+        words = command()
+        os.execv(words[0], words)
+    shown = b""
+    while True:
+        try:
+            more = os.read(terminal, 65536)
+        except OSError:
+            break
+        shown += more
+        if not more:
+            break
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    os.close(terminal)
+    assert b"epoch" in shown
+    subprocess.run([*command()[:-1], "quiet", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    assert left(Path("run")) == left(Path("quiet"))
