@@ -93,10 +93,12 @@ def _first_bad(network: Network, x: NDArray[Any]) -> tuple[Node | None, NDArray[
 
 
 def _largest(x: NDArray[Any]) -> tuple[float, int] | None:
-    sizes = np.abs(x.reshape(len(x), -1))
+    """The largest input and its row, where that is far from the others."""
+    rows = x.reshape(len(x), -1)
+    sizes = np.abs(rows)
     row, column = np.unravel_index(int(sizes.argmax()), sizes.shape)
     usual = float(np.quantile(sizes, 0.75))
-    return (float(x.reshape(len(x), -1)[row, column]), int(row)) if sizes[row, column] > LARGE * max(usual, 1.0) else None
+    return (float(rows[row, column]), int(row)) if float(sizes[row, column]) > LARGE * max(usual, 1.0) else None
 
 
 def _rows_in_words(numbers: NDArray[np.int64], batch: int) -> str:
