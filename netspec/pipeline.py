@@ -142,21 +142,22 @@ class Run:
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
-    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, **keys: Any,
+    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True, **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
 
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
-    goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Raises SpecError,
-    DataError, UsageError, DivergedError, Interrupted.
+    goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
+    `keep_losses` the history has the epochs alone, and a long run no growing memory. Raises SpecError, DataError, UsageError,
+    DivergedError, Interrupted.
     """
     given = with_keys(overrides, keys)
     if resume is not None:
         if run_dir is not None or overfit is not None:
             raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
-        return _go_on(Path(resume), spec, given, monitor, allow)
+        return _go_on(Path(resume), spec, given, monitor, allow, keep_losses)
     program = read(spec, given)
     model = Model(program)
     splits = model.splits_of_data(allow)
@@ -171,10 +172,11 @@ def train(
     )  # fmt: skip
     if overfit is not None:
         record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
+    training.keeps_losses = keep_losses
     return _run(model, training, record, splits)
 
 
-def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path]) -> Run:
+def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], keep_losses: bool) -> Run:
     """The rest of a run that ended early."""
     folder = open_run_folder(run)
     state = read_state(folder.state)
@@ -205,6 +207,7 @@ def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, 
     record = Record.of(folder, model, program, epochs, overfit)
     record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
     record.said = {"spec": state.found.spec, "path": state.found.path}
+    training.keeps_losses = keep_losses
     return _run(model, training, record, splits)
 
 

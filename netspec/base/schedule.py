@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ class Progress:
     updates: Rates
     steps_per_epoch: float
     run_updates: float
-    losses: tuple[float, ...] = ()
+    losses: Sequence[float] = ()
 
     def length(self, duration: Duration | None) -> float:
         """A duration in updates; the whole run where none is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ class History:
     """`loss` holds the loss of each step (data loss plus l2), `epochs` a dict for each epoch with the keys of COLUMNS.
 
     `loss` of an epoch is the mean over its steps, `lr` the rate of its last step, `seconds` the time since training began. Accuracies
-    are None for regression, validation figures None without validation. `stopped` says why the last fit ended before its last epoch,
+    are None for regression, validation figures None without validation. Of a run that was resumed, `loss` begins with the epoch that it
+    went on in, `epochs` with the first. `stopped` says why the last fit ended before its last epoch,
     None where it did not. `pandas.DataFrame(history.epochs)` is a table of the epochs; printed, a history is a short one.
     """
 
@@ -27,7 +29,13 @@ class History:
     @property
     def figures(self) -> list[float]:
         """The validation loss of each epoch, or its training loss where there is none: what a schedule may watch."""
-        return [row["loss"] if row["val_loss"] is None else row["val_loss"] for row in self.epochs]
+        return [self.figure_of(row) for row in self.epochs]
+
+    @staticmethod
+    def figure_of(row: Mapping[str, Any]) -> float:
+        """That figure of one epoch."""
+        figure: float = row["loss"] if row["val_loss"] is None else row["val_loss"]
+        return figure
 
     def to_dict(self) -> dict[str, list[Any]]:
         """The epochs by column: a list for each of COLUMNS, all of the same length."""

@@ -67,7 +67,7 @@ class Schedule:
         # by whole vectors: NumPy may round the last few numbers of an array differently, and a piece of steps may end anywhere
         size = -(-count // VECTOR) * VECTOR
         updates = np.arange(first, first + size, dtype=np.float64)
-        progress = Progress(updates - 1, steps_per_epoch, self.run_epochs * steps_per_epoch, tuple(losses))
+        progress = Progress(updates - 1, steps_per_epoch, self.run_epochs * steps_per_epoch, losses)
         lr = np.full(size, float(self.optimizer.lr)) if self.rate is None else self.rate.rates(self.optimizer.lr, progress)
         table = self.optimizer.scalars(updates)  # type: ignore[arg-type]  # arithmetic, so arrays pass too
         columns = [lr * self.lr_decay ** (epoch - 1), *(np.broadcast_to(column, size) for column in table.values())]
@@ -187,6 +187,8 @@ class Training:
         self.epochs_done, self.monitor, self.early_stop = epochs_done, monitor, early_stop
         self.steps_done = 0
         """Of the epoch that is not over."""
+        self.keeps_losses = True
+        """Whether the history keeps the losses of epochs that are over: of a long run they are many."""
         self.on_begin: Callable[[], None] | None = None
         self.on_steps: StepsHook | None = None
         self.on_epoch: EpochHook | None = None
@@ -195,11 +197,18 @@ class Training:
         """Of the history's epochs, the first that the stopping rule looks at."""
         self.best = Best()
         self.signals = Signals()
+        self._figures: list[float] = []
+        """Of the epochs before, for schedules."""
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
         self._feed = feed_of(train, network.labels_to_layout(train.y), self._starts, self._counts, network.store.seed)
         self.steps_per_epoch = len(self._starts)
         self.began = time.perf_counter()
         """When training began, or would have to go on as long as it has."""
+
+    @property
+    def losses_of_epoch(self) -> list[float]:
+        """The losses of the steps done of the epoch that is not over."""
+        return self.history.loss[-self.steps_done :] if self.steps_done else []
 
     def run(self) -> History:
         """Trains; the parameters are then those of the last step, and those of the best validation epoch are in `best`.
@@ -220,6 +229,7 @@ class Training:
         self.history.stopped = None
         try:
             with self.signals.noted():
+                self._figures = self.history.figures
                 if self.on_begin:
                     self.on_begin()
                 if self.steps_done == 0 and self.first_row < len(self.history.epochs):
@@ -248,7 +258,7 @@ class Training:
 
     def _epoch(self, plan: Plan, epoch: int, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         """All steps of an epoch that are still to be done."""
-        store, before = self.network.store, self.history.figures
+        store, before = self.network.store, self._figures
         while (done := self.steps_done) < len(starts):
             window = self._feed.window(epoch, done)
             some = slice(done, min(done + plan.pace.steps(), window.last))
@@ -276,7 +286,7 @@ class Training:
         # math.fsum: the same whatever pieces the steps came in
         mean_loss = math.fsum(self.history.loss[-self.steps_per_epoch :]) / self.steps_per_epoch
         step = self.network.store.step
-        last = self.schedule.scalars(step, 1, epoch, self.steps_per_epoch, self.history.figures)
+        last = self.schedule.scalars(step, 1, epoch, self.steps_per_epoch, self._figures)
         row: dict[str, Any] = {"epoch": epoch, "step": step, "lr": float(last[0, 0]), "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
@@ -284,6 +294,7 @@ class Training:
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self.began
         self.history.epochs.append(row)
+        self._figures.append(self.history.figure_of(row))
         if figures:
             self.best.offer(self.network, epoch, figures)
         self.epochs_done, self.steps_done = epoch, 0
@@ -291,6 +302,8 @@ class Training:
             self.monitor.epoch(row)
         if self.on_epoch:
             self.on_epoch(row)
+        if not self.keeps_losses:
+            self.history.loss.clear()
         self._stop_if_signalled(epoch)
         self._stop_if_no_better()
 

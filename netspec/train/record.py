@@ -25,8 +25,8 @@ from netspec.train.state import position_of, state_tensors
 
 LOGGED_STEPS = 1000
 """Steps of a run that events.jsonl holds, at most: all of a short one, else evenly spaced ones of each epoch, its last among them."""
-LOGGED_OF_EPOCH = 20
-"""Of an epoch of a run of many epochs, whose steps may then be more."""
+LOGGED_OF_EPOCH, MOST_LOGGED = 20, 20_000
+"""Of an epoch of a run of many epochs, whose steps may then be more; and of such a run, but for one of each epoch."""
 SAVE_SECONDS = 1.0
 """Between two saves while training goes on, in the middle of an epoch too: what a killed run can lose."""
 SAVE_SHARE = 0.05
@@ -123,7 +123,8 @@ class Record:
     def of(cls, folder: RunFolder, model: Saved, program: Program, epochs: int, overfit: int | None) -> Record:
         """Of a folder that is there, for a run of so many epochs."""
         every = program.train.checkpoint
-        logged = max(LOGGED_OF_EPOCH, LOGGED_STEPS // max(epochs, 1))
+        each = max(epochs, 1)
+        logged = max(LOGGED_STEPS // each, min(LOGGED_OF_EPOCH, MOST_LOGGED // each), 1)
         return cls(folder, model, every.amount if every is not None else None, logged, overfit)
 
     def discard_if_empty(self) -> None:

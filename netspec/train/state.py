@@ -1,4 +1,4 @@
-"""What training goes on from, in one file: parameters, averages, optimiser slots, the best parameters so far, the losses, the position.
+"""What training goes on from, in one file: parameters, averages, optimiser slots, the best parameters so far, the position.
 
 The file is whole by itself, so that it never has to agree with another one that was written a moment before or after.
 """
@@ -50,7 +50,7 @@ def state_tensors(network: Network, tensors: Mapping[str, NDArray[Any]], trainin
     """The arrays of a state file; `tensors` are those of the weights file. Views: they change with the next step."""
     slots = {f"{OPTIMIZER}{slot}/{name}": array for slot, arrays in network.store.slots.items() for name, array in arrays.items()}
     best = {f"{BEST}{name}": array for name, array in training.best.arrays(network).items()}
-    return {**tensors, **slots, **best, LOSSES: np.array(training.history.loss, np.float64)}
+    return {**tensors, **slots, **best, LOSSES: np.array(training.losses_of_epoch, np.float64)}
 
 
 def position_of(training: Training, overfit: int | None) -> Position:
@@ -86,13 +86,13 @@ def take_over_slots(network: Network, others: Mapping[str, NDArray[Any]]) -> Non
 
 
 def take_over_progress(training: Training, state: State) -> None:
-    """The losses, the best parameters and the position in the epoch. Raises DataError where they do not fit."""
+    """The losses of the epoch, the best parameters and the position. Raises DataError where they do not fit."""
     position, network = state.position, training.network
     if position.steps > training.steps_per_epoch:
         raise DataError(f"the state stands at step {position.steps} of an epoch that has {training.steps_per_epoch}")
     losses = state.others.get(LOSSES)
-    if losses is None or losses.ndim != 1 or len(losses) < position.steps:
-        raise DataError(f"the state lacks the losses of its steps ({LOSSES})")
+    if losses is None or losses.shape != (position.steps,):
+        raise DataError(f"the state lacks the losses of the epoch that is not over ({LOSSES})")
     training.history.loss[:] = losses.tolist()
     training.steps_done = position.steps
     if position.best_score is not None:

@@ -48,7 +48,9 @@ def run(
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
-    done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume)
+    done = train(
+        file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False
+    )
     if json:
         print_json(as_json(done), one_line=True)
     else:
