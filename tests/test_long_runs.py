@@ -23,7 +23,7 @@ def facts():
     status = Path("/proc/self/status").read_text()
     resident = int(status.partition("VmRSS:")[2].split()[0])
     files = sum(len(names) for _, _, names in os.walk("run"))
-    return {"kb": resident, "descriptors": len(os.listdir("/proc/self/fd")), "files": files}
+    return {"kb": resident, "blocks": sys.getallocatedblocks(), "descriptors": len(os.listdir("/proc/self/fd")), "files": files}
 
 class Watch:
     def begin(self, **_): pass
@@ -53,4 +53,5 @@ def test_memory_is_flat_over_100_000_steps(tmp_path: Path, monkeypatch: pytest.M
     last = seen[-1]
     assert last["step"] >= STEPS
     assert last["kb"] - first["kb"] < GROWTH_KB, seen
+    assert last["blocks"] - first["blocks"] < STEPS / 10, "Python keeps nothing for each step"
     assert (last["descriptors"], last["files"]) == (first["descriptors"], first["files"])
