@@ -23,6 +23,7 @@ from alarm import ended_after
 from numpy.typing import NDArray
 
 import netspec as ns
+from netspec.base import entries as cache_entries
 from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError, LimitError, UsageError
 from netspec.catalog import decode
@@ -623,7 +624,7 @@ def test_a_full_disk_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_given: Any, **_named: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decode.tempfile, "NamedTemporaryFile", full)
+    monkeypatch.setattr(cache_entries.tempfile, "NamedTemporaryFile", full)
     assert_holds(read("images", pictures(tmp_path)), COLOURS)
 
 

@@ -120,20 +120,20 @@ def test_a_damaged_entry_is_compiled_once_more(folder: Path, monkeypatch: pytest
     path.write_bytes(damages(whole)[number])
     monkeypatch.setattr(store, "_loaded", {})
     assert computed(store.load(text), 2) == (10, 7)
-    assert objects.from_bytes(path.read_bytes()).functions
+    assert objects.from_bytes(path.read_bytes(), path.stem).functions
     with pytest.raises(ValueError, match="checksum"):
-        objects.from_bytes(damages(whole)[number])
+        objects.from_bytes(damages(whole)[number], path.stem)
 
 
 def test_an_entry_that_needs_what_is_not_here_is_compiled_once_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = source(5)
     store.load(text)
     path = folder / f"{store.kernel_name(text)}.obj"
-    entry = objects.from_bytes(path.read_bytes())
-    path.write_bytes(objects.Compiled(entry.functions, ("no_such_function_anywhere",)).to_bytes())
+    entry = objects.from_bytes(path.read_bytes(), path.stem)
+    path.write_bytes(objects.Compiled(entry.functions, ("no_such_function_anywhere",)).to_bytes(path.stem))
     monkeypatch.setattr(store, "_loaded", {})
     assert computed(store.load(text), 2) == (10, 7)
-    assert objects.from_bytes(path.read_bytes()).externals == entry.externals
+    assert objects.from_bytes(path.read_bytes(), path.stem).externals == entry.externals
 
 
 @pytest.mark.parametrize("text", [KERNEL, BROKEN], ids=["sound", "broken"])
@@ -172,7 +172,7 @@ def test_machine_code_does_not_depend_on_the_process(workers: list[Any], folder:
     here(monkeypatch, lambda _: iter(()))
     concurrent.ensure([text, other])
     path = folder / f"{store.kernel_name(text)}.obj"
-    theirs = objects.from_bytes(path.read_bytes())
+    theirs = objects.from_bytes(path.read_bytes(), path.stem)
     own = store.compile_source(text)
     assert [name for name, _, _ in own.functions] == [name for name, _, _ in theirs.functions] == ["times", "plus"]
     assert own.externals == theirs.externals
@@ -248,7 +248,7 @@ def test_a_source_that_does_not_compile_raises_once(workers: list[Any], monkeypa
     broken, sound = source(3, BROKEN), source(3)
     tried = []
     real = store._import
-    monkeypatch.setattr(store, "_import", lambda path, name: (tried.append(name), real(path, name))[1])
+    monkeypatch.setattr(store, "_import", lambda path, text: (tried.append(path.stem), real(path, text))[1])
     if by == "worker":
         here(monkeypatch, lambda _: iter(()))
         concurrent.ensure([broken, sound])

@@ -1,8 +1,9 @@
 """Compiled kernels as bytes: machine code out of numba, into a file, and back into memory without numba's compiler.
 
-A file is the sha256 of what follows, a line of JSON (for each function its name, its symbol and the bytes of its object; the symbols
-that they need from outside), then the objects. It holds no pickle: reading a damaged one raises ValueError. What it says is run, so it
-must come from a folder that is the user's alone.
+A file is the sha256 of its kernel's name and of what follows: a line of JSON (for each function its name, its symbol and the bytes of its
+object; the symbols that they need from outside), then the objects. It holds no pickle: reading a damaged one, or one of another name,
+raises ValueError. Damaged machine code could end the process, so none is run before the sum is right; that takes SUMS. What a whole file
+says is run, so it must come from a folder that is the user's alone.
 """
 
 from __future__ import annotations
@@ -33,17 +34,24 @@ class Compiled:
     functions: tuple[tuple[str, str, bytes], ...]
     externals: tuple[str, ...]
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, name: str) -> bytes:
+        """As the file of that kernel."""
         rows = [(name, symbol, len(code)) for name, symbol, code in self.functions]
         head = json.dumps({"functions": rows, "externals": self.externals}).encode() + b"\n"
         body = head + b"".join(code for _, _, code in self.functions)
-        return hashlib.sha256(body).hexdigest().encode() + body
+        return _digest(name, body) + body
 
 
-def from_bytes(content: bytes) -> Compiled:
-    """What `Compiled.to_bytes` made. Raises ValueError for anything else."""
+def _digest(name: str, body: bytes) -> bytes:
+    digest = hashlib.sha256(name.encode() + b"\n")
+    digest.update(body)
+    return digest.hexdigest().encode()
+
+
+def from_bytes(content: bytes, name: str) -> Compiled:
+    """What `Compiled.to_bytes` made for that kernel. Raises ValueError for anything else."""
     digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+    if _digest(name, body) != digest:
         raise ValueError("its checksum is wrong")
     end = body.index(b"\n") + 1
     head = json.loads(body[:end])

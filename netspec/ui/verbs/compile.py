@@ -15,7 +15,7 @@ from netspec.kernels import store
 from netspec.kernels.launch import Buffer
 from netspec.pipeline import Stages, read, stages
 from netspec.plan.network import Network, TrainingPlan
-from netspec.plan.plan import Layout
+from netspec.plan.plan import Layout, driver_source
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
@@ -43,7 +43,7 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     else:
         print_table(launch_table(made.plan.train, program.train.batch))
         print(f"\n{memory_in_words(made.plan)}")
-        total = len({*made.plan.train.sources, *made.plan.test.sources})
+        total = len({*made.plan.train.sources, *made.plan.test.sources, driver_source()})
         how = f"{compiled} of {total} kernels compiled" if compiled else f"all {total} kernels were in the cache"
         print(f"{how}; {seconds:.2f} s")
     return 0
