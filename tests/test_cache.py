@@ -369,7 +369,7 @@ def test_reading_an_entry_counts_as_use_once_an_hour(folder: Path) -> None:
         with entries.opened(folder / f"{name}.obj") as file:
             file.read()
         assert ((folder / f"{name}.obj").stat().st_mtime != before) is moved
-    assert [entry.paths[0].stem for entry in entries.entries(folder, "k_")] == ["k_2", "k_1"]
+    assert [Path(entry.files[0]).stem for entry in entries.entries(folder, "k_")] == ["k_2", "k_1"]
 
 
 def test_kernels_stay_within_their_bound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

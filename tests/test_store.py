@@ -189,6 +189,18 @@ def test_this_process_works_beside_the_workers(workers: list[Any]) -> None:
     assert [computed(store.load(text), 5)[0] for text in texts] == [0, 5, 10, 15, 20, 25]
 
 
+def test_a_worker_compiles_what_has_parallel_regions(workers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba starts its threads for those, and a process that has threads cannot be forked."""
+    texts = [source(2), *(source(factor) + "# not parallel=True\n" for factor in (3, 4))]
+    own: list[str] = []
+    real = store.compile_source
+    monkeypatch.setattr(store, "compile_source", lambda text: (own.append(text), real(text))[1])
+    concurrent.ensure(texts)
+    assert own in ([], texts[:1])
+    assert all(map(store.is_cached, texts))
+    assert [computed(store.load(text), 5)[0] for text in texts] == [10, 15, 20]
+
+
 @pytest.mark.parametrize("script", ["exit 0", "exit 1", "kill -9 $$", "echo out; echo err >&2; sleep 0.2", "cat >/dev/null"])
 def test_workers_that_do_nothing_do_not_matter(
     workers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], script: str

@@ -78,32 +78,37 @@ def discard(path: Path) -> bool:
 class Entry:
     """Files of one stem, their bytes together, and when they were last used, in seconds since 1970."""
 
-    paths: tuple[Path, ...]
+    files: tuple[str, ...]
     bytes: int
     used: float
+
+    def discard(self) -> bool:
+        """Deletes its files; whether all are gone."""
+        return all([discard(Path(file)) for file in self.files])  # noqa: C419  each of them, also after one that stays
 
 
 def entries(folder: Path, start: str) -> list[Entry]:
     """Those whose names begin with `start`, the one that was not used for longest first; none where there is no folder."""
-    found: dict[str, list[tuple[Path, os.stat_result]]] = {}
+    found: dict[str, list[tuple[str, int, float]]] = {}
     with contextlib.suppress(OSError), os.scandir(folder) as files:
         for file in files:
             if file.name.startswith(start):
-                with contextlib.suppress(OSError):  # another process deleted it just now
-                    found.setdefault(file.name.partition(".")[0], []).append((Path(file.path), file.stat(follow_symlinks=False)))
+                with contextlib.suppress(FileNotFoundError):  # another process deleted it just now
+                    facts = file.stat(follow_symlinks=False)
+                    found.setdefault(file.name.partition(".")[0], []).append((file.path, facts.st_size, facts.st_mtime))
     latest = time.time() + USED_SECONDS  # by a clock that was wrong
     made = []
-    for files_of_one in found.values():
-        used = max(facts.st_mtime for _, facts in files_of_one)
-        paths, size = tuple(path for path, _ in files_of_one), sum(facts.st_size for _, facts in files_of_one)
-        made.append(Entry(paths, size, used if used <= latest else 0.0))
-    return sorted(made, key=lambda entry: (entry.used, entry.paths))
+    for rows in found.values():
+        paths, sizes, times = zip(*rows, strict=True)
+        used = max(times)
+        made.append(Entry(paths, sum(sizes), used if used <= latest else 0.0))
+    return sorted(made, key=lambda entry: (entry.used, entry.files))
 
 
 def discard_all(folder: Path, start: str) -> tuple[int, int]:
     """Deletes all entries whose names begin so, and what is not whole yet: its writer goes on without. Returns how many entries went, and
     how many could not be deleted."""
-    gone = [all(map(discard, entry.paths)) for entry in entries(folder, start)]
+    gone = [entry.discard() for entry in entries(folder, start)]
     for path in folder.glob(f"{NEW}*"):
         discard(path)
     return sum(gone), len(gone) - sum(gone)
@@ -124,6 +129,6 @@ def trim(folder: Path, start: str, bound: int) -> int:
     for entry in kept:
         if total <= AFTERWARDS * bound or now - entry.used < IN_USE_SECONDS:
             break
-        if all(map(discard, entry.paths)):
+        if entry.discard():
             total, gone = total - entry.bytes, gone + 1
     return gone
