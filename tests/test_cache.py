@@ -166,6 +166,30 @@ def test_no_place_for_files_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert store.load(SOURCE.format(factor=7))["times"]
 
 
+FORKED = """
+import atexit, os
+from netspec.kernels import store
+
+folder = store.cache_folder()
+(folder / "k_1.obj").write_bytes(b"")
+child = os.fork()
+if child == 0:
+    atexit._run_exitfuncs()
+    os._exit(0)
+os.waitpid(child, 0)
+print(folder, os.listdir(folder))
+"""
+
+
+def test_a_forked_child_leaves_its_parent_s_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NETSPEC_CACHE", str(tmp_path / "file"))
+    done = run_process([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=100, check=True)
+    folder, listed = done.stdout.split(maxsplit=1)
+    assert listed == "['k_1.obj']\n"
+    assert not Path(folder).exists(), "it ended with the process"
+
+
 # entries
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,16 @@ def test_this_process_works_beside_the_workers(workers: list[Any]) -> None:
     assert store._loaded
     assert all(map(store.is_cached, texts))
     assert [computed(store.load(text), 5)[0] for text in texts] == [0, 5, 10, 15, 20, 25]
+
+
+def test_threads_that_compile_at_once(workers: list[Any]) -> None:
+    texts = [source(factor) for factor in (2, 3, 4)]
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(concurrent.ensure, texts) for _ in range(3)]:
+            done.result()
+        found = list(pool.map(store.load, texts * 3))
+    assert [computed(addresses, 5)[0] for addresses in found] == [10, 15, 20] * 3
+    assert found[:3] == found[3:6] == found[6:], "linked once"
 
 
 def test_a_worker_compiles_what_has_parallel_regions(workers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,8 @@
 
 A file is the sha256 of its kernel's name and of what follows: a line of JSON (for each function its name, its symbol and the bytes of its
 object; the symbols that they need from outside), then the objects. It holds no pickle: reading a damaged one, or one of another name,
-raises ValueError. Damaged machine code could end the process, so none is run before the sum is right; that takes 5 microseconds
-for most kernels, 70 for the largest. What a whole file
-says is run, so it must come from a folder that is the user's alone.
+raises ValueError. Damaged machine code could end the process, so none is run before the sum is right; that takes 5 microseconds for most
+kernels, 70 for the largest. What a whole file says is run, so it must come from a folder that is the user's alone.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ Addresses = dict[str, int]
 CODE_OPTIONS = ("NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_BOUNDSCHECK")
 KERNEL = "k_"
 """How the names of kernels begin."""
+MOST_BYTES = 1 << 26
+"""That are read of a file: the largest kernels take 150 kB."""
 FALLBACK, FALLBACK_SECONDS = "netspec-kernels-", 86400.0
 _loaded: dict[str, Addresses] = {}
 _lock = threading.RLock()
@@ -123,7 +125,7 @@ def read_source(path: Path) -> str | None:
     """The text of a file of the cache; None where there is none that can be read."""
     try:
         with opened(path) as file:
-            return file.read().decode()
+            return file.read(MOST_BYTES).decode()
     except (OSError, ValueError):
         return None
 
@@ -191,7 +193,7 @@ def _cached(name: str) -> Addresses | None:
         path = folder / f"{name}.obj"
         try:
             with opened(path) as file:
-                content = file.read()
+                content = file.read(MOST_BYTES)
             return objects.link(objects.from_bytes(content, name))
         except (FileNotFoundError, ImportError):  # ImportError: it needs what this process has not, and another one may have
             continue

@@ -15,7 +15,7 @@ from netspec.kernels import store
 from netspec.kernels.launch import Buffer
 from netspec.pipeline import Stages, read, stages
 from netspec.plan.network import Network, TrainingPlan
-from netspec.plan.plan import Layout, driver_source
+from netspec.plan.plan import Layout, driver, driver_source
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
@@ -37,6 +37,7 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     made = stages(program, known_counts(program))
     before, began = store.compiled_count, time.perf_counter()
     Network(made.groups, settings_of(made.program))
+    driver()
     seconds, compiled = time.perf_counter() - began, store.compiled_count - before
     if json:
         print_json(as_json(made, seconds, compiled))
