@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import py_compile
 import random
 import stat
 import sys
@@ -273,14 +274,20 @@ def test_code_comes_from_the_text_that_was_asked_for(folder: Path, monkeypatch: 
     def changed(place: Path, source: str) -> Path:
         path = real(place, source)
         path.write_text(other)
+        py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
         return path
 
     monkeypatch.setattr(store, "write_source", changed)
+    monkeypatch.setattr(store, "is_trimmed", True)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     store.load(text)
-    monkeypatch.undo()
+    monkeypatch.setattr(store, "write_source", real)
     module = sys.modules[f"netspec_kernels.{name}"]
     assert vars(module)["times"](5) == 55  # the cfunc as Python
-    assert not (folder / "__pycache__").exists()
+    bytecode = [*(folder / "__pycache__").iterdir()]
+    assert len(bytecode) == 1
+    store.load(SOURCE.format(factor=22))
+    assert [*(folder / "__pycache__").iterdir()] == bytecode
 
 
 # writing

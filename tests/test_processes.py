@@ -197,7 +197,7 @@ def in_child(work):
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        signal.alarm(60)
+        signal.alarm(30)
         try:
             print(work(), flush=True)
         except netspec.NetspecError as error:
@@ -246,7 +246,7 @@ def test_the_layer_whose_threads_start_anew_after_a_fork() -> None:
 FORK_BESIDE = """
 model = new_model(1)
 stop = []
-other = threading.Thread(target=lambda: model.fit(x, y, epochs=10**6, callbacks=[lambda *_: bool(stop)]))
+other = threading.Thread(target=lambda: model.fit(x, y, epochs=10**6, callbacks=[lambda *_: bool(stop)]), daemon=True)
 other.start()
 for _ in range(8):
     time.sleep(0.05)
