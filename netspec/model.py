@@ -41,6 +41,7 @@ from netspec.train.source import counts_with_data, counts_with_rows, read_encode
 from netspec.train.step import update
 from netspec.train.stopping import require_watched
 from netspec.train.threshold import DEFAULT, best_threshold, checked
+from netspec.train.turn import Turn
 from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
@@ -58,6 +59,7 @@ class Model:
     def __init__(self, program: Program, counts: Counts | None = None) -> None:
         self.program = program
         self._known = Learned(program)
+        self._turn = Turn()
         self.epochs_done = 0
         self.history = History()
         self._network: Network | None = None
@@ -203,26 +205,29 @@ class Model:
         `history.stopped` then says why. `sample_weight` (N,) multiplies the rows' losses, and so does the weight of a row's class where
         the train section has `class_weights`; the mean is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of
         the weights). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises
-        DataError, DivergedError, Interrupted.
+        DataError, DivergedError, Interrupted; UsageError while another thread trains this model.
         """
         if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
         if (X is None) != (y is None):
             raise UsageError("fit takes X and y together, or neither (then the file's data section is used)")
-        count = epochs if epochs is not None else self.program.train.epochs
-        hooks = Callbacks(self, callbacks)
-        with self._undone_on_error():
-            splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
-            training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
-        rate = training.schedule.scalars(self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures)
-        for told in cautions(self.program, splits.train.rows.x, self.epochs_done, float(rate[0, 0]), run_dir is not None):
-            warnings.warn(told, stacklevel=2)
-        record = None
-        if run_dir is not None:
-            record = Record.create(
-                self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
-            )  # fmt: skip
-        return self.run_training(training, record, hooks)
+        with self._turn.taken():
+            count = epochs if epochs is not None else self.program.train.epochs
+            hooks = Callbacks(self, callbacks)
+            with self._undone_on_error():
+                splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
+                training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
+            rate = training.schedule.scalars(
+                self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures
+            )
+            for told in cautions(self.program, splits.train.rows.x, self.epochs_done, float(rate[0, 0]), run_dir is not None):
+                warnings.warn(told, stacklevel=2)
+            record = None
+            if run_dir is not None:
+                record = Record.create(
+                    self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
+                )  # fmt: skip
+            return self.run_training(training, record, hooks)
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -254,13 +259,14 @@ class Model:
             raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
         if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
             raise UsageError(f"lr_find needs 0 < lowest < highest, and steps of at least {LEAST_STEPS}")
-        before = self.learned
-        try:
-            with self._undone_on_error():
-                splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
-            return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
-        finally:
-            self.learn(before)
+        with self._turn.taken():
+            before = self.learned
+            try:
+                with self._undone_on_error():
+                    splits = self.splits_of(X, y, None) if X is not None else self.splits_of_data()
+                return self.lr_find_on(splits, lowest=lowest, highest=highest, steps=steps)
+            finally:
+                self.learn(before)
 
     def lr_find_on(self, splits: Splits, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:
         """`lr_find` on the training part of splits that this model made."""
@@ -303,7 +309,7 @@ class Model:
 
         training.on_begin, training.on_steps, training.on_epoch = hooks.begin, after_steps, at_epoch_end
         try:
-            with training.signals.noted(), record.kept(training) if record else nullcontext():
+            with self._turn.taken(), training.signals.noted(), record.kept(training) if record else nullcontext():
                 history = training.run()
                 if record:
                     record.finish(training)
@@ -318,6 +324,7 @@ class Model:
 
     def reset(self, seed: int | None = None) -> None:
         """Starts anew: fresh parameters by `seed` (the spec's own when left out), no optimiser state, step 0, epoch 0, no history."""
+        self._turn.require()
         self.network.initialize(self.program.seed if seed is None else seed)
         self.epochs_done, self.history, self._steps_per_epoch = 0, History(), ENDLESS
         self._known.forget()
@@ -327,6 +334,7 @@ class Model:
 
         A schedule counts it like an update of `fit`, with epochs as long as those of the last `fit`; before any `fit` an epoch never ends.
         """
+        self._turn.require()
         network = self.network
         x, encoded = self._rows(X), self._known.encoded(y, len(X), self.graph)
         labels, weights = network.labels_to_layout(encoded), self._known.known_weights(encoded, network)
@@ -487,6 +495,7 @@ class Model:
 
         Raises DataError for a wrong shape or dtype, and where `strict` for any name that is missing or too many.
         """
+        self._turn.require()
         known = learned_of(found, tensors, self.graph, strict)
         if self.program.train.class_weights != "balanced":
             known.pop("class_weights", None)  # they are written out

@@ -23,6 +23,7 @@ from alarm import ended_after
 from numpy.typing import NDArray
 
 import netspec as ns
+from netspec.base import entries as cache_entries
 from netspec.base.dataset import Dataset, DataSource
 from netspec.base.errors import DataError, LimitError, UsageError
 from netspec.catalog import decode
@@ -619,11 +620,57 @@ def test_a_cache_that_cannot_be_trusted_is_not_used(tmp_path: Path, cache: Path,
         assert not [*other.iterdir(), *(place.iterdir() if place.is_dir() else ())]
 
 
+@pytest.mark.parametrize("what", ["a folder", "a full folder", "a pipe", "a link", "open to others"])
+def test_what_stands_in_an_entry_s_place_is_written_over(tmp_path: Path, what: str) -> None:
+    folder = pictures(tmp_path)
+    read("images", folder)
+    (entry,) = decode.image_folder().glob("*.npy")
+    whole = entry.read_bytes()
+    entry.unlink()
+    if what == "a pipe":
+        os.mkfifo(entry)
+    elif what == "a link":
+        (tmp_path / "elsewhere.npy").write_bytes(whole)
+        entry.symlink_to(tmp_path / "elsewhere.npy")
+    elif what == "open to others":
+        entry.write_bytes(whole)
+        entry.chmod(0o666)
+    else:
+        entry.mkdir()
+        (entry / "x").write_bytes(b"") if what == "a full folder" else None
+    assert_holds(read("images", folder), COLOURS)
+    assert entry.read_bytes() == whole
+    assert entry.stat().st_mode & 0o777 == 0o600
+    assert not entry.is_symlink()
+
+
+def test_images_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = (pictures(tmp_path / name) for name in "abc")
+    read("images", one)
+    (first,) = decode.image_folder().glob("*.npy")
+    read("images", two)
+    (second,) = set(decode.image_folder().glob("*.npy")) - {first}
+    os.utime(first, (0, 0))
+    os.utime(second, (1, 1))
+    monkeypatch.setenv("NETSPEC_IMAGE_CACHE_BYTES", str(int(2.5 * first.stat().st_size)))
+    read("images", three)
+    assert not first.exists()
+    assert second.exists()
+    assert_holds(read("images", two), COLOURS)
+    assert second.stat().st_mtime > 1, "reading counts as use"
+    monkeypatch.setenv("NETSPEC_IMAGE_CACHE_BYTES", "0")
+    assert_holds(read("images", pictures(tmp_path / "d")), COLOURS)
+    assert len(list(decode.image_folder().glob("*.npy"))) == 3, "all of them were used just now"
+    monkeypatch.setenv("NETSPEC_IMAGE_CACHE_BYTES", "much")
+    with pytest.raises(UsageError, match="NETSPEC_IMAGE_CACHE_BYTES=much"):
+        read("images", pictures(tmp_path / "e"))
+
+
 def test_a_full_disk_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_given: Any, **_named: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decode.tempfile, "NamedTemporaryFile", full)
+    monkeypatch.setattr(cache_entries.tempfile, "NamedTemporaryFile", full)
     assert_holds(read("images", pictures(tmp_path)), COLOURS)
 
 

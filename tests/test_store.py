@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,20 +121,20 @@ def test_a_damaged_entry_is_compiled_once_more(folder: Path, monkeypatch: pytest
     path.write_bytes(damages(whole)[number])
     monkeypatch.setattr(store, "_loaded", {})
     assert computed(store.load(text), 2) == (10, 7)
-    assert objects.from_bytes(path.read_bytes()).functions
+    assert objects.from_bytes(path.read_bytes(), path.stem).functions
     with pytest.raises(ValueError, match="checksum"):
-        objects.from_bytes(damages(whole)[number])
+        objects.from_bytes(damages(whole)[number], path.stem)
 
 
 def test_an_entry_that_needs_what_is_not_here_is_compiled_once_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = source(5)
     store.load(text)
     path = folder / f"{store.kernel_name(text)}.obj"
-    entry = objects.from_bytes(path.read_bytes())
-    path.write_bytes(objects.Compiled(entry.functions, ("no_such_function_anywhere",)).to_bytes())
+    entry = objects.from_bytes(path.read_bytes(), path.stem)
+    path.write_bytes(objects.Compiled(entry.functions, ("no_such_function_anywhere",)).to_bytes(path.stem))
     monkeypatch.setattr(store, "_loaded", {})
     assert computed(store.load(text), 2) == (10, 7)
-    assert objects.from_bytes(path.read_bytes()).externals == entry.externals
+    assert objects.from_bytes(path.read_bytes(), path.stem).externals == entry.externals
 
 
 @pytest.mark.parametrize("text", [KERNEL, BROKEN], ids=["sound", "broken"])
@@ -172,7 +173,7 @@ def test_machine_code_does_not_depend_on_the_process(workers: list[Any], folder:
     here(monkeypatch, lambda _: iter(()))
     concurrent.ensure([text, other])
     path = folder / f"{store.kernel_name(text)}.obj"
-    theirs = objects.from_bytes(path.read_bytes())
+    theirs = objects.from_bytes(path.read_bytes(), path.stem)
     own = store.compile_source(text)
     assert [name for name, _, _ in own.functions] == [name for name, _, _ in theirs.functions] == ["times", "plus"]
     assert own.externals == theirs.externals
@@ -187,6 +188,28 @@ def test_this_process_works_beside_the_workers(workers: list[Any]) -> None:
     assert store._loaded
     assert all(map(store.is_cached, texts))
     assert [computed(store.load(text), 5)[0] for text in texts] == [0, 5, 10, 15, 20, 25]
+
+
+def test_threads_that_compile_at_once(workers: list[Any]) -> None:
+    texts = [source(factor) for factor in (2, 3, 4)]
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(concurrent.ensure, texts) for _ in range(3)]:
+            done.result()
+        found = list(pool.map(store.load, texts * 3))
+    assert [computed(addresses, 5)[0] for addresses in found] == [10, 15, 20] * 3
+    assert found[:3] == found[3:6] == found[6:], "linked once"
+
+
+def test_a_worker_compiles_what_has_parallel_regions(workers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba starts its threads for those, and a process that has threads cannot be forked."""
+    texts = [source(2), *(source(factor) + "# not parallel=True\n" for factor in (3, 4))]
+    own: list[str] = []
+    real = store.compile_source
+    monkeypatch.setattr(store, "compile_source", lambda text: (own.append(text), real(text))[1])
+    concurrent.ensure(texts)
+    assert own in ([], texts[:1])
+    assert all(map(store.is_cached, texts))
+    assert [computed(store.load(text), 5)[0] for text in texts] == [10, 15, 20]
 
 
 @pytest.mark.parametrize("script", ["exit 0", "exit 1", "kill -9 $$", "echo out; echo err >&2; sleep 0.2", "cat >/dev/null"])
@@ -248,7 +271,7 @@ def test_a_source_that_does_not_compile_raises_once(workers: list[Any], monkeypa
     broken, sound = source(3, BROKEN), source(3)
     tried = []
     real = store._import
-    monkeypatch.setattr(store, "_import", lambda path, name: (tried.append(name), real(path, name))[1])
+    monkeypatch.setattr(store, "_import", lambda path, text: (tried.append(path.stem), real(path, text))[1])
     if by == "worker":
         here(monkeypatch, lambda _: iter(()))
         concurrent.ensure([broken, sound])

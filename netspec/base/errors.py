@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from netspec.base.diagnostic import Diagnostic
 
@@ -21,6 +22,9 @@ class SpecError(NetspecError, ValueError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.diagnostics,)  # from a worker to the process that waits for it
 
 
 class LimitError(SpecError):
@@ -61,6 +65,9 @@ class Interrupted(NetspecError):  # noqa: N818  a wish of the user's, no error
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.signal_number, str(self))
 
 
 class UsageError(NetspecError, ValueError):

@@ -5,13 +5,10 @@ An entry of the cache is an .npy file with four more bytes, the CRC-32 of all be
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
-import tempfile
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +22,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.cache import image_folder, made_private
+from netspec.base.cache import image_bytes, image_folder, why_not_trusted, why_not_used
+from netspec.base.entries import discard, discard_all, opened, trim, written
 from netspec.base.errors import DataError, LimitError
 from netspec.base.extras import library
 from netspec.base.shape import Shape, show
@@ -41,8 +39,8 @@ GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
 BLOCK = 256
 """Images that a thread decodes at a time."""
 VERSION = 2
-ORPHAN_SECONDS = 3600
-"""Age at which a file that some process began and never finished is deleted."""
+ARRAY = "i_"
+"""How the names of entries begin."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Images:
         """A name for the cache, in two parts: where the images come from, and how they are."""
         place = json.dumps([self.origin, self.size, self.channels])
         content = json.dumps([VERSION, library("PIL", "data").__version__, list(zip(self.names, self.stamps, strict=True))])
-        return f"i_{hashlib.sha256(place.encode()).hexdigest()[:20]}_{hashlib.sha256(content.encode()).hexdigest()[:40]}.npy"
+        return f"{ARRAY}{hashlib.sha256(place.encode()).hexdigest()[:20]}_{hashlib.sha256(content.encode()).hexdigest()[:40]}.npy"
 
 
 def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
@@ -123,7 +121,7 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     Raises DataError naming the file that is damaged or unlike the first, LimitError where they are too many together.
     """
     folder = image_folder()
-    if not made_private(folder):
+    if why_not_used(folder) is not None:
         return decode_anew(images, limit_bytes)
     path = folder / images.key
     found = _cached(path)
@@ -138,10 +136,11 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     return found if found is not None else decode_anew(images, limit_bytes)
 
 
-def clear_images() -> None:
-    """Deletes every cached array."""
-    for path in image_folder().glob("*.npy") if made_private(image_folder()) else ():
-        path.unlink(missing_ok=True)
+def clear_images() -> tuple[int, int]:
+    """Deletes every cached array, where the folder is this user's; a process that reads one keeps it. Returns how many went, and how many
+    could not be deleted."""
+    folder = image_folder()
+    return discard_all(folder, ARRAY) if why_not_trusted(folder) is None else (0, 0)
 
 
 def _require_room(images: Images, limit_bytes: int) -> None:
@@ -185,42 +184,37 @@ def _blocks(images: Images) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 
 
 def _write(path: Path, images: Images) -> None:
-    """Decodes into a new file, which takes the name when it is whole; older arrays of the same images go. Raises OSError."""
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", suffix=".npy", delete=False) as file:
-        try:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(images.names), *images.shape)}
-            begin = io.BytesIO()
-            np.lib.format.write_array_header_1_0(begin, header)
-            file.write(begin.getvalue())
-            checksum = zlib.crc32(begin.getvalue())
-            for _, block in _blocks(images):
-                file.write(block.data)
-                checksum = zlib.crc32(block.data, checksum)
-            file.write(checksum.to_bytes(4, "little"))
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    os.replace(file.name, path)
-    with contextlib.suppress(OSError):
-        for other in path.parent.glob(f"{path.name[:22]}_*.npy"):
-            if other != path:
-                other.unlink()
-        for orphan in path.parent.glob(".new-*"):
-            if time.time() - orphan.stat().st_mtime > ORPHAN_SECONDS:
-                orphan.unlink()
+    """Decodes into a new file, which takes the name when it is whole. Older arrays of the same images go, and those that were not used for
+    longest where all together are too large; what was just written stays. Raises OSError, UsageError."""
+    bound = image_bytes()
+    with written(path) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(images.names), *images.shape)}
+        begin = io.BytesIO()
+        np.lib.format.write_array_header_1_0(begin, header)
+        file.write(begin.getvalue())
+        checksum = zlib.crc32(begin.getvalue())
+        for _, block in _blocks(images):
+            file.write(block.data)
+            checksum = zlib.crc32(block.data, checksum)
+        file.write(checksum.to_bytes(4, "little"))
+    for other in path.parent.glob(f"{path.name[:22]}_*.npy"):
+        if other != path:
+            discard(other)
+    trim(path.parent, ARRAY, bound)
 
 
 def _cached(path: Path) -> NDArray[np.uint8] | None:
     """The array of an entry, mapped; None where there is none, or a damaged one, which is deleted."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             whole = _is_whole(file)
         if whole:
             return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        return None
     except HEADER_DAMAGE:
         pass
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+    discard(path)
     return None
 
 

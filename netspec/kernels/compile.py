@@ -10,6 +10,7 @@ compiles the kernel when it is loaded. Workers end with this process: their stan
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ from netspec.base.errors import UsageError
 from netspec.kernels import store
 
 JOBS = "NETSPEC_COMPILE_JOBS"
+PARALLEL = "parallel=True"
+"""What the sources say that have parallel regions."""
 WORKER_SECONDS = 1.0
 """Work that a further worker must find: it needs half a second to start."""
 PATIENCE_SECONDS = 120.0
@@ -52,12 +55,12 @@ def ensure(sources: Sequence[str]) -> None:
     count = min(jobs(), len(missing), int(sum(map(expected_seconds, missing)) / WORKER_SECONDS)) - 1
     if count < 1 or not _can_start():
         return  # they compile when they are loaded
-    folder = store.cache_folder()
     with contextlib.ExitStack() as stack:
         try:
+            folder = store.cache_folder()
             for source in missing:
                 store.write_source(folder, source)
-            numbers, workers = stack.enter_context(_workers(count, folder, [store.kernel_name(source) for source in missing]))
+            numbers, workers = stack.enter_context(_workers(count, folder, missing))
         except OSError:  # a full disk, or no more processes
             return
         for number in _taken(numbers):
@@ -66,6 +69,8 @@ def ensure(sources: Sequence[str]) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(PATIENCE_SECONDS)
     store.count_compiled(missing)
+    with contextlib.suppress(OSError):
+        store.keep_small()
 
 
 def _can_start() -> bool:
@@ -74,20 +79,24 @@ def _can_start() -> bool:
 
 
 @contextlib.contextmanager
-def _workers(count: int, folder: Path, names: list[str]) -> Iterator[tuple[int, list[subprocess.Popen[bytes]]]]:
-    """`count` workers, and the end of the pipe that the numbers of kernels are read from. At the end all of them are gone."""
+def _workers(count: int, folder: Path, sources: Sequence[str]) -> Iterator[tuple[int, list[subprocess.Popen[bytes]]]]:
+    """`count` workers, and the end of the pipe that the numbers of kernels are read from. At the end all of them are gone. The first begins
+    with the sources that have parallel regions: numba starts its threads for them, and this process could not be forked after that."""
     numbers, into = os.pipe()
     workers: list[subprocess.Popen[bytes]] = []
+    names = [store.kernel_name(source) for source in sources]
+    first = [number for number, source in enumerate(sources) if PARALLEL in source]
     try:
-        os.write(into, bytes(range(len(names))))
+        os.write(into, bytes(number for number in range(len(names)) if number not in first))
         os.close(into)
         # the cache is the working folder, and the path is this process's: nothing else is imported by accident
         places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
         environment = {**os.environ, "NETSPEC_CACHE": str(folder.absolute()), "PYTHONPATH": places, "PYTHONSAFEPATH": "1"}
-        for _ in range(count):
+        for own in (first, *[[]] * (count - 1)):
             workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "netspec.kernels.compile", str(numbers)], env=environment, cwd=folder, pass_fds=[numbers],
+                    [sys.executable, "-m", "netspec.kernels.compile", str(numbers), *map(str, own)],
+                    env=environment, cwd=folder, pass_fds=[numbers],
                     stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     process_group=0,  # the terminal's Ctrl-C comes to this process alone
                 )
@@ -125,10 +134,12 @@ def main() -> None:
         line += more
     names: list[str] = json.loads(line)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for number in _taken(int(sys.argv[1])):
+    store.is_trimmed = True  # by the process that started this one
+    own = [int(number) for number in sys.argv[2:]]
+    for number in itertools.chain(own, _taken(int(sys.argv[1]))):
         with contextlib.suppress(Exception):  # the process that started this one meets the same error, and raises it
-            source = (store.cache_folder() / f"{names[number]}.py").read_text(encoding="utf-8")
-            if store.kernel_name(source) == names[number]:
+            source = store.read_source(store.cache_folder() / f"{names[number]}.py")
+            if source is not None and store.kernel_name(source) == names[number] and not store.is_cached(source):
                 store.compile_source(source)
 
 

@@ -1,14 +1,16 @@
 """Compiled kernels as bytes: machine code out of numba, into a file, and back into memory without numba's compiler.
 
-A file is the sha256 of what follows, a line of JSON (for each function its name, its symbol and the bytes of its object; the symbols
-that they need from outside), then the objects. It holds no pickle: reading a damaged one raises ValueError. What it says is run, so it
-must come from a folder that is the user's alone.
+A file is the sha256 of its kernel's name and of what follows: a line of JSON (for each function its name, its symbol and the bytes of its
+object; the symbols that they need from outside), then the objects. It holds no pickle: reading a damaged one, or one of another name,
+raises ValueError. Damaged machine code could end the process, so none is run before the sum is right; that takes 5 microseconds for most
+kernels, 70 for the largest. What a whole file says is run, so it must come from a folder that is the user's alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,17 +35,24 @@ class Compiled:
     functions: tuple[tuple[str, str, bytes], ...]
     externals: tuple[str, ...]
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, name: str) -> bytes:
+        """As the file of that kernel."""
         rows = [(name, symbol, len(code)) for name, symbol, code in self.functions]
         head = json.dumps({"functions": rows, "externals": self.externals}).encode() + b"\n"
         body = head + b"".join(code for _, _, code in self.functions)
-        return hashlib.sha256(body).hexdigest().encode() + body
+        return _digest(name, body) + body
 
 
-def from_bytes(content: bytes) -> Compiled:
-    """What `Compiled.to_bytes` made. Raises ValueError for anything else."""
+def _digest(name: str, body: bytes) -> bytes:
+    digest = hashlib.sha256(name.encode() + b"\n")
+    digest.update(body)
+    return digest.hexdigest().encode()
+
+
+def from_bytes(content: bytes, name: str) -> Compiled:
+    """What `Compiled.to_bytes` made for that kernel. Raises ValueError for anything else."""
     digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+    if _digest(name, body) != digest:
         raise ValueError("its checksum is wrong")
     end = body.index(b"\n") + 1
     head = json.loads(body[:end])
@@ -69,6 +78,8 @@ def from_module(module: ModuleType) -> Compiled:
 def link(compiled: Compiled) -> dict[str, int]:
     """The functions' addresses by name, in memory of this process. Raises ImportError where it lacks a symbol that they need."""
     with _lock:
+        llvm.initialize_native_target()  # numba does, when it first compiles
+        llvm.initialize_native_asmprinter()
         _provide(compiled.externals)
         target = llvm.Target.from_triple(llvm.get_process_triple())
         relocation = next((kind for start, kind in RELOCATIONS.items() if target.name.startswith(start)), "default")
@@ -82,6 +93,16 @@ def link(compiled: Compiled) -> dict[str, int]:
             raise ImportError("a kernel's symbol is not in its object")
         _engines.append(engine)
         return addresses
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have held it, and does not exist here."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _lacking(names: Iterable[str]) -> list[str]:

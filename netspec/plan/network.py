@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -168,6 +170,7 @@ class Network:
         self.store = Store(self.training.train.lowered, settings.dtype, settings.seed)
         self.lock = threading.RLock()
         """Held from binding rows to reading results: a plan serves one call at a time."""
+        _networks.add(self)
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._test_plans: dict[int, Plan] = {}
         self.initialize(settings.seed)
@@ -365,6 +368,19 @@ class Network:
         plan.run(len(x), 0, "forward", "loss", *(("backward",) if gradients else ()), "regularize")
         plan.release()
         return float(plan.array("loss").view(np.float64)[0]), plan
+
+
+_networks: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a child: threads that held a lock do not exist here."""
+    for network in _networks:
+        network.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _constant(parameter: Parameter) -> float:

@@ -57,7 +57,6 @@ class Driver:
 @cache
 def driver() -> Driver:
     """The compiled driver. Linking it may start the thread pool, which then is this process's."""
-    _pool_owner.append(os.getpid())
     addresses, word = kernel_store.load(driver_source()), ctypes.c_int64
     return Driver(
         ctypes.CFUNCTYPE(None, *[word] * 6)(addresses["run"]),
@@ -83,33 +82,54 @@ def thread_count(wanted: int | None) -> int:
     return max(1, min(wanted or most, most))
 
 
-_pool_owner: list[int] = []
+_forked_with_threads = False
 _one_at_a_time = threading.Lock()
 _side_by_side = nullcontext()
 _asked = threading.local()  # for how many threads: numba's number belongs to each Python thread, and to set it takes 0.8 us
 
 
 def thread_pool(threads: int) -> AbstractContextManager[object]:
-    """Around a native call. A thread pool does not survive fork: the child would hang or die without a word, so it is refused there.
+    """Around a native call. OpenMP's threads do not survive fork: the child would hang or be ended without a word, so it is refused there.
     numba's workqueue layer, used where there is neither OpenMP nor TBB, aborts when two Python threads enter it: they take turns."""
     if threads == 1:
         return _side_by_side
-    if _pool_owner and _pool_owner[0] != os.getpid():
-        raise NetspecError(
-            "this process was forked after netspec had started its threads, and they do not survive a fork: start workers with the "
-            "spawn method, or use threads=1"
-        )
+    require_threads()
     if getattr(_asked, "threads", 0) != threads:
         numba.set_num_threads(threads)
         _asked.threads = threads
     return _one_at_a_time if _is_workqueue() else _side_by_side
 
 
-def _is_workqueue() -> bool:
+def require_threads() -> None:
+    """Raises NetspecError in a process that was forked from one whose threads had been started, by netspec or by other code of numba's."""
+    if _forked_with_threads:
+        raise NetspecError(
+            "this process was forked after netspec had started its threads, and they do not survive a fork: start workers by the method "
+            'spawn or forkserver (multiprocessing.get_context("spawn")), or compile the model with threads=1'
+        )
+
+
+def _after_fork() -> None:
+    """In a child. The lock may have been held by a thread that does not exist here."""
+    global _one_at_a_time, _forked_with_threads
+    _one_at_a_time = threading.Lock()
+    _forked_with_threads = _forked_with_threads or _layer() not in (None, "workqueue")  # whose threads numba starts anew
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _layer() -> str | None:
+    """numba's threading layer; None before its threads are started."""
     try:
-        return bool(numba.threading_layer() == "workqueue")
-    except ValueError:  # no parallel launch yet, so the layer is not chosen yet: the first one goes alone
-        return True
+        return str(numba.threading_layer())
+    except ValueError:
+        return None
+
+
+def _is_workqueue() -> bool:
+    return _layer() in (None, "workqueue")  # before the first parallel call the layer is not chosen yet: that one goes alone
 
 
 @dataclass(frozen=True)

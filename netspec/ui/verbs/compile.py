@@ -15,7 +15,7 @@ from netspec.kernels import store
 from netspec.kernels.launch import Buffer
 from netspec.pipeline import Stages, read, stages
 from netspec.plan.network import Network, TrainingPlan
-from netspec.plan.plan import Layout
+from netspec.plan.plan import Layout, driver, driver_source
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.layer_table import broken
@@ -41,13 +41,14 @@ def run(file: Path, overrides: Overrides, *, emit: str | None, json: bool) -> in
     made = stages(program, known_counts(program))
     before, began = store.compiled_count, time.perf_counter()
     Network(made.groups, settings_of(made.program))
+    driver()
     seconds, compiled = time.perf_counter() - began, store.compiled_count - before
     if json:
         print_json(as_json(made, seconds, compiled))
     else:
         print_table(launch_table(made.plan.train, program.train.batch))
         print(f"\n{memory_in_words(made.plan)}")
-        total = len({*made.plan.train.sources, *made.plan.test.sources})
+        total = len({*made.plan.train.sources, *made.plan.test.sources, driver_source()})
         how = f"{compiled} of {total} kernels compiled" if compiled else f"all {total} kernels were in the cache"
         print(f"{how}; {seconds:.2f} s")
     return 0

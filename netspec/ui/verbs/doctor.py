@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
 import textwrap
+import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from pathlib import Path
 from typing import Any
 
 from numba import config, get_num_threads
 
-from netspec.catalog.decode import clear_images
+from netspec.base.cache import image_bytes, image_folder, kernel_bytes, kernel_folder, why_not_used
+from netspec.base.entries import entries
+from netspec.catalog.decode import ARRAY, clear_images
 from netspec.kernels import store
 from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
@@ -27,12 +32,11 @@ POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 def run(*, clear_cache: bool, json: bool) -> int:
     """Prints the report, after deleting the compiled kernels and the decoded images where that is asked for."""
-    cleared = store.clear() if clear_cache else None
-    if clear_cache:
-        clear_images()
+    deleted = (store.clear(), clear_images()) if clear_cache else None
     facts = gather()
-    if cleared is not None:
-        facts["cache"]["cleared"] = cleared
+    if deleted is not None:
+        for part, (gone, left) in zip((facts["cache"], facts["cache"]["images"]), deleted, strict=True):
+            part |= {"cleared": gone, "not_cleared": left}
     if json:
         print_json(facts)
     else:
@@ -76,17 +80,33 @@ def threading_layer() -> str | None:
 
 
 def cache_facts() -> dict[str, Any]:
-    """Where compiled kernels are kept, how many there are, whether they outlive this process, and how many processes compile."""
-    folder = store.cache_folder()
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    """Where compiled kernels are kept and where decoded images are, how many, how large, when the one that was not used for longest was
+    used last (seconds since 1970), the most bytes that are kept, and why the folder of the kernels cannot be used, where that is so."""
+    usual = kernel_folder()
+    reason = why_not_used(usual)
+    with contextlib.suppress(OSError):
+        usual = store.cache_folder()
+    images = image_folder()
     return {
-        "folder": str(folder),
-        "kernels": len(list(folder.glob("k_*.py"))),
-        "bytes": sum(path.stat().st_size for path in files),
-        "persistent": not folder.name.startswith("netspec-kernels-"),
-        "writable": os.access(folder, os.W_OK),
+        "folder": str(usual),
+        "kernels": len(entries(usual, store.KERNEL)),
+        **_contents(usual, store.KERNEL, kernel_bytes()),
+        "persistent": reason is None,
+        "writable": os.access(usual, os.W_OK),
+        "refused": None if reason is None else {"folder": str(kernel_folder()), "reason": reason},
         "compile_jobs": jobs(),
+        "images": {
+            "folder": str(images),
+            "arrays": len(entries(images, ARRAY)),
+            **_contents(images, ARRAY, image_bytes()),
+            "refused": why_not_used(images),
+        },
     }
+
+
+def _contents(folder: Path, start: str, most: int) -> dict[str, Any]:
+    found = entries(folder, start)
+    return {"bytes": sum(entry.bytes for entry in found), "most_bytes": most, "oldest": found[0].used if found else None}
 
 
 def extras() -> dict[str, list[str]]:
@@ -119,7 +139,9 @@ def in_words(facts: Mapping[str, Any]) -> str:
         ("threads", f"{threads['count']}, layer {threads['layer'] or 'none: single-threaded'}"),
         ("memory", f"{bytes_in_words(facts['memory_available_bytes'])} available to this process"),
         ("cache", cache["folder"]),
-        ("", f"{cache['kernels']} kernels, {bytes_in_words(cache['bytes'])}{_state(cache)}"),
+        *_refusal(cache["refused"]),
+        ("", f"{_how_much(cache, 'kernel')} (NETSPEC_CACHE_BYTES){_cleared(cache)}"),
+        ("", f"{_how_much(cache['images'], 'array')} of images (NETSPEC_IMAGE_CACHE_BYTES){_cleared(cache['images'])}"),
         ("compiling", f"{cache['compile_jobs']} processes at most (NETSPEC_COMPILE_JOBS)"),
     ]
     rows += [
@@ -133,7 +155,34 @@ def in_words(facts: Mapping[str, Any]) -> str:
     return "\n".join(filled)
 
 
-def _state(cache: Mapping[str, Any]) -> str:
-    notes = [] if cache["persistent"] else ["of this process alone: the usual folder cannot be used"]
-    notes += [f"{cache['cleared']} deleted just now"] if "cleared" in cache else []
-    return f" ({'; '.join(notes)})" if notes else ""
+def _how_much(part: Mapping[str, Any], what: str) -> str:
+    """`12 kernels, 3.1 MB of at most 512 MB, the oldest used 3 days ago`."""
+    count = part[f"{what}s"]
+    said = f"{count:,} {what}{'' if count == 1 else 's'}, {bytes_in_words(part['bytes'])} of at most {bytes_in_words(part['most_bytes'])}"
+    if part["oldest"] is None:
+        return said
+    return f"{said}, {'the oldest' if count > 1 else 'it was'} used {_ago(time.time() - part['oldest'])}"
+
+
+def _ago(seconds: float) -> str:
+    """To the hour, as times of use are kept."""
+    hours = int(seconds // 3600)
+    if hours < 1:
+        return "within the hour"
+    count, unit = (hours, "hour") if hours < 48 else (hours // 24, "day")
+    return f"{count} {unit}{'' if count == 1 else 's'} ago"
+
+
+def _cleared(part: Mapping[str, Any]) -> str:
+    if "cleared" not in part:
+        return ""
+    left = f", {part['not_cleared']} could not be" if part["not_cleared"] else ""
+    return f"; {part['cleared']} deleted just now{left}"
+
+
+def _refusal(refused: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Why kernels are in a folder of this process alone, and where they would be."""
+    if refused is None:
+        return []
+    kept = "Kernels that are compiled now last as long as this process, and every process compiles its own"
+    return [("", f"in place of {refused['folder']}: {refused['reason']}. {kept}; put this right, or name another folder in NETSPEC_CACHE")]
