@@ -129,7 +129,7 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     found = _cached(path)
     if found is not None:
         return found
-    _require_room(images, limit_bytes)
+    _require_room(images, limit_bytes, in_memory=False)
     try:
         _write(path, images)
     except OSError:  # the disk is full, or the folder has gone
@@ -144,10 +144,9 @@ def clear_images() -> None:
         path.unlink(missing_ok=True)
 
 
-def _require_room(images: Images, limit_bytes: int) -> None:
-    refuse_larger(
-        f"{images.origin}: {len(images.names)} images of {show(images.shape)}", len(images.names) * prod(images.shape), limit_bytes
-    )
+def _require_room(images: Images, limit_bytes: int, *, in_memory: bool = True) -> None:
+    name = f"{images.origin}: {len(images.names)} images of {show(images.shape)}"
+    refuse_larger(name, len(images.names) * prod(images.shape), limit_bytes, in_memory=in_memory)
 
 
 def decode_anew(images: Images, limit_bytes: int) -> NDArray[np.uint8]:

@@ -12,18 +12,22 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import UsageError
+from netspec.base.errors import DataError, UsageError
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
+LONGEST_LINE = 1 << 16
+"""Of results.csv and events.jsonl, in bytes."""
+MOST_ENVIRONMENT_BYTES = 1 << 20
+MOST_COUNT = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -122,20 +126,35 @@ class RunFolder:
             os.close(descriptor)
 
     def read_epochs(self) -> list[dict[str, Any]]:
-        """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell."""
+        """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell. Raises DataError."""
         if not self.results.exists():
             return []
-        return [
-            {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
-            for row in csv.DictReader(_whole_lines(self.results))
-        ]
+        rows = csv.reader(_whole_lines(self.results))
+        names = next(rows, None)
+        if names is None:
+            return []
+        missing = [column for column in COLUMNS if column not in names]
+        if missing:
+            raise DataError(f"{self.results}: damaged: its first line names no column {', '.join(missing)}")
+        return [_epoch(cells, names, f"{self.results}: damaged: line {line}") for line, cells in enumerate(rows, 2)]
+
+    def read_environment(self) -> dict[str, Any]:
+        """What env.json says; nothing where there is none, or a damaged one."""
+        path = self.path / "env.json"
+        try:
+            if not path.is_file() or path.stat().st_size > MOST_ENVIRONMENT_BYTES:
+                return {}
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def read_steps(self) -> list[tuple[int, float]]:
-        """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite."""
+        """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite. Raises DataError."""
         if not self.events.exists():
             return []
-        events = map(json.loads, _whole_lines(self.events))
-        return [(event["step"], float("nan") if event["loss"] is None else event["loss"]) for event in events if event["event"] == "step"]
+        told = (_step(text, f"{self.events}: damaged: line {line}") for line, text in enumerate(_whole_lines(self.events), 1))
+        return [one for one in told if one is not None]
 
 
 @dataclass(frozen=True)
@@ -211,9 +230,55 @@ def _claim_numbered(name: str, runs: Path) -> Path:
     raise AssertionError("count never ends")
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines that end; what follows the last of them was cut off by a crash."""
-    return path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines that end; what follows the last of them was cut off by a crash. Raises DataError for what this package never wrote."""
+    if not path.is_file():
+        raise DataError(f"{path}: is no file")
+    with path.open("rb") as stream:
+        for number in count(1):
+            line = stream.readline(LONGEST_LINE)
+            if not line.endswith(b"\n"):
+                if len(line) == LONGEST_LINE:
+                    raise DataError(f"{path}: damaged: line {number} is longer than {LONGEST_LINE >> 10} KiB")
+                return
+            try:
+                yield line.decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                raise DataError(f"{path}: damaged: line {number} is no text in UTF-8") from None
+
+
+def _epoch(cells: Sequence[str], names: Sequence[str], place: str) -> dict[str, Any]:
+    if len(cells) != len(names):
+        raise DataError(f"{place} has {len(cells)} cells, and line 1 names {len(names)} columns")
+    row: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=True):
+        whole = name in ("epoch", "step")
+        try:
+            row[name] = None if cell == "" and not whole else int(cell) if whole else float(cell)
+        except ValueError:
+            raise DataError(f"{place}, column {name}: {cell[:40]!r} is no {'whole number' if whole else 'number'}") from None
+        if whole and not 0 <= row[name] < MOST_COUNT:
+            raise DataError(f"{place}, column {name}: {cell[:40]} counts nothing")
+    return row
+
+
+def _step(text: str, place: str) -> tuple[int, float] | None:
+    """Step and loss of a line of events.jsonl, if it is one of a step."""
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"{place} is no JSON") from None
+    if not isinstance(event, dict):
+        raise DataError(f"{place} is no JSON object")
+    if event.get("event") != "step":
+        return None
+    step, loss = event.get("step"), event.get("loss")
+    if type(step) is not int or not 0 <= step < MOST_COUNT or not (loss is None or type(loss) in (int, float)):
+        raise DataError(f"{place} tells of a step without its number, or of a loss that is none")
+    try:
+        return step, float("nan") if loss is None else float(loss)
+    except OverflowError:
+        return step, float("inf")
 
 
 def _csv_line(values: list[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from typing import IO, Any
 
@@ -15,7 +16,14 @@ from netspec.frontend.convert.torch_text import read_torch
 
 MOST_BYTES = 16 << 20
 """Of a description: a thousand layers of Keras take one million bytes."""
+MOST_VALUES = 200_000
+"""In a document of JSON, told by its commas and brackets: five thousand layers of Keras have as many."""
+MOST_TEXT = 1 << 20
+"""Of a printed model: five thousand modules."""
 MOST_DEPTH = 200
+BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A text, so that the brackets in it do not count, or a bracket."""
+MARK = re.compile(r"[^\s\w.](?:\s|\b|$)|\s\w")
 PICKLED = (
     "a pickle, which may hold a program and is never opened: print the model (print(model) > model.txt), or write it with "
     "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
@@ -42,7 +50,11 @@ def read_model(stream: IO[bytes], name: str) -> Sketch:
         raise DataError(f"{name}: is no text in UTF-8 (byte {error.start}); what can be read is {FORMS}") from None
     if not text.strip():
         raise DataError(f"{name}: is empty; what can be read is {FORMS}")
-    return read_keras(_unwrapped(load_json(text, name)), name) if text.lstrip()[0] in '{["' else read_torch(text, name)
+    if text.lstrip()[0] in '{["':
+        return read_keras(_unwrapped(load_json(text, name)), name)
+    if len(text) > MOST_TEXT or len(MARK.findall(text)) > MOST_VALUES:
+        raise DataError(f"{name}: is longer than what print(model) writes of five thousand modules; what can be read is {FORMS}")
+    return read_torch(text, name)
 
 
 def _unwrapped(found: Any) -> Any:
@@ -54,7 +66,9 @@ def _unwrapped(found: Any) -> Any:
 
 
 def load_json(text: str, name: str) -> Any:
-    """A JSON document of bounded depth. Raises DataError."""
+    """A JSON document of bounded depth and size. Raises DataError."""
+    if sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise DataError(f"{name}: its JSON holds more than {MOST_VALUES:,} values, too many for a description of layers")
     _require_shallow(text, name)
     try:
         return json.loads(text)
@@ -63,18 +77,11 @@ def load_json(text: str, name: str) -> Any:
 
 
 def _require_shallow(text: str, name: str) -> None:
-    depth, quoted, escaped = 0, False, False
-    for letter in text:
-        if quoted:
-            quoted, escaped = escaped or letter != '"', not escaped and letter == "\\"
-        elif letter == '"':
-            quoted = True
-        elif letter in "[{":
-            depth += 1
-            if depth > MOST_DEPTH:
-                raise DataError(f"{name}: its JSON is nested more than {MOST_DEPTH} deep")
-        elif letter in "]}":
-            depth -= 1
+    depth = 0
+    for found in BRACKET.finditer(text):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if depth > MOST_DEPTH:
+            raise DataError(f"{name}: its JSON is nested more than {MOST_DEPTH} deep")
 
 
 def _from_archive(stream: IO[bytes], name: str) -> Sketch:

@@ -12,11 +12,11 @@ from typing import Any
 
 from numba import config, get_num_threads
 
+from netspec.base.memory import available_bytes
 from netspec.catalog.decode import clear_images
 from netspec.kernels import store
 from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
-from netspec.plan.memory import available_bytes
 from netspec.save.environment import describe_environment
 from netspec.ui.screen import bytes_in_words, print_json
 
