@@ -20,6 +20,7 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
 from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
+from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.weights import load_weights, read_header
 from netspec.train.data import Part, Splits
@@ -39,7 +40,7 @@ from netspec.train.resume import (
 )
 from netspec.train.settings import settings_of
 from netspec.train.state import apart, read_state, take_over_slots
-from netspec.train.weights import Description, described, require_weights_of, spec_of
+from netspec.train.weights import Description, described, require_weights_of
 
 
 def read(spec: AnySpec, overrides: Overrides = NO_OVERRIDES) -> Program:

@@ -5,6 +5,7 @@ Format of the headers: NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
 
 from __future__ import annotations
 
+import io
 import sys
 import tokenize
 import zipfile
@@ -90,7 +91,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *
     """
     require_file(path)
     try:
-        require_short_list(path, MOST_ENTRIES_BYTES)
+        _require_few(path)
         with zipfile.ZipFile(path) as archive:
             stored = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             arrays = []
@@ -113,28 +114,31 @@ def npz_names(path: Path) -> list[str]:
     """The names of the arrays of an .npz file; none where it cannot be read."""
     try:
         require_file(path)
-        require_short_list(path, MOST_ENTRIES_BYTES)
+        _require_few(path)
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except (*DAMAGE, NetspecError):
         return []
 
 
-def require_short_list(path: Path, most_bytes: int) -> None:
-    """Raises LimitError for an archive whose list of entries is longer: Python's reader takes fifteen times its bytes, before any entry is
-    looked at. A file that is no archive is left to that reader."""
-    stored = path.stat().st_size
+def _require_few(path: Path) -> None:
     with path.open("rb") as stream:
-        stream.seek(max(0, stored - END_BYTES))
-        end = stream.read()
+        require_short_list(stream, str(path), MOST_ENTRIES_BYTES)
+
+
+def require_short_list(stream: IO[bytes], name: str, most_bytes: int) -> None:
+    """Raises LimitError for a zip file whose list of what it holds is longer than `most_bytes`: Python's reader makes fifteen times as
+    many of it, before any entry is looked at. What is no zip file is left to that reader."""
+    stored = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, stored - END_BYTES))
+    end = stream.read()
     at = end.rfind(b"PK\5\6")
-    if at < 0 or len(end) < at + 16:
-        return
-    listed = int.from_bytes(end[at + 12 : at + 16], "little")
+    listed = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
     if listed == ZIP64 and (large := end.rfind(b"PK\6\6", 0, at)) >= 0:
         listed = int.from_bytes(end[large + 40 : large + 48], "little")
     if most_bytes < listed <= stored:
-        raise too_large(f"{path}: the list of what it holds takes {listed / 2**20:.0f} MiB", most_bytes)
+        raise too_large(f"{name}: the list of what it holds takes {listed / 2**20:.0f} MiB", most_bytes)
+    stream.seek(0)
 
 
 def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tempfile
+import threading
 import time
 import zlib
 from collections import deque
@@ -34,6 +35,8 @@ from netspec.catalog.arrays import HEADER_DAMAGE, first_line, refuse_larger
 FORMATS = ("PNG", "JPEG", "BMP")
 MOST_PIXELS = 50_000_000
 """Of one image."""
+LARGE_PIXELS, ONE_AT_A_TIME = 4_000_000, threading.Lock()
+"""Images from which no two are decoded at once: a few kilobytes may hold one that takes 300 MB."""
 PNG, DEPTH_AT = b"\x89PNG\r\n\x1a\n", 24
 """How a PNG file begins, and which of its bytes holds the bits a channel: Pillow cuts 16 of a colour to 8 and does not tell."""
 GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -76,10 +79,11 @@ class Images:
                 if content.startswith(PNG) and content[DEPTH_AT] == 16:
                     raise DataError(f"{self.origin}: {name} has 16 bits a channel; allowed are 8 bits a channel, gray or colour")
                 gray = image.mode in GRAY if self.channels is None else self.channels == 1
-                plain = image.convert("L" if gray else "RGB")
-                if self.size is not None:
-                    plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
-                pixels = np.asarray(plain, np.uint8)
+                with ONE_AT_A_TIME if prod(image.size) > LARGE_PIXELS else contextlib.nullcontext():
+                    plain = image.convert("L" if gray else "RGB")
+                    if self.size is not None:
+                        plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
+                    pixels = np.asarray(plain, np.uint8)
         except (DataError, LimitError):
             raise
         except pillow.UnidentifiedImageError:

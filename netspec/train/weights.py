@@ -8,16 +8,15 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netspec.base.errors import DataError
 from netspec.base.shape import Shape, show, size
-from netspec.base.text import Source
 from netspec.frontend.program import Program
-from netspec.frontend.text import source_of
 from netspec.graph.graph import Graph
 from netspec.plan.network import Network
+from netspec.save.description import Ends, Side, described_as
 from netspec.train.columns import Columns, as_metadata, from_metadata, width
 from netspec.train.loop import Best
 from netspec.train.normalize import Kind, Normalization
@@ -28,7 +27,6 @@ PREFIX = "normalization."
 LEARNED = ("labels", "normalization", "columns", "origin", "class_weights")
 """What a model knows of its data beside its arrays, by the names of its attributes."""
 Counted = Annotated[int, Field(ge=0, lt=2**62)]
-Side = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Origin(BaseModel):
@@ -39,16 +37,10 @@ class Origin(BaseModel):
     target: str | None = None
 
 
-class Description(BaseModel):
+class Description(Ends):
     """What a weights file says beside its arrays: the resolved spec, the ends of the net, how far training has come, what it learnt of the
     data. A newer version may say more."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-    spec: str
-    path: str
-    input: list[Side] = Field(min_length=1, max_length=3)
-    classes: Side | None = None
-    outputs: Side | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     step: Counted
     epoch: Counted
@@ -59,9 +51,7 @@ class Description(BaseModel):
     origin: Origin | None = None
 
     @model_validator(mode="after")
-    def has_ends(self) -> Self:
-        if (self.classes is None) == (self.outputs is None):
-            raise PydanticCustomError("ends", "either classes or outputs must be there")
+    def has_labels_that_differ(self) -> Self:
         if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise PydanticCustomError("labels", "labels must differ")
         return self
@@ -69,12 +59,7 @@ class Description(BaseModel):
 
 def described(metadata: Mapping[str, Any], path: Path) -> Description:
     """The metadata of a weights file, checked. Raises DataError naming what is missing or damaged."""
-    try:
-        return Description.model_validate(metadata)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise DataError(f"{path}: its metadata is damaged: {where}{first['msg']}") from None
+    return described_as(Description, metadata, path)
 
 
 def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
@@ -192,25 +177,3 @@ def learned_of(found: Description, tensors: Mapping[str, NDArray[Any]], graph: G
     if faults and strict:
         raise DataError(f"the weights do not fit the spec: {'; '.join(faults)}")
     return {name: value for name, value in fits.items() if value is not None}
-
-
-def spec_of(path: Path, found: Description) -> Source:
-    """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there.
-
-    Where a file says that its spec lies outside the working folder and its own, it counts as lying beside the file: a stranger's file
-    opens no folder to its data paths.
-    """
-    resolved = path.parent.parent / "spec.resolved.net"
-    if path.parent.name == "weights" and resolved.is_file():
-        return source_of(resolved)
-    return Source(found.spec, found.path if _is_near(found.path, path) else str(path.parent / f"{path.stem}.net"))
-
-
-def _is_near(told: str, path: Path) -> bool:
-    if told == Source("").path:
-        return True
-    try:
-        place = Path(told).resolve()
-        return any(place.is_relative_to(folder.resolve()) for folder in (Path(), path.parent))
-    except (OSError, RuntimeError, ValueError):
-        return False

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, DataSource, Rows
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, NetspecError
 from netspec.base.shape import Shape
 from netspec.catalog.arrays import DAMAGE, LIMIT_BYTES, first_line, refuse_larger, require_file, require_short_list
 from netspec.catalog.decode import Images, decode, decode_anew
@@ -172,10 +172,13 @@ def _content(file: Path) -> bytes:
 
 def _in_zip(path: Path) -> Tree:
     require_file(path)
-    require_short_list(path, MOST_LIST_BYTES)
     try:
+        with path.open("rb") as stream:
+            require_short_list(stream, str(path), MOST_LIST_BYTES)
         archive = zipfile.ZipFile(path)
     except DAMAGE as error:
+        if isinstance(error, NetspecError):
+            raise
         raise DataError(f"{path}: cannot be read as a zip file: {first_line(error)}; `images` takes a folder or a zip") from None
     files: dict[Place, tuple[int, ...]] = {}
     folders: set[Place] = set()

@@ -7,8 +7,8 @@ import re
 import zipfile
 from typing import IO, Any
 
-from netspec.base.errors import DataError
-from netspec.catalog.arrays import DAMAGE, first_line
+from netspec.base.errors import DataError, LimitError
+from netspec.catalog.arrays import DAMAGE, MOST_ENTRIES_BYTES, first_line, require_short_list
 from netspec.frontend.convert.keras import read_keras
 from netspec.frontend.convert.sketch import Sketch
 from netspec.frontend.convert.torch_export import read_export
@@ -16,14 +16,14 @@ from netspec.frontend.convert.torch_text import read_torch
 
 MOST_BYTES = 16 << 20
 """Of a description: a thousand layers of Keras take one million bytes."""
-MOST_VALUES = 200_000
+MOST_VALUES = 400_000
 """In a document of JSON, told by its commas and brackets: five thousand layers of Keras have as many."""
-MOST_TEXT = 1 << 20
-"""Of a printed model: five thousand modules."""
+MOST_TEXT, MOST_WORDS = 1 << 20, 200_000
+"""Of a printed model, in bytes, and in words and marks: five thousand modules."""
 MOST_DEPTH = 200
 BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A text, so that the brackets in it do not count, or a bracket."""
-MARK = re.compile(r"[^\s\w.](?:\s|\b|$)|\s\w")
+WORD = re.compile(r"[\w.]+|[^\w\s]")
 PICKLED = (
     "a pickle, which may hold a program and is never opened: print the model (print(model) > model.txt), or write it with "
     "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
@@ -52,7 +52,7 @@ def read_model(stream: IO[bytes], name: str) -> Sketch:
         raise DataError(f"{name}: is empty; what can be read is {FORMS}")
     if text.lstrip()[0] in '{["':
         return read_keras(_unwrapped(load_json(text, name)), name)
-    if len(text) > MOST_TEXT or len(MARK.findall(text)) > MOST_VALUES:
+    if len(text) > MOST_TEXT or len(WORD.findall(text)) > MOST_WORDS:
         raise DataError(f"{name}: is longer than what print(model) writes of five thousand modules; what can be read is {FORMS}")
     return read_torch(text, name)
 
@@ -87,6 +87,7 @@ def _require_shallow(text: str, name: str) -> None:
 def _from_archive(stream: IO[bytes], name: str) -> Sketch:
     """Of an archive the one member that describes the layers."""
     try:
+        require_short_list(stream, name, MOST_ENTRIES_BYTES)
         with zipfile.ZipFile(stream) as archive:
             members = {entry.filename: entry for entry in archive.infolist()}
             program = next((one for one in members if one == "models/model.json" or one.endswith("/models/model.json")), None)
@@ -97,7 +98,7 @@ def _from_archive(stream: IO[bytes], name: str) -> Sketch:
             if members[wanted].file_size > MOST_BYTES:
                 raise DataError(f"{name}: {wanted} declares more than {MOST_BYTES >> 20} MiB, too much for a description of layers")
             text = archive.read(wanted).decode("utf-8-sig")
-    except DataError:
+    except (DataError, LimitError):
         raise
     except DAMAGE as error:
         raise DataError(f"{name}: cannot be read as an archive: {first_line(error)}") from None

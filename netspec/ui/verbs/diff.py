@@ -12,9 +12,9 @@ from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.graph.compare import Meaning, compare, meaning_of
 from netspec.graph.counts import Counts, counts_of, split_head
+from netspec.save.description import Ends, described_as, spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.weights import read_header
-from netspec.train.weights import described, spec_of
 from netspec.ui.comparison import as_json, parts, without_shapes
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell
@@ -91,6 +91,6 @@ def _of_run(path: Path) -> Meaning:
     except UsageError:
         folder = open_run_folder(path)  # stopped before the first weights were saved
         return meaning_of(load(source_of(folder.resolved if folder.resolved.is_file() else folder.spec)))
-    found = described(read_header(located.weights)[1], located.weights)
+    found = described_as(Ends, read_header(located.weights)[1], located.weights)
     program = load(spec_of(located.weights, found))
     return Meaning(program, to_graph(program, Counts(tuple(found.input), found.classes, found.outputs)))
