@@ -27,6 +27,7 @@ from netspec.base.shape import show
 
 MOST_BYTES = 8
 """Of one number: NumPy's longdouble holds values that become infinite here."""
+FEWER_ROWS = "use fewer rows or a smaller dtype; rows in an .npy file (source = npy) are read piece by piece"
 SMALL_BYTES = 64 << 20
 """Below it nobody looks how much memory is left."""
 MOST_ENTRIES_BYTES = 4 << 20
@@ -137,7 +138,11 @@ def require_short_list(stream: IO[bytes], name: str, most_bytes: int) -> None:
     if listed == ZIP64 and (large := end.rfind(b"PK\6\6", 0, at)) >= 0:
         listed = int.from_bytes(end[large + 40 : large + 48], "little")
     if most_bytes < listed <= stored:
-        raise too_large(f"{name}: the list of what it holds takes {listed / 2**20:.0f} MiB", most_bytes)
+        raise too_large(
+            f"{name}: the list of what it holds takes {listed / 2**20:.0f} MiB",
+            most_bytes,
+            advice="pack fewer files, or leave them in a folder",
+        )
     stream.seek(0)
 
 
@@ -266,9 +271,8 @@ def refuse_larger(name: str, declared_bytes: int, limit_bytes: int, more: str = 
         raise too_large(found, memory_limit(), f", {SHARE:.0%} of the memory that is left")
 
 
-def too_large(found: str, limit_bytes: int, why: str = "") -> LimitError:
+def too_large(found: str, limit_bytes: int, why: str = "", advice: str = FEWER_ROWS) -> LimitError:
     """For data that declares, as `found` says, more bytes than are read."""
-    advice = "use fewer rows or a smaller dtype; rows in an .npy file (source = npy) are read piece by piece"
     limit = f"{limit_bytes / 2**30:.1f} GiB" if limit_bytes >= 1 << 29 else f"{limit_bytes / 2**20:g} MiB"
     return LimitError([Diagnostic("NS810", f"{found}; the limit is {limit}{why}", help=advice)])
 

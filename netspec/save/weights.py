@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from netspec.base.errors import DataError, NetspecError, UsageError
-from netspec.base.memory import memory_limit
-from netspec.catalog.arrays import first_line, refuse_larger, require_file, too_large
+from netspec.base.memory import SHARE, memory_limit
+from netspec.catalog.arrays import SMALL_BYTES, first_line, require_file, too_large
 from netspec.catalog.tables import listed
 from netspec.save.atomic import write_atomic
 
@@ -27,6 +27,7 @@ NUMPY = {
     "I8": "i1", "I16": "i2", "I32": "i4", "I64": "i8", "U8": "u1", "U16": "u2", "U32": "u4", "U64": "u8",
 }  # fmt: skip
 """The format's words for dtypes that can be read, and NumPy's."""
+FOREIGN = "no net that netspec saves has as much; is the file another one?"
 MOST_HEADER_BYTES = 8 << 20
 """Of names, shapes and metadata: a net of ten thousand layers with its optimiser's state takes six."""
 
@@ -67,7 +68,10 @@ def read_header(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         values = json.loads(metadata[KEY])
     if not isinstance(values, dict):
         raise DataError(f"{path}: damaged: its metadata is no object")
-    refuse_larger(f"{path}: its arrays together", sum(array.nbytes for array in declared.values()), memory_limit())
+    declared_bytes = sum(array.nbytes for array in declared.values())
+    if declared_bytes > SMALL_BYTES and declared_bytes > memory_limit():
+        found = f"{path}: its arrays take {declared_bytes / 2**30:.1f} GiB"
+        raise too_large(found, memory_limit(), f", {SHARE:.0%} of the memory that is left", FOREIGN)
     return declared, values
 
 
@@ -86,7 +90,7 @@ def _stored(path: Path) -> Iterator[Any]:
         with path.open("rb") as stream:
             declared, stored = int.from_bytes(stream.read(8), "little"), path.stat().st_size
         if MOST_HEADER_BYTES < declared <= stored:
-            raise too_large(f"{path}: its header takes {declared / 2**20:.0f} MiB", MOST_HEADER_BYTES)
+            raise too_large(f"{path}: its header takes {declared / 2**20:.0f} MiB", MOST_HEADER_BYTES, advice=FOREIGN)
         with safe_open(path, framework="numpy") as file:
             yield file
     except NetspecError:

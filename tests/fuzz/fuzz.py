@@ -31,7 +31,14 @@ def with_atheris(name: str, seconds: int, corpus: Path) -> None:
     def once(data: bytes) -> None:
         targets.refuses_or_takes(name, data)
 
-    limits = ["-timeout=5", "-rss_limit_mb=2048", f"-max_len={MOST_BYTES}", f"-max_total_time={seconds}", "-len_control=10", "-print_final_stats=1"]
+    limits = [
+        "-timeout=5",
+        "-rss_limit_mb=2048",
+        f"-max_len={MOST_BYTES}",
+        f"-max_total_time={seconds}",
+        "-len_control=10",
+        "-print_final_stats=1",
+    ]
     atheris.Setup([sys.argv[0], str(corpus), *limits], once)
     atheris.Fuzz()
 

@@ -37,6 +37,7 @@ MOST_FILE_BYTES = 64 << 20
 MOST_PASSED_BYTES = 16 << 20
 """Of an archive, what is no file of the data set."""
 MOST_MEMBERS = 1000
+NOT_IT = "take the archive as it is published, or the folder that it unpacks to"
 
 Reader = Callable[[str], bytes]
 
@@ -118,7 +119,7 @@ class _Forward:
     def content(self, member: tarfile.TarInfo) -> bytes:
         """Raises LimitError for a file that is larger than any of the data set, DataError where it is cut off."""
         if member.size > self.limit_bytes:
-            raise too_large(f"{self.name}: {member.name} declares {member.size / 2**20:.0f} MiB", self.limit_bytes)
+            raise too_large(f"{self.name}: {member.name} declares {member.size / 2**20:.0f} MiB", self.limit_bytes, advice=NOT_IT)
         self.seek(member.offset_data)
         content = self.stream.read(member.size)
         if len(content) != member.size:
@@ -131,12 +132,12 @@ class _Forward:
     def seek(self, place: int) -> None:
         self.passed += max(0, place - self.stream.tell())
         if self.passed > MOST_PASSED_BYTES:
-            raise too_large(f"{self.name}: holds more than CIFAR-10 beside it", MOST_PASSED_BYTES)
+            raise too_large(f"{self.name}: holds more than CIFAR-10 beside it", MOST_PASSED_BYTES, advice=NOT_IT)
         self.stream.seek(place)
 
     def read(self, count: int) -> bytes:
         if count > MOST_PASSED_BYTES:
-            raise too_large(f"{self.name}: declares a name of {count / 2**20:.0f} MiB", MOST_PASSED_BYTES)
+            raise too_large(f"{self.name}: declares a name of {count / 2**20:.0f} MiB", MOST_PASSED_BYTES, advice=NOT_IT)
         return self.stream.read(count)
 
 

@@ -24,9 +24,9 @@ from netspec.catalog.tables import NUMBER, Table, choose, repeated, to_dataset
 SEPARATORS = (",", ";", "\t")
 BLOCK_BYTES = 1 << 20
 """What pyarrow reads at a time: a row that spans three blocks is refused, and then the file is read as one."""
-LONGEST = 8 << 20
-"""Of a row, in bytes: what is longer is no table, or one line without an end."""
-LONGEST_NAMES = 4 << 20
+LONGEST = 4 << 20
+"""Of a row, the names among them, in characters or bytes: what is longer is no table, or has a quote that is never closed."""
+NO_TABLE = "is a quote left open, or is it no table?"
 MOST_COLUMNS = 100_000
 LIMIT_IN_USE = threading.RLock()
 
@@ -70,13 +70,13 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
 def read_header(path: Path) -> tuple[str, list[str]]:
     """The separator and the names of the columns. Raises DataError where the first line is not one of names, each its own."""
     with path.open("rb") as stream:
-        line = stream.readline(LONGEST_NAMES + 1)
-    if len(line) > LONGEST_NAMES:
-        raise too_large(f"{path}: line 1 takes more than {LONGEST_NAMES >> 20} MiB", LONGEST_NAMES)
+        line = stream.readline(LONGEST + 1)
+    if len(line) > LONGEST:
+        raise too_large(f"{path}: line 1 takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
     columns = 1 + max(line.count(separator.encode()) for separator in SEPARATORS)
     if columns > MOST_COLUMNS:
         raise LimitError([Diagnostic("NS810", f"{path}: line 1 names {columns:,} columns; the limit is {MOST_COLUMNS:,}")])
-    found = {separator: next(records(path, separator, LONGEST_NAMES), (1, [], True)) for separator in SEPARATORS}
+    found = {separator: next(records(path, separator), (1, [], True)) for separator in SEPARATORS}
     separator = max(found, key=lambda one: len(found[one][1]))
     _, cells, closed = found[separator]
     if not closed:
@@ -138,7 +138,7 @@ def _require_short_lines(path: Path) -> None:
         while part := stream.read(BLOCK_BYTES):
             first, last = part.find(b"\n"), part.rfind(b"\n")
             if length + (len(part) if first < 0 else first) > LONGEST:
-                raise too_large(f"{path}: line {line} takes more than {LONGEST >> 20} MiB", LONGEST)
+                raise too_large(f"{path}: line {line} takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
             length = length + len(part) if last < 0 else len(part) - last - 1
             line += part.count(b"\n")
 
@@ -155,7 +155,7 @@ def _open_quote(path: Path, separator: str) -> int | None:
     return None if closed else line
 
 
-def records(path: Path, separator: str, longest: int = LONGEST) -> Iterator[tuple[int, list[str], bool]]:
+def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]:
     """The records of the file that are not empty, each with the line that it begins on; False where its quote is open at the end.
     Raises LimitError for a longer record."""
     with _longer_cells(), path.open(encoding="utf-8-sig", newline="") as stream:
@@ -163,10 +163,10 @@ def records(path: Path, separator: str, longest: int = LONGEST) -> Iterator[tupl
 
         def lines() -> Iterator[str]:
             nonlocal taken
-            while line := stream.readline(longest + 1):
+            while line := stream.readline(LONGEST + 1):
                 taken += len(line)
-                if taken > longest:
-                    raise too_large(f"{path}: line {begins}: a row takes more than {longest >> 20} MiB", longest)
+                if taken > LONGEST:
+                    raise too_large(f"{path}: line {begins}: a row takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
                 yield line
             yield ""  # a record of its own, or in an open quote
 

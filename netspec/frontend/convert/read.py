@@ -17,7 +17,7 @@ from netspec.frontend.convert.torch_text import read_torch
 MOST_BYTES = 16 << 20
 """Of a description: a thousand layers of Keras take one million bytes."""
 MOST_VALUES = 400_000
-"""In a document of JSON, told by its commas and brackets: five thousand layers of Keras have as many."""
+"""In a document of JSON, told by its commas, brackets and backslashes: five thousand layers of Keras have as many."""
 MOST_TEXT, MOST_WORDS = 1 << 20, 200_000
 """Of a printed model, in bytes, and in words and marks: five thousand modules."""
 MOST_DEPTH = 200
@@ -67,7 +67,7 @@ def _unwrapped(found: Any) -> Any:
 
 def load_json(text: str, name: str) -> Any:
     """A JSON document of bounded depth and size. Raises DataError."""
-    if sum(map(text.count, ",[{")) > MOST_VALUES:
+    if sum(map(text.count, ",[{\\")) > MOST_VALUES:
         raise DataError(f"{name}: its JSON holds more than {MOST_VALUES:,} values, too many for a description of layers")
     _require_shallow(text, name)
     try:
