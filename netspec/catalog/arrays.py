@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -198,7 +199,8 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     try:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
+        with warnings.catch_warnings(action="ignore"):  # of files by old versions of Python and NumPy, which can be read
+            shape, fortran, dtype = read_header(stream)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{name}: damaged: {first_line(error)}") from None
     except HEADER_DAMAGE as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import DataError, UsageError
+from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
@@ -71,6 +72,16 @@ class RunFolder:
         """All that training goes on from: parameters, optimiser slots, step, epoch, seed."""
         return self.path / "state" / "last.safetensors"
 
+    @property
+    def texts(self) -> list[tuple[Path, int | None]]:
+        """Files of the folder that are read, with the bytes that they have at most; the weights are checked where they are read."""
+        specs = [(self.spec, SPEC_BYTES), (self.resolved, SPEC_BYTES)]
+        return [*specs, (self.environment, MOST_ENVIRONMENT_BYTES), (self.results, None), (self.events, None)]
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "env.json"
+
     def write_spec(self, given: str, resolved: str) -> None:
         """The spec as it was given, and with every default and override written out."""
         write_atomic(self.spec, given.encode())
@@ -81,7 +92,7 @@ class RunFolder:
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """env.json, with sorted keys."""
-        write_atomic(self.path / "env.json", f"{json.dumps(environment, indent=2, sort_keys=True)}\n".encode())
+        write_atomic(self.environment, f"{json.dumps(environment, indent=2, sort_keys=True)}\n".encode())
 
     def add_epoch(self, row: Mapping[str, Any]) -> None:
         """One line of results.csv, the header before the first. Raises KeyError for a missing column; None is an empty cell."""
@@ -140,11 +151,9 @@ class RunFolder:
 
     def read_environment(self) -> dict[str, Any]:
         """What env.json says; nothing where there is none, or a damaged one."""
-        path = self.path / "env.json"
         try:
-            if not path.is_file() or path.stat().st_size > MOST_ENVIRONMENT_BYTES:
-                return {}
-            found = json.loads(path.read_text(encoding="utf-8"))
+            _require_plain(self.environment, MOST_ENVIRONMENT_BYTES)
+            found = json.loads(self.environment.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -181,13 +190,24 @@ def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path(
 
 
 def open_run_folder(path: Path) -> RunFolder:
-    """An existing run folder, swept of what a crash left. Raises UsageError where it is none."""
+    """An existing run folder, swept of what a crash left. Raises UsageError where it is none, DataError for one that no run has left."""
     if not (path / "spec.net").is_file() and not (path / "spec.resolved.net").is_file():
         raise UsageError(f"{path}: not a run folder: it holds no spec.net")
+    found = RunFolder(path)
+    for file, most_bytes in found.texts:
+        _require_plain(file, most_bytes)
     for folder in (path, path / "weights", path / "state"):
-        if folder.is_dir():
+        if folder.is_dir() and not folder.is_symlink():
             sweep(folder)
-    return RunFolder(path)
+    return found
+
+
+def _require_plain(path: Path, most_bytes: int | None) -> None:
+    """Raises DataError for what no run writes at that place: reading a pipe or a device may never end."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file, as it is in a run folder")
+    if most_bytes is not None and path.exists() and path.stat().st_size > most_bytes:
+        raise DataError(f"{path}: is longer than {most_bytes >> 10} KiB, more than a run writes there")
 
 
 def find(run: Path, last: bool = False) -> Located:
@@ -232,19 +252,21 @@ def _claim_numbered(name: str, runs: Path) -> Path:
 
 def _whole_lines(path: Path) -> Iterator[str]:
     """The lines that end; what follows the last of them was cut off by a crash. Raises DataError for what this package never wrote."""
-    if not path.is_file():
-        raise DataError(f"{path}: is no file")
-    with path.open("rb") as stream:
-        for number in count(1):
-            line = stream.readline(LONGEST_LINE)
-            if not line.endswith(b"\n"):
-                if len(line) == LONGEST_LINE:
-                    raise DataError(f"{path}: damaged: line {number} is longer than {LONGEST_LINE >> 10} KiB")
-                return
-            try:
-                yield line.decode("utf-8").rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise DataError(f"{path}: damaged: line {number} is no text in UTF-8") from None
+    _require_plain(path, None)
+    try:
+        with path.open("rb") as stream:
+            for number in count(1):
+                line = stream.readline(LONGEST_LINE)
+                if not line.endswith(b"\n"):
+                    if len(line) == LONGEST_LINE:
+                        raise DataError(f"{path}: damaged: line {number} is longer than {LONGEST_LINE >> 10} KiB")
+                    return
+                try:
+                    yield line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError:
+                    raise DataError(f"{path}: damaged: line {number} is no text in UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _epoch(cells: Sequence[str], names: Sequence[str], place: str) -> dict[str, Any]:

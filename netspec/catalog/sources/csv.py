@@ -26,6 +26,8 @@ BLOCK_BYTES = 1 << 20
 """What pyarrow reads at a time: a row that spans three blocks is refused, and then the file is read as one."""
 LONGEST = 4 << 20
 """Of a row, the names among them, in characters or bytes: what is longer is no table, or has a quote that is never closed."""
+MOST_LINES = 100_000
+"""Of a row, in quotes."""
 NO_TABLE = "is a quote left open, or is it no table?"
 MOST_COLUMNS = 100_000
 LIMIT_IN_USE = threading.RLock()
@@ -159,12 +161,15 @@ def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]
     """The records of the file that are not empty, each with the line that it begins on; False where its quote is open at the end.
     Raises LimitError for a longer record."""
     with _longer_cells(), path.open(encoding="utf-8-sig", newline="") as stream:
-        begins, taken = 1, 0
+        begins, taken, count = 1, 0, 0
 
         def lines() -> Iterator[str]:
-            nonlocal taken
+            nonlocal taken, count
             while line := stream.readline(LONGEST + 1):
-                taken += len(line)
+                taken, count = taken + len(line), count + 1
+                if count > MOST_LINES:
+                    message = f"{path}: line {begins}: a row goes over more than {MOST_LINES:,} lines"
+                    raise LimitError([Diagnostic("NS810", message, help=NO_TABLE)])
                 if taken > LONGEST:
                     raise too_large(f"{path}: line {begins}: a row takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
                 yield line
@@ -176,7 +181,7 @@ def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]
             if last is not None:
                 yield *last, True
             last = (begins, cells) if cells or begins == 1 else None
-            begins, taken = reader.line_num + 1, 0
+            begins, taken, count = reader.line_num + 1, 0, 0
         if last is not None and last[1]:
             yield *last, False
 
