@@ -79,6 +79,15 @@ def test_altered_files_raise_errors_of_netspec_alone(name: str) -> None:
             break
 
 
+FOUND = sorted((Path(targets.__file__).parent / "found").iterdir())
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name)
+def test_what_was_found_once_is_refused(path: Path) -> None:
+    """Inputs that raised something else before they were mended: `<target>-<what>`."""
+    refused(targets.TARGETS[path.name.split("-")[0]][0], path.read_bytes())
+
+
 @pytest.mark.filterwarnings("error")
 def test_an_old_word_for_a_dtype_warns_nobody(tmp_path: Path) -> None:
     """Found by altered files: NumPy warned of `a4`, on the user's terminal."""
@@ -110,7 +119,7 @@ def test_valid_files_with_any_metadata_and_arrays_raise_errors_of_netspec_alone(
         restore(path)
 
 
-@quick
+@settings(quick, max_examples=25)
 @given(st.sampled_from(["results.csv", "events.jsonl", "env.json", "spec.resolved.net", "spec.net"]), st.binary(max_size=60) | VALUES)
 def test_a_run_folder_with_any_content_is_told_in_words(tmp_path_factory: pytest.TempPathFactory, name: str, content: Any) -> None:
     folder = tmp_path_factory.mktemp("r")

@@ -7,8 +7,10 @@ checksums that chance would never get right.
 from __future__ import annotations
 
 import atexit
+import gzip
 import io
 import json
+import pickle
 import shutil
 import struct
 import tempfile
@@ -19,11 +21,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as arrow
 from PIL import Image
+from pyarrow import parquet as arrow_parquet
 
 from netspec.base.errors import NetspecError
 from netspec.base.text import Source
 from netspec.catalog.idx import load_idx
+from netspec.catalog.pickled import load_pickled
 from netspec.catalog.sources.images import pictures
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
@@ -83,14 +88,28 @@ def npz(data: bytes) -> None:
 
 
 def files(data: bytes) -> None:
-    """IDX files, pictures, and a zip of them."""
+    """IDX files and such packed by gzip, pickles of CIFAR-10, pictures, a zip, and one of a picture."""
     kind, rest = data[:1], data[1:]
     if kind in (b"1", b"3"):
         load_idx(_file("d.idx", rest), int(kind))
+    elif kind == b"g":
+        load_idx(_file("d.idx.gz", gzip.compress(rest, 1)), 3)
+    elif kind == b"c":
+        load_pickled(rest, "d")
+    elif kind == b"i":
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("a/1.png", rest)
+        pictures(_file("d.zip", stream.getvalue()), (3, 4, 4))
     elif kind == b"z":
         pictures(_file("d.zip", rest), (3, 4, 4))
     else:
         pictures(_file("d.png", rest), (1, 4, 4))
+
+
+def parquet(data: bytes) -> None:
+    """A table of Parquet, whose reader is not ours."""
+    _split("parquet", _file("d.parquet", data[1:]), "transforms = one_hot" if data[:1] == b"o" else "")
 
 
 def _split(source: str, path: Path, more: str) -> None:
@@ -132,6 +151,7 @@ _HEADER_SIZE = struct.unpack("<Q", VALID[:8])[0]
 X, Y = np.arange(24, dtype="f4").reshape(8, 3) % 7, np.arange(8) % 2
 GOOD_X, GOOD_Y = _npy(X), _npy(Y)
 TABLE = b"a,b,c,label\n" + b"".join(f"{row % 7},{row * row % 5},{row % 3}.5,{'pq'[row % 2]}\n".encode() for row in range(12))
+PICKLED = pickle.dumps({b"data": np.zeros((2, 3072), np.uint8)[:, :4].copy(), b"labels": [1, 2]}, protocol=2)
 IDX = struct.pack(">4I", 0x803, 2, 3, 2) + bytes(12)
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
@@ -168,9 +188,25 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
     ),
     "files": (
         files,
-        [b"3" + IDX, b"1" + struct.pack(">2I", 0x801, 3) + bytes(3), *(b"p" + _picture(form) for form in ("PNG", "JPEG", "BMP"))],
+        [
+            b"3" + IDX,
+            b"g" + IDX,
+            b"c" + PICKLED,
+            b"i" + _picture("PNG"),
+            b"1" + struct.pack(">2I", 0x801, 3) + bytes(3),
+            *(b"p" + _picture(form) for form in ("PNG", "JPEG", "BMP")),
+        ],
     ),
 }  # fmt: skip
+
+
+def _parquet() -> bytes:
+    stream = io.BytesIO()
+    arrow_parquet.write_table(arrow.table({"a": [1, 5, 3, 4], "t": ["x", "y", "x", "y"], "y": ["p", "q", "p", "q"]}), stream)
+    return stream.getvalue()
+
+
+TARGETS["parquet"] = (parquet, [b"n" + _parquet(), b"o" + _parquet()])
 
 
 def refuses_or_takes(target: str, data: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, NetspecError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
 from netspec.catalog.tables import Table, choose, repeated, to_dataset
@@ -56,9 +56,13 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
             _require_distinct(path, names)
             wanted = list(choice(names, _index(file.schema_arrow.metadata or {})))
             table = file.read(columns=wanted)
-    except (arrow.ArrowException, OSError) as error:
+            table.validate(full=True)  # places in a dictionary, and UTF-8: a file may hold any, and what comes next trusts them
+            columns = {name: _plain(path, name, table[name], limit_bytes) for name in wanted}
+    except NetspecError:
+        raise
+    except (arrow.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:  # ValueError: a name that is no UTF-8
         raise DataError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
-    return Table(str(path), {name: _plain(path, name, table[name], limit_bytes) for name in wanted}, "row {} (rows count from 0)".format)
+    return Table(str(path), columns, "row {} (rows count from 0)".format)
 
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:
