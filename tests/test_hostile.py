@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 import netspec
 from netspec.base.errors import DataError, NetspecError
 from netspec.catalog.arrays import load_npz
+from netspec.catalog.sources.images import pictures
 from netspec.pipeline import restore
 from netspec.save.description import Ends, spec_of
 from netspec.save.weights import as_bytes, load_weights, read_header
@@ -249,6 +250,22 @@ def test_a_run_folder_of_links_and_pipes_hangs_nothing(run: Path, name: str, pla
         assert told or code in (0, 2), words
     with ended_after(20), pytest.raises(NetspecError):
         netspec.train(run / "spec.net", resume=run)
+
+
+@pytest.mark.parametrize("name", ["../out/1.png", "/out/1.png", "a/../../out/1.png", "..\\out\\1.png", "C:/out/1.png"])
+def test_names_in_an_archive_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Entries are read into memory by their name, and nothing is unpacked."""
+    inside = tmp_path / "in"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    picture = bombs.png(8, 8, b"".join(b"\0" + bytes(24) for _ in range(8)))
+    (inside / "p.zip").write_bytes(bombs.zipped({name: picture, "b/1.png": picture, "c/1.png": picture}))
+    with suppress(NetspecError):
+        pictures(inside / "p.zip", (3, 8, 8))
+    with suppress(NetspecError):
+        netspec.compile('data { source = images; path = "p.zip" } net affine(2) -> affine -> softmax').fit(epochs=1)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["in", "in/p.zip"]
+    assert pictures(inside / "p.zip", (3, 8, 8))[0].shape[1:] == (3, 8, 8)  # the control: it is an archive of pictures
 
 
 def test_a_used_file_outside_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
