@@ -20,8 +20,9 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
 from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
+from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
-from netspec.save.weights import load_weights
+from netspec.save.weights import load_weights, read_header
 from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor, Training
@@ -39,7 +40,7 @@ from netspec.train.resume import (
 )
 from netspec.train.settings import settings_of
 from netspec.train.state import apart, read_state, take_over_slots
-from netspec.train.weights import Description, described, spec_of
+from netspec.train.weights import Description, described, require_weights_of
 
 
 def read(spec: AnySpec, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -104,6 +105,14 @@ def _loaded(model: Model, tensors: Mapping[str, NDArray[Any]], found: Descriptio
         raise DataError(f"{path}: {error}") from None
 
 
+def _require_weights_of(program: Program, counts: Counts, declared: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Before anything is allocated: a file of a few bytes may carry the spec of a net of gigabytes."""
+    try:
+        require_weights_of(to_graph(program, counts), declared)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
 def restore(path: str | Path) -> Model:
     """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError."""
     return restore_file(find(Path(path)).weights)
@@ -111,12 +120,14 @@ def restore(path: str | Path) -> Model:
 
 def restore_file(path: Path) -> Model:
     """The model of one weights file, built from the spec that it carries."""
-    tensors, metadata = load_weights(path)
-    own, others = apart(tensors)
+    declared, metadata = read_header(path)
     found = described(metadata, path)
     shape = tuple(found.input)
+    counts = Counts(shape, found.classes, found.outputs)
     program = load(spec_of(path, found), Overrides(shape, found.classes, found.outputs, found.seed))
-    model = Model(program, Counts(shape, found.classes, found.outputs))
+    _require_weights_of(program, counts, apart(declared)[0], path)
+    own, others = apart(load_weights(path)[0])
+    model = Model(program, counts)
     _loaded(model, own, found, path, True)
     if others:  # of a state file: what training goes on with too
         take_over_slots(model.network, others)

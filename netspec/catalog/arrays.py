@@ -5,8 +5,10 @@ Format of the headers: NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
 
 from __future__ import annotations
 
+import io
 import sys
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -20,11 +22,17 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Rows
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.errors import DataError, LimitError
+from netspec.base.errors import DataError, LimitError, NetspecError
+from netspec.base.memory import SHARE, memory_limit
 from netspec.base.shape import show
 
 MOST_BYTES = 8
 """Of one number: NumPy's longdouble holds values that become infinite here."""
+FEWER_ROWS = "use fewer rows or a smaller dtype; rows in an .npy file (source = npy) are read piece by piece"
+SMALL_BYTES = 64 << 20
+"""Below it nobody looks how much memory is left."""
+MOST_ENTRIES_BYTES = 4 << 20
+"""Of the list of an archive of arrays, which is read whole: forty thousand names."""
 LIMIT_BYTES = 8 << 30
 """Declared bytes of one array above which reading is refused, unless a caller gives another limit."""
 DAMAGE = (
@@ -41,6 +49,9 @@ DAMAGE = (
 """What NumPy and zipfile raise on files that are cut off, altered, encrypted or packed in an unknown way."""
 HEADER_DAMAGE = (*DAMAGE, ArithmeticError, AttributeError, LookupError, MemoryError, SystemError, TypeError)
 """What else NumPy raises on a header, which may be any expression of Python's literals."""
+END_BYTES = (1 << 16) + 128
+"""At the end of an archive, where its list is told of: the longest comment, and the records before it."""
+ZIP64 = 0xFFFFFFFF
 MOST_AXES = 32
 """Of an array: NumPy had as many before its version 2."""
 
@@ -82,6 +93,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *
     """
     require_file(path)
     try:
+        _require_few(path)
         with zipfile.ZipFile(path) as archive:
             stored = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             arrays = []
@@ -104,10 +116,35 @@ def npz_names(path: Path) -> list[str]:
     """The names of the arrays of an .npz file; none where it cannot be read."""
     try:
         require_file(path)
+        _require_few(path)
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
-    except DAMAGE:
+    except (*DAMAGE, NetspecError):
         return []
+
+
+def _require_few(path: Path) -> None:
+    with path.open("rb") as stream:
+        require_short_list(stream, str(path), MOST_ENTRIES_BYTES)
+
+
+def require_short_list(stream: IO[bytes], name: str, most_bytes: int) -> None:
+    """Raises LimitError for a zip file whose list of what it holds is longer than `most_bytes`: Python's reader makes fifteen times as
+    many of it, before any entry is looked at. What is no zip file is left to that reader."""
+    stored = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, stored - END_BYTES))
+    end = stream.read()
+    at = end.rfind(b"PK\5\6")
+    listed = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
+    if listed == ZIP64 and (large := end.rfind(b"PK\6\6", 0, at)) >= 0:
+        listed = int.from_bytes(end[large + 40 : large + 48], "little")
+    if most_bytes < listed <= stored:
+        raise too_large(
+            f"{name}: the list of what it holds takes {listed / 2**20:.0f} MiB",
+            most_bytes,
+            advice="pack fewer files, or leave them in a folder",
+        )
+    stream.seek(0)
 
 
 def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:
@@ -162,7 +199,8 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     try:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
+        with warnings.catch_warnings(action="ignore"):  # of files by old versions of Python and NumPy, which can be read
+            shape, fortran, dtype = read_header(stream)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{name}: damaged: {first_line(error)}") from None
     except HEADER_DAMAGE as error:
@@ -192,8 +230,7 @@ def _read(stream: IO[bytes], stored_bytes: int, name: str, limit_bytes: int) -> 
     """One array from a stream of `stored_bytes` bytes that starts at the magic string."""
     shape, fortran, dtype = _header(stream, name)
     declared = prod(shape) * dtype.itemsize
-    if declared > limit_bytes:
-        raise too_large(f"{name}: declares {declared / 2**30:.1f} GiB ({dtype}, {show(shape)})", limit_bytes)
+    refuse_larger(name, declared, limit_bytes, f" ({dtype}, {show(shape)})")
     _require_stored(name, shape, dtype, stored_bytes - stream.tell())
     if declared == 0:
         return np.empty(shape, dtype)
@@ -227,16 +264,19 @@ def _require_text(codes: NDArray[np.uint32], shape: tuple[int, ...], order: Lite
         raise DataError(f"{name}: damaged: row {row} (rows count from 0): 0x{codes[text, letter]:x} is the code of no character")
 
 
-def refuse_larger(name: str, declared_bytes: int, limit_bytes: int) -> None:
-    """Raises LimitError where data declares more bytes than are read."""
+def refuse_larger(name: str, declared_bytes: int, limit_bytes: int, more: str = "", *, in_memory: bool = True) -> None:
+    """Raises LimitError where data declares more bytes than are read, or, `in_memory`, than this process may take."""
+    found = f"{name}: declares {declared_bytes / 2**30:.1f} GiB{more}"
     if declared_bytes > limit_bytes:
-        raise too_large(f"{name}: declares {declared_bytes / 2**30:.1f} GiB", limit_bytes)
+        raise too_large(found, limit_bytes)
+    if in_memory and declared_bytes > SMALL_BYTES and declared_bytes > memory_limit():
+        raise too_large(found, memory_limit(), f", {SHARE:.0%} of the memory that is left")
 
 
-def too_large(found: str, limit_bytes: int) -> LimitError:
+def too_large(found: str, limit_bytes: int, why: str = "", advice: str = FEWER_ROWS) -> LimitError:
     """For data that declares, as `found` says, more bytes than are read."""
-    advice = "use fewer rows or a smaller dtype, or raise the limit from Python or the command line"
-    return LimitError([Diagnostic("NS810", f"{found}; the limit is {limit_bytes / 2**30:.1f} GiB", help=advice)])
+    limit = f"{limit_bytes / 2**30:.1f} GiB" if limit_bytes >= 1 << 29 else f"{limit_bytes / 2**20:g} MiB"
+    return LimitError([Diagnostic("NS810", f"{found}; the limit is {limit}{why}", help=advice)])
 
 
 def first_line(error: BaseException) -> str:

@@ -5,10 +5,12 @@ An entry of the cache is an .npy file with four more bytes, the CRC-32 of all be
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +34,8 @@ from netspec.catalog.arrays import HEADER_DAMAGE, first_line, refuse_larger
 FORMATS = ("PNG", "JPEG", "BMP")
 MOST_PIXELS = 50_000_000
 """Of one image."""
+LARGE_PIXELS, ONE_AT_A_TIME = 4_000_000, threading.Lock()
+"""Images from which no two are decoded at once: a few kilobytes may hold one that takes 300 MB."""
 PNG, DEPTH_AT = b"\x89PNG\r\n\x1a\n", 24
 """How a PNG file begins, and which of its bytes holds the bits a channel: Pillow cuts 16 of a colour to 8 and does not tell."""
 GRAY, COLOUR = ("1", "L", "LA"), ("P", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -74,10 +78,11 @@ class Images:
                 if content.startswith(PNG) and content[DEPTH_AT] == 16:
                     raise DataError(f"{self.origin}: {name} has 16 bits a channel; allowed are 8 bits a channel, gray or colour")
                 gray = image.mode in GRAY if self.channels is None else self.channels == 1
-                plain = image.convert("L" if gray else "RGB")
-                if self.size is not None:
-                    plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
-                pixels = np.asarray(plain, np.uint8)
+                with ONE_AT_A_TIME if prod(image.size) > LARGE_PIXELS else contextlib.nullcontext():
+                    plain = image.convert("L" if gray else "RGB")
+                    if self.size is not None:
+                        plain = plain.resize(self.size[::-1], pillow.Resampling.BILINEAR)
+                    pixels = np.asarray(plain, np.uint8)
         except (DataError, LimitError):
             raise
         except pillow.UnidentifiedImageError:
@@ -127,7 +132,7 @@ def decode(images: Images, limit_bytes: int) -> NDArray[np.uint8]:
     found = _cached(path)
     if found is not None:
         return found
-    _require_room(images, limit_bytes)
+    _require_room(images, limit_bytes, in_memory=False)
     try:
         _write(path, images)
     except OSError:  # the disk is full, or the folder has gone
@@ -143,10 +148,9 @@ def clear_images() -> tuple[int, int]:
     return discard_all(folder, ARRAY) if why_not_trusted(folder) is None else (0, 0)
 
 
-def _require_room(images: Images, limit_bytes: int) -> None:
-    refuse_larger(
-        f"{images.origin}: {len(images.names)} images of {show(images.shape)}", len(images.names) * prod(images.shape), limit_bytes
-    )
+def _require_room(images: Images, limit_bytes: int, *, in_memory: bool = True) -> None:
+    name = f"{images.origin}: {len(images.names)} images of {show(images.shape)}"
+    refuse_larger(name, len(images.names) * prod(images.shape), limit_bytes, in_memory=in_memory)
 
 
 def decode_anew(images: Images, limit_bytes: int) -> NDArray[np.uint8]:

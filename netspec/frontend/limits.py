@@ -6,7 +6,7 @@ SPEC_BYTES = 64 * 1024
 LINE_LENGTH = 4096
 NESTING = 64
 LAYERS = 10_000
-EXPANSION_STEPS = 20_000
+EXPANSION_STEPS = 15_000
 """Chain elements visited while defs and value lists are expanded: work is bounded even where no layer comes of it."""
 VALUE_SIZE = 256
 """Values inside one value: calls whose arguments are calls, through `let`s too."""

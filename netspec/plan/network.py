@@ -19,6 +19,7 @@ from netspec.base.errors import LimitError
 from netspec.base.initializer import Initializer
 from netspec.base.layer import Parameter
 from netspec.base.mapped import RowReader
+from netspec.base.memory import SHARE, available_bytes
 from netspec.base.optimizer import Optimizer
 from netspec.base.shape import Shape, size
 from netspec.base.transform import Augmentation
@@ -29,13 +30,11 @@ from netspec.kernels.compile import ensure
 from netspec.kernels.context import Update
 from netspec.kernels.lower import lower
 from netspec.kernels.native import CONTROL_WORDS
-from netspec.plan.memory import available_bytes
 from netspec.plan.plan import Layout, Plan, driver_source, lay_out, thread_count
 from netspec.plan.store import Store
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-MEMORY_SHARE = 0.6
 CHUNK_BYTES = 16 << 20
 MOST_CHUNK_ROWS = 1024
 FEW_ROWS = (8, 32, 128)
@@ -140,8 +139,8 @@ def training_plan(grouping: Grouping, settings: Settings) -> TrainingPlan:
 def check_memory(needed: int) -> None:
     """Raises LimitError where a plan needs more bytes than 60 % of the memory that is left for this process."""
     available = available_bytes()
-    if needed > MEMORY_SHARE * available:
-        limit = f"{MEMORY_SHARE:.0%} of the {_mega(available)} available to this process"
+    if needed > SHARE * available:
+        limit = f"{SHARE:.0%} of the {_mega(available)} available to this process"
         message = f"the plan needs {_mega(needed)}, and the limit is {limit}"
         raise LimitError([Diagnostic("NS807", message, help="make the batch smaller (train.batch), or the layers narrower")])
 

@@ -13,18 +13,24 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import UsageError
+from netspec.base.errors import DataError, UsageError
+from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
+LONGEST_LINE = 1 << 16
+"""Of results.csv and events.jsonl, in bytes."""
+MOST_ENVIRONMENT_BYTES = 1 << 20
+MOST_COUNT = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,16 @@ class RunFolder:
         """All that training goes on from: parameters, optimiser slots, step, epoch, seed."""
         return self.path / "state" / "last.safetensors"
 
+    @property
+    def texts(self) -> list[tuple[Path, int | None]]:
+        """Files of the folder that are read, with the bytes that they have at most; the weights are checked where they are read."""
+        specs = [(self.spec, SPEC_BYTES), (self.resolved, SPEC_BYTES)]
+        return [*specs, (self.environment, MOST_ENVIRONMENT_BYTES), (self.results, None), (self.events, None)]
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "env.json"
+
     def write_spec(self, given: str, resolved: str) -> None:
         """The spec as it was given, and with every default and override written out."""
         write_atomic(self.spec, given.encode())
@@ -78,7 +94,7 @@ class RunFolder:
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """env.json, with sorted keys."""
-        write_atomic(self.path / "env.json", f"{json.dumps(environment, indent=2, sort_keys=True)}\n".encode())
+        write_atomic(self.environment, f"{json.dumps(environment, indent=2, sort_keys=True)}\n".encode())
 
     def add_epoch(self, row: Mapping[str, Any]) -> None:
         """One line of results.csv, the header before the first. Raises KeyError for a missing column; None is an empty cell."""
@@ -100,13 +116,15 @@ class RunFolder:
         """Before a resume: drops the results and events that come after the state that training continues from, and a last line that was
         cut off."""
         if self.results.exists():
-            lines = _whole_lines(self.results)
-            rows = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= last_epoch]
-            write_atomic(self.results, "".join(f"{line}\n" for line in [*lines[:1], *rows]).encode())
+            kept = len(list(takewhile(lambda row: row["epoch"] <= last_epoch, self.read_epochs())))
+            write_atomic(self.results, _joined(islice(_whole_lines(self.results), 1 + kept)))
         if self.events.exists():
-            lines = _whole_lines(self.events)
-            kept = [line for line, event in zip(lines, map(json.loads, lines), strict=True) if _is_before(event, last_epoch, last_step)]
-            write_atomic(self.events, "".join(f"{line}\n" for line in kept).encode())
+            told = ((line, _event(line, self._line(number))) for number, line in enumerate(_whole_lines(self.events), 1))
+            write_atomic(self.events, _joined(line for line, event in told if _is_before(event, last_epoch, last_step)))
+
+    def _line(self, number: int) -> str:
+        """How a line of events.jsonl that is not as it should be is called."""
+        return f"{self.events}: damaged: line {number}"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -124,28 +142,42 @@ class RunFolder:
             os.close(descriptor)
 
     def read_epochs(self) -> list[dict[str, Any]]:
-        """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell."""
+        """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell. Raises DataError."""
         if not self.results.exists():
             return []
-        return [
-            {key: None if cell == "" else int(cell) if key in ("epoch", "step") else float(cell) for key, cell in row.items()}
-            for row in csv.DictReader(_whole_lines(self.results))
-        ]
+        rows = csv.reader(_whole_lines(self.results))
+        names = next(rows, None)
+        if names is None:
+            return []
+        missing = [column for column in COLUMNS if column not in names]
+        if missing:
+            raise DataError(f"{self.results}: damaged: its first line names no column {', '.join(missing)}")
+        return [_epoch(cells, names, f"{self.results}: damaged: line {line}") for line, cells in enumerate(rows, 2)]
+
+    def read_environment(self) -> dict[str, Any]:
+        """What env.json says; nothing where there is none, or a damaged one."""
+        try:
+            _require_plain(self.environment, MOST_ENVIRONMENT_BYTES)
+            found = json.loads(self.environment.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @property
     def is_over(self) -> bool:
         """Whether the run came to its end, with everything written, and was not begun again."""
         if not self.events.exists():
             return False
-        ends = [event["event"] for event in map(json.loads, _whole_lines(self.events)) if event["event"] in ("end", "resumed")]
-        return ends[-1:] == ["end"]
+        events = (_event(line, self._line(number)) for number, line in enumerate(_whole_lines(self.events), 1))
+        ends = deque((event.get("event") for event in events if event.get("event") in ("end", "resumed")), 1)
+        return "end" in ends
 
     def read_steps(self) -> list[tuple[int, float]]:
-        """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite."""
+        """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite. Raises DataError."""
         if not self.events.exists():
             return []
-        events = map(json.loads, _whole_lines(self.events))
-        return [(event["step"], float("nan") if event["loss"] is None else event["loss"]) for event in events if event["event"] == "step"]
+        told = (_step(text, self._line(number)) for number, text in enumerate(_whole_lines(self.events), 1))
+        return [one for one in told if one is not None]
 
 
 @dataclass(frozen=True)
@@ -175,13 +207,24 @@ def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path(
 
 
 def open_run_folder(path: Path) -> RunFolder:
-    """An existing run folder, swept of what a crash left. Raises UsageError where it is none."""
+    """An existing run folder, swept of what a crash left. Raises UsageError where it is none, DataError for one that no run has left."""
     if not (path / "spec.net").is_file() and not (path / "spec.resolved.net").is_file():
         raise UsageError(f"{path}: not a run folder: it holds no spec.net")
+    found = RunFolder(path)
+    for file, most_bytes in found.texts:
+        _require_plain(file, most_bytes)
     for folder in (path, path / "weights", path / "state"):
-        if folder.is_dir():
+        if folder.is_dir() and not folder.is_symlink():
             sweep(folder)
-    return RunFolder(path)
+    return found
+
+
+def _require_plain(path: Path, most_bytes: int | None) -> None:
+    """Raises DataError for what no run writes at that place: reading a pipe or a device may never end."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file, as it is in a run folder")
+    if most_bytes is not None and path.exists() and path.stat().st_size > most_bytes:
+        raise DataError(f"{path}: is longer than {most_bytes >> 10} KiB, more than a run writes there")
 
 
 def find(run: Path, last: bool = False) -> Located:
@@ -226,12 +269,71 @@ def _claim_numbered(name: str, runs: Path) -> Path:
 
 def _is_before(event: Mapping[str, Any], last_epoch: int, last_step: int) -> bool:
     """Whether an event is of that time. Those of an epoch are written at its end, all of them again when it is repeated."""
-    return bool(event.get("step", 0) <= last_step and event.get("epoch", 0) <= last_epoch)
+    step, epoch = (event.get(key, 0) for key in ("step", "epoch"))
+    return type(step) is int and type(epoch) is int and step <= last_step and epoch <= last_epoch
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines that end; what follows the last of them was cut off by a crash."""
-    return path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+def _joined(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines that end; what follows the last of them was cut off by a crash. Raises DataError for what this package never wrote."""
+    _require_plain(path, None)
+    try:
+        with path.open("rb") as stream:
+            for number in count(1):
+                line = stream.readline(LONGEST_LINE)
+                if not line.endswith(b"\n"):
+                    if len(line) == LONGEST_LINE:
+                        raise DataError(f"{path}: damaged: line {number} is longer than {LONGEST_LINE >> 10} KiB")
+                    return
+                try:
+                    yield line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError:
+                    raise DataError(f"{path}: damaged: line {number} is no text in UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _epoch(cells: Sequence[str], names: Sequence[str], place: str) -> dict[str, Any]:
+    if len(cells) != len(names):
+        raise DataError(f"{place} has {len(cells)} cells, and line 1 names {len(names)} columns")
+    row: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=True):
+        whole = name in ("epoch", "step")
+        try:
+            row[name] = None if cell == "" and not whole else int(cell) if whole else float(cell)
+        except ValueError:
+            raise DataError(f"{place}, column {name}: {cell[:40]!r} is no {'whole number' if whole else 'number'}") from None
+        if whole and not 0 <= row[name] < MOST_COUNT:
+            raise DataError(f"{place}, column {name}: {cell[:40]} counts nothing")
+    return row
+
+
+def _event(text: str, place: str) -> dict[str, Any]:
+    """A line of events.jsonl."""
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"{place} is no JSON") from None
+    if not isinstance(event, dict):
+        raise DataError(f"{place} is no JSON object")
+    return event
+
+
+def _step(text: str, place: str) -> tuple[int, float] | None:
+    """Step and loss of a line of events.jsonl, if it is one of a step."""
+    event = _event(text, place)
+    if event.get("event") != "step":
+        return None
+    step, loss = event.get("step"), event.get("loss")
+    if type(step) is not int or not 0 <= step < MOST_COUNT or not (loss is None or type(loss) in (int, float)):
+        raise DataError(f"{place} tells of a step without its number, or of a loss that is none")
+    try:
+        return step, float("nan") if loss is None else float(loss)
+    except OverflowError:
+        return step, float("inf")
 
 
 def _csv_line(values: list[Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,23 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from netspec.base.errors import DataError, UsageError
+from netspec.base.errors import DataError, NetspecError, UsageError
+from netspec.base.memory import SHARE, memory_limit
+from netspec.catalog.arrays import SMALL_BYTES, first_line, require_file, too_large
+from netspec.catalog.tables import listed
 from netspec.save.atomic import write_atomic
 
 KEY = "netspec"
 """The one metadata key. Several would be written in an order that differs from process to process."""
 DTYPES = "buif"
+NUMPY = {
+    "F16": "f2", "F32": "f4", "F64": "f8", "BOOL": "?",
+    "I8": "i1", "I16": "i2", "I32": "i4", "I64": "i8", "U8": "u1", "U16": "u2", "U32": "u4", "U64": "u8",
+}  # fmt: skip
+"""The format's words for dtypes that can be read, and NumPy's."""
+FOREIGN = "no net that netspec saves has as much; is the file another one?"
+MOST_HEADER_BYTES = 8 << 20
+"""Of names, shapes and metadata: a net of ten thousand layers with its optimiser's state takes six."""
 
 
 def save_weights(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
@@ -36,29 +48,59 @@ def as_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -
     return save(plain, metadata={KEY: text})
 
 
-def load_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays by name, as writable copies, and the metadata. Raises DataError for a missing, damaged or foreign file."""
+def read_header(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What a weights file declares, without reading its numbers: arrays of which only shape and dtype are real, and the metadata.
+
+    Raises DataError for a missing, damaged or foreign file, LimitError for a header, or arrays, too large for this machine.
+    """
     path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, not a weights file")
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            metadata = stored.metadata() or {}
-            if KEY not in metadata:
-                raise DataError(f"{path}: a safetensors file, but not one of netspec's: it carries no spec")
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  not a dict
+    require_file(path)
+    with _stored(path) as stored:
+        metadata = stored.metadata() or {}
+        if KEY not in metadata:
+            raise DataError(f"{path}: a safetensors file, but not one of netspec's: it carries no spec")
+        names = sorted(stored.keys())
+        slices = {name: stored.get_slice(name) for name in names}
+        foreign = [f"{name} ({one.get_dtype()})" for name, one in slices.items() if one.get_dtype() not in NUMPY]
+        if foreign:
+            raise DataError(f"{path}: holds arrays of kinds that netspec has not: {listed(foreign)}; it has {', '.join(NUMPY)}")
+        declared = {name: _stand_in(one.get_shape(), NUMPY[one.get_dtype()]) for name, one in slices.items()}
         values = json.loads(metadata[KEY])
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{path}: damaged, cut off, or not a weights file: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
-        ) from None
     if not isinstance(values, dict):
         raise DataError(f"{path}: damaged: its metadata is no object")
-    return dict(sorted(tensors.items())), values
+    declared_bytes = sum(array.nbytes for array in declared.values())
+    if declared_bytes > SMALL_BYTES and declared_bytes > memory_limit():
+        found = f"{path}: its arrays take {declared_bytes / 2**30:.1f} GiB"
+        raise too_large(found, memory_limit(), f", {SHARE:.0%} of the memory that is left", FOREIGN)
+    return declared, values
+
+
+def load_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays by name, as writable copies, and the metadata. Raises as `read_header`."""
+    path = Path(path)
+    declared, values = read_header(path)
+    with _stored(path) as stored:
+        return {name: stored.get_tensor(name) for name in declared}, values
+
+
+@contextmanager
+def _stored(path: Path) -> Iterator[Any]:
+    """The open file, its header read. What is wrong with it, or becomes so while it is read, is a DataError."""
+    try:
+        with path.open("rb") as stream:
+            declared, stored = int.from_bytes(stream.read(8), "little"), path.stat().st_size
+        if MOST_HEADER_BYTES < declared <= stored:
+            raise too_large(f"{path}: its header takes {declared / 2**20:.0f} MiB", MOST_HEADER_BYTES, advice=FOREIGN)
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except NetspecError:
+        raise
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: damaged, cut off, or not a weights file: {first_line(error)}") from None
+
+
+def _stand_in(shape: Sequence[int], dtype: str) -> NDArray[Any]:
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
+from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger
 from netspec.catalog.tables import NUMBER, cut, listed, require_columns
 
 Columns = tuple[Column, ...]
@@ -136,6 +137,7 @@ def spread(
     row stands, for messages. Raises DataError."""
     if len(own) != len(known):
         raise DataError(f"{name}: {len(own)} columns, and the net was trained with {len(known)}: {listed([c.name for c in known])}")
+    refuse_larger(f"{name}: with a column for each text it", 8 * len(x) * width(known), LIMIT_BYTES)
     parts = []
     for number, (mine, theirs) in enumerate(zip(own, known, strict=True)):
         if theirs.categories is None:
@@ -162,7 +164,9 @@ def _coded(
                 f"{name}: {where(row)}, {column.name}: {cut(text)!r} is not among the texts that the net was trained with: {known}"
             )
     places = np.array([wanted.get(text, 0) for text in texts], np.int64)
-    return np.eye(len(wanted))[places[numbers]]
+    coded = np.zeros((len(numbers), len(wanted)))
+    coded[np.arange(len(numbers)), places[numbers]] = 1
+    return coded
 
 
 def as_metadata(columns: Columns) -> list[dict[str, Any]]:

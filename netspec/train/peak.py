@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netspec.base.memory import available_bytes
 from netspec.base.text import Source
 from netspec.catalog.optimizers.sgd import Sgd
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.groups.groups import group
-from netspec.plan.memory import available_bytes
 from netspec.plan.network import Network, Settings
 from netspec.train.bench import Benchmark, launch_seconds
 

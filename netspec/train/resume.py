@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -55,21 +54,20 @@ def require_same(found: list[str], folder: RunFolder) -> None:
 def is_same_file(program: Program, folder: RunFolder) -> bool:
     """Whether the file, and those that it uses, are those that the run was begun with, which may have been given other values."""
     try:
-        uses = json.loads((folder.path / "env.json").read_text(encoding="utf-8")).get("uses", {})
-        return folder.spec.read_text(encoding="utf-8") == program.source.text and dict(program.uses) == uses
+        given = folder.spec.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
+    return given == program.source.text and dict(program.uses) == folder.read_environment().get("uses", {})
 
 
 def require_same_data(splits: Splits, folder: RunFolder) -> None:
     """Raises DataError where the data is not the run's."""
-    try:
-        before = json.loads((folder.path / "env.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{folder.path / 'env.json'}: missing or damaged; it tells whether the data is still the same") from None
+    before = folder.read_environment()
+    if not isinstance(before.get("rows"), dict):
+        raise DataError(f"{folder.environment}: missing or damaged; it tells whether the data is still the same")
     if before.get("data") == splits.fingerprint:
         return
-    then, now = before.get("rows", {}), splits.counts()
+    then, now = before["rows"], splits.counts()
     told = f"rows then: {_counts(then)}; now: {_counts(now)}" if then != now else "as many rows as then, with other values in them"
     raise DataError(
         f"{folder.path}: the data has changed since the run was begun ({told}; SHA-256 then {str(before.get('data'))[:12]}..., "
@@ -131,4 +129,4 @@ def _line(key: str, one: Difference) -> str:
 
 def _counts(rows: dict[str, Any]) -> str:
     parts = ("train", "validation", "test", "unused")
-    return ", ".join(f"{name} {rows[name]:,}" for name in parts if name in rows) or "not known"
+    return ", ".join(f"{name} {rows[name]}" for name in parts if name in rows) or "not known"

@@ -8,15 +8,15 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netspec.base.errors import DataError
-from netspec.base.shape import show, size
-from netspec.base.text import Source
+from netspec.base.shape import Shape, show, size
 from netspec.frontend.program import Program
 from netspec.graph.graph import Graph
 from netspec.plan.network import Network
+from netspec.save.description import Ends, Side, described_as
 from netspec.train.columns import Columns, as_metadata, from_metadata, width
 from netspec.train.loop import Best
 from netspec.train.normalize import Kind, Normalization
@@ -27,7 +27,6 @@ PREFIX = "normalization."
 LEARNED = ("labels", "normalization", "columns", "origin", "class_weights")
 """What a model knows of its data beside its arrays, by the names of its attributes."""
 Counted = Annotated[int, Field(ge=0, lt=2**62)]
-Side = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Origin(BaseModel):
@@ -38,16 +37,10 @@ class Origin(BaseModel):
     target: str | None = None
 
 
-class Description(BaseModel):
+class Description(Ends):
     """What a weights file says beside its arrays: the resolved spec, the ends of the net, how far training has come, what it learnt of the
     data. A newer version may say more."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-    spec: str
-    path: str
-    input: list[Side] = Field(min_length=1, max_length=3)
-    classes: Side | None = None
-    outputs: Side | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     step: Counted
     epoch: Counted
@@ -58,9 +51,7 @@ class Description(BaseModel):
     origin: Origin | None = None
 
     @model_validator(mode="after")
-    def has_ends(self) -> Self:
-        if (self.classes is None) == (self.outputs is None):
-            raise PydanticCustomError("ends", "either classes or outputs must be there")
+    def has_labels_that_differ(self) -> Self:
         if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise PydanticCustomError("labels", "labels must differ")
         return self
@@ -68,12 +59,7 @@ class Description(BaseModel):
 
 def described(metadata: Mapping[str, Any], path: Path) -> Description:
     """The metadata of a weights file, checked. Raises DataError naming what is missing or damaged."""
-    try:
-        return Description.model_validate(metadata)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise DataError(f"{path}: its metadata is damaged: {where}{first['msg']}") from None
+    return described_as(Description, metadata, path)
 
 
 def tensors_of(network: Network, normalization: Normalization | None, best: Best | None = None) -> dict[str, NDArray[Any]]:
@@ -112,33 +98,55 @@ def _plain(label: Any) -> Any:
 
 
 def take_over(network: Network, tensors: Mapping[str, NDArray[Any]], strict: bool) -> list[str]:
-    """Copies arrays of matching names and shapes into the network; returns the names of the network that got none.
+    """Copies arrays of matching names and shapes into the network, where all their values are numbers; returns the names of the network
+    that got none.
 
-    Raises DataError where `strict` for a wrong shape or dtype, and for any name that is missing or too many.
+    Raises DataError where `strict` for a wrong shape or dtype, for NaN and infinities, and for any name that is missing or too many.
     """
     own = {**dict(network.store.parameters), **dict(network.store.state)}
-    fitting = [name for name in own if name in tensors and _fits(tensors[name], own[name])]
     if strict:
-        _require_all(own, tensors, fitting)
-    for name in fitting:
-        own[name][...] = tensors[name]
-    return [name for name in own if name not in fitting]
+        require_fit({name: array.shape for name, array in own.items()}, tensors)
+    fitting = [name for name in own if name in tensors and _fits(tensors[name], own[name].shape)]
+    with np.errstate(over="ignore"):
+        arrays = {name: tensors[name].astype(own[name].dtype, copy=False) for name in fitting}
+    odd = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items() if not np.isfinite(array).all()}
+    if odd and strict:
+        found = [f"{name} ({count} of {arrays[name].size} numbers)" for name, count in odd.items()]
+        raise DataError(
+            f"NaN or infinity in {'; '.join(found)}: a net with them answers nothing. Take weights saved before training diverged, "
+            "or load the others with netspec.compile(spec, weights=..., strict=False)"
+        )
+    for name, array in arrays.items():
+        if name not in odd:
+            own[name][...] = array
+    return [name for name in own if name not in arrays or name in odd]
 
 
-def _fits(tensor: NDArray[Any], own: NDArray[Any]) -> bool:
-    return tensor.shape == own.shape and tensor.dtype.kind == "f"
+def _fits(tensor: NDArray[Any], shape: Shape) -> bool:
+    return tensor.shape == shape and tensor.dtype.kind == "f"
 
 
-def _require_all(own: Mapping[str, NDArray[Any]], tensors: Mapping[str, NDArray[Any]], fitting: Sequence[str]) -> None:
-    wrong = [
-        f"{name} is {show(tensors[name].shape)} {tensors[name].dtype}, and the spec needs {show(own[name].shape)}"
-        for name in own
-        if name in tensors and name not in fitting
+def require_fit(own: Mapping[str, Shape], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Raises DataError with everything in which arrays differ from those that the net has, by name."""
+    wrong = [f"{name} is {_told(tensors[name])}, and the spec needs {show(own[name])} of floating-point numbers"
+             for name in own if name in tensors and not _fits(tensors[name], own[name])]  # fmt: skip
+    missing = [f"{name} ({show(own[name])}) is missing" for name in sorted(own) if name not in tensors]
+    foreign = [
+        f"{name} ({_told(tensors[name])}) is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith(PREFIX)
     ]
-    missing = [f"{name} is missing" for name in sorted(own) if name not in tensors]
-    foreign = [f"{name} is not in the spec" for name in sorted(tensors) if name not in own and not name.startswith(PREFIX)]
-    if wrong or missing or foreign:
-        raise DataError("the weights do not fit the spec: " + "; ".join([*wrong, *missing, *foreign]))
+    faults = [*wrong, *missing, *foreign]
+    if faults:
+        raise DataError("the weights do not fit the spec:\n  " + "\n  ".join(faults))
+
+
+def _told(array: NDArray[Any]) -> str:
+    return f"{show(array.shape) if array.ndim else 'a single number'} {array.dtype}"
+
+
+def require_weights_of(graph: Graph, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """As `require_fit`, for a net that has no memory yet; `tensors` may be what a header declares."""
+    parameters = {name: parameter.shape for name, parameter in graph.parameters.items()}
+    require_fit({**parameters, **{name: state.shape for name, state in graph.state.items()}}, tensors)
 
 
 def learned_of(found: Description, tensors: Mapping[str, NDArray[Any]], graph: Graph, strict: bool) -> dict[str, Any]:
@@ -169,11 +177,3 @@ def learned_of(found: Description, tensors: Mapping[str, NDArray[Any]], graph: G
     if faults and strict:
         raise DataError(f"the weights do not fit the spec: {'; '.join(faults)}")
     return {name: value for name, value in fits.items() if value is not None}
-
-
-def spec_of(path: Path, found: Description) -> Source:
-    """The spec that a weights file carries; inside a run folder that of the folder, whose data paths lead from there."""
-    resolved = path.parent.parent / "spec.resolved.net"
-    if path.parent.name == "weights" and resolved.is_file():
-        return Source(resolved.read_text(encoding="utf-8"), str(resolved))
-    return Source(found.spec, found.path)

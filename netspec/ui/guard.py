@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from netspec.ui.screen import print_diagnostic, print_json
 P = ParamSpec("P")
 DEBUG = "NETSPEC_DEBUG"
 INTERRUPTED = 130
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -90,8 +92,9 @@ def last_line(json: bool) -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """A message for the person at the terminal: stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """A message for the person at the terminal: stderr. What would move its cursor or change its colours is spelt out: a message may
+    quote a file of a stranger."""
+    print(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text), file=sys.stderr, flush=True)
 
 
 def tell_error(error: NetspecError) -> int:

@@ -18,7 +18,7 @@ from netspec.catalog.arrays import as_rows, load_npy, load_npz, require_file
 from netspec.catalog.sources import csv as csv_source
 from netspec.catalog.sources import parquet as parquet_source
 from netspec.catalog.sources.images import SUFFIXES, ImageFolders, pictures
-from netspec.catalog.tables import NUMBER, Table, listed, require_columns, to_features, to_labels
+from netspec.catalog.tables import NUMBER, Table, cut, listed, require_columns, to_features, to_labels
 from netspec.model import Model
 from netspec.train.columns import Columns, spread
 from netspec.train.data import Part
@@ -137,26 +137,28 @@ def _picture_shape(model: Model, path: Path) -> Shape:
 
 
 def read_csv(path: Path, shape: Shape) -> NDArray[np.float64]:
-    """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1."""
+    """Numbers in rows of as many columns as an input has elements. Raises DataError naming row and column, from 1, LimitError."""
     require_file(path)
+    wanted = size(shape)
+    rows: list[NDArray[np.float64]] = []
     try:
-        lines = [(line, cells) for line, cells, _ in csv_source.records(path, ",") if cells]
+        for place, (line, cells, _) in enumerate(one for one in csv_source.records(path, ",") if one[1]):
+            if place > 0 or any(map(_may_be_number, cells)):
+                rows.append(_numbers(path, line, cells, wanted))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-    if lines and not any(_may_be_number(cell) for cell in lines[0][1]):
-        lines = lines[1:]
-    if not lines:
+    if not rows:
         raise DataError(f"{path}: no rows")
-    wanted = size(shape)
-    found = np.empty((len(lines), wanted))
-    for row, (number, cells) in enumerate(lines):
-        if len(cells) != wanted:
-            raise DataError(f"{path}: row {number} has {len(cells)} columns, and the net takes {wanted} numbers")
-        for column, cell in enumerate(cells):
-            if not re.fullmatch(NUMBER, cell.strip(), re.ASCII):
-                raise DataError(f"{path}: row {number}, column {column + 1}: {cell!r} is not a number")
-            found[row, column] = float(cell)
-    return found.reshape(-1, *shape)
+    return np.stack(rows).reshape(-1, *shape)
+
+
+def _numbers(path: Path, line: int, cells: Sequence[str], wanted: int) -> NDArray[np.float64]:
+    if len(cells) != wanted:
+        raise DataError(f"{path}: row {line} has {len(cells)} columns, and the net takes {wanted} numbers")
+    for column, cell in enumerate(cells):
+        if not re.fullmatch(NUMBER, cell.strip(), re.ASCII):
+            raise DataError(f"{path}: row {line}, column {column + 1}: {cut(cell)!r} is not a number")
+    return np.array(list(map(float, cells)))
 
 
 def _may_be_number(cell: str) -> bool:

@@ -9,18 +9,17 @@ Multiple Layers of Features from Tiny Images, 2009.
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, DataSource, Facts, Rows
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, NetspecError
 from netspec.base.shape import Shape, size
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file, too_large
 from netspec.catalog.idx import GZIP
@@ -33,8 +32,12 @@ BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 META = "batches.meta"
 FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
 """Where the files lie in a folder: in it, or as the archives are unpacked."""
-MOST_ARCHIVE_BYTES = 1 << 30
-"""An archive is 185 MB when decompressed."""
+MOST_FILE_BYTES = 64 << 20
+"""Of one file: they have 31 MB."""
+MOST_PASSED_BYTES = 16 << 20
+"""Of an archive, what is no file of the data set."""
+MOST_MEMBERS = 1000
+NOT_IT = "take the archive as it is published, or the folder that it unpacks to"
 
 Reader = Callable[[str], bytes]
 
@@ -54,9 +57,9 @@ class Cifar10(DataSource):
             raise DataError('source = cifar10 needs its folder or archive: path = "cifar-10-python.tar.gz"; netspec downloads nothing')
         limit_bytes = keys.get("limit_bytes", LIMIT_BYTES)
         if path.is_dir():
-            names, reader = _folder(path, folders or (path,), limit_bytes)
+            names, reader = _folder(path, folders or (path,), min(limit_bytes, MOST_FILE_BYTES))
         else:
-            names, reader = _archive(path, min(limit_bytes, MOST_ARCHIVE_BYTES))
+            names, reader = _archive(path, min(limit_bytes, MOST_FILE_BYTES))
         binary = f"{BATCHES[0]}.bin" in names
         wanted = [f"{name}.bin" if binary else name for name in BATCHES]
         missing = [name for name in wanted if name not in names]
@@ -85,32 +88,57 @@ def _folder(path: Path, allowed: Sequence[Path], limit_bytes: int) -> tuple[list
 
 
 def _archive(path: Path, limit_bytes: int) -> tuple[list[str], Reader]:
+    """What an archive holds of the data set, read in one pass from its start to its end."""
     require_file(path)
+    contents: dict[str, bytes] = {}
+    wanted = {META, f"{META}.txt", *BATCHES, *(f"{name}.bin" for name in BATCHES)}
     try:
-        archive = tarfile.TarFile(fileobj=io.BytesIO(_decompressed(path, limit_bytes)))
-        members = {Path(member.name).name: member for member in archive if member.isreg() and not member.issparse()}
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        with path.open("rb") as file:
+            packed = file.read(len(GZIP)) == GZIP
+            file.seek(0)
+            stream = _Forward(gzip.GzipFile(fileobj=file) if packed else file, str(path), limit_bytes)
+            for count, member in enumerate(tarfile.TarFile(fileobj=stream)):  # type: ignore[arg-type]  # reads, and moves on
+                name = Path(member.name).name
+                if count >= MOST_MEMBERS:
+                    raise DataError(f"{path}: holds more than {MOST_MEMBERS} files; the archive of CIFAR-10 has eight")
+                if name in wanted and name not in contents and member.isreg() and not member.issparse():
+                    contents[name] = stream.content(member)
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
+        if isinstance(error, NetspecError):
+            raise
         raise DataError(f"{path}: cannot be read as an archive, .tar or .tar.gz: {first_line(error)}") from None
+    return sorted(contents), contents.__getitem__
 
-    def read(name: str) -> bytes:
-        stream = archive.extractfile(members[name])
-        content = stream.read() if stream is not None else b""
-        if len(content) != members[name].size:
-            raise DataError(f"{path}: {name} is cut off after {len(content)} of {members[name].size} bytes")
+
+class _Forward:
+    """A stream that tarfile reads from start to end: what it passes over or asks for, and so what is unpacked, is bounded."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, name: str, limit_bytes: int) -> None:
+        self.stream, self.name, self.limit_bytes, self.passed = stream, name, limit_bytes, 0
+
+    def content(self, member: tarfile.TarInfo) -> bytes:
+        """Raises LimitError for a file that is larger than any of the data set, DataError where it is cut off."""
+        if member.size > self.limit_bytes:
+            raise too_large(f"{self.name}: {member.name} declares {member.size / 2**20:.0f} MiB", self.limit_bytes, advice=NOT_IT)
+        self.seek(member.offset_data)
+        content = self.stream.read(member.size)
+        if len(content) != member.size:
+            raise DataError(f"{self.name}: {member.name} is cut off after {len(content)} of {member.size} bytes")
         return content
 
-    return sorted(members), read
+    def tell(self) -> int:
+        return self.stream.tell()
 
+    def seek(self, place: int) -> None:
+        self.passed += max(0, place - self.stream.tell())
+        if self.passed > MOST_PASSED_BYTES:
+            raise too_large(f"{self.name}: holds more than CIFAR-10 beside it", MOST_PASSED_BYTES, advice=NOT_IT)
+        self.stream.seek(place)
 
-def _decompressed(path: Path, limit_bytes: int) -> bytes:
-    with path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
-        file.seek(0)
-        with gzip.GzipFile(fileobj=file) if packed else io.BufferedReader(file) as stream:
-            content = stream.read(limit_bytes + 1)
-    if len(content) > limit_bytes:
-        raise too_large(f"{path}: holds more than CIFAR-10", limit_bytes)
-    return content
+    def read(self, count: int) -> bytes:
+        if count > MOST_PASSED_BYTES:
+            raise too_large(f"{self.name}: declares a name of {count / 2**20:.0f} MiB", MOST_PASSED_BYTES, advice=NOT_IT)
+        return self.stream.read(count)
 
 
 def _binary(content: bytes, name: str) -> Rows:

@@ -11,21 +11,25 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.errors import DataError, LimitError
 from netspec.base.extras import library
-from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
+from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file, too_large
 from netspec.catalog.tables import NUMBER, Table, choose, repeated, to_dataset
 
 SEPARATORS = (",", ";", "\t")
 BLOCK_BYTES = 1 << 20
 """What pyarrow reads at a time: a row that spans three blocks is refused, and then the file is read as one."""
-LONGEST = (1 << 31) - 1
-"""Of a cell, in characters, and of a block, in bytes."""
+LONGEST = 4 << 20
+"""Of a row, the names among them, in characters or bytes: what is longer is no table, or has a quote that is never closed."""
+MOST_LINES = 100_000
+"""Of a row, in quotes."""
+NO_TABLE = "is a quote left open, or is it no table?"
+MOST_COLUMNS = 100_000
 LIMIT_IN_USE = threading.RLock()
 
 
@@ -59,12 +63,21 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
         return Table(str(path), read_columns(path, separator, names, choice(names, ())), line_finder(path, separator))
     except UnicodeDecodeError:
         raise DataError(_not_utf8(path)) from None
-    except (OSError, csv.Error) as error:
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as a table: {error}") from None
+    except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:
     """The separator and the names of the columns. Raises DataError where the first line is not one of names, each its own."""
+    with path.open("rb") as stream:
+        line = stream.readline(LONGEST + 1)
+    if len(line) > LONGEST:
+        raise too_large(f"{path}: line 1 takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
+    columns = 1 + max(line.count(separator.encode()) for separator in SEPARATORS)
+    if columns > MOST_COLUMNS:
+        raise LimitError([Diagnostic("NS810", f"{path}: line 1 names {columns:,} columns; the limit is {MOST_COLUMNS:,}")])
     found = {separator: next(records(path, separator), (1, [], True)) for separator in SEPARATORS}
     separator = max(found, key=lambda one: len(found[one][1]))
     _, cells, closed = found[separator]
@@ -90,10 +103,14 @@ def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Seque
     """The wanted columns by name, as text without white space around it."""
     arrow, reader, compute = library("pyarrow", "data"), library("pyarrow.csv", "data"), library("pyarrow.compute", "data")
 
+    _require_short_lines(path)
+
     def in_blocks(size: int) -> Any:
         return reader.read_csv(
             str(path),
-            read_options=reader.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=size),
+            read_options=reader.ReadOptions(
+                column_names=names, skip_rows_after_names=1, block_size=size, use_threads=size == BLOCK_BYTES
+            ),
             parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow.string()), include_columns=wanted, strings_can_be_null=False,
@@ -107,13 +124,25 @@ def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Seque
             stored = path.stat().st_size
             if "straddling" not in str(error) or stored <= BLOCK_BYTES:
                 raise
-            table = in_blocks(min(stored, LONGEST))
+            table = in_blocks(min(stored, LONGEST))  # which is a row at least
     except arrow.ArrowInvalid as error:
         raise DataError(_why(path, separator, len(names)) or f"{path}: cannot be read as a table: {first_line(error)}") from None
     line = _open_quote(path, separator)
     if line is not None:
         raise DataError(_not_closed(path, line))
     return {name: compute.utf8_trim_whitespace(table[name]) for name in wanted}
+
+
+def _require_short_lines(path: Path) -> None:
+    """Raises LimitError for a line that is too long for a row, before anything is made of it."""
+    length, line = 0, 1
+    with path.open("rb") as stream:
+        while part := stream.read(BLOCK_BYTES):
+            first, last = part.find(b"\n"), part.rfind(b"\n")
+            if length + (len(part) if first < 0 else first) > LONGEST:
+                raise too_large(f"{path}: line {line} takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
+            length = length + len(part) if last < 0 else len(part) - last - 1
+            line += part.count(b"\n")
 
 
 def _open_quote(path: Path, separator: str) -> int | None:
@@ -129,21 +158,36 @@ def _open_quote(path: Path, separator: str) -> int | None:
 
 
 def records(path: Path, separator: str) -> Iterator[tuple[int, list[str], bool]]:
-    """The records of the file that are not empty, each with the line that it begins on; False where its quote is open at the end."""
-    with _cells_of_any_length(), path.open(encoding="utf-8-sig", newline="") as stream:
-        reader, begins = csv.reader(chain(stream, [""]), delimiter=separator), 1  # the empty line is a record, or in an open quote
+    """The records of the file that are not empty, each with the line that it begins on; False where its quote is open at the end.
+    Raises LimitError for a longer record."""
+    with _longer_cells(), path.open(encoding="utf-8-sig", newline="") as stream:
+        begins, taken, count = 1, 0, 0
+
+        def lines() -> Iterator[str]:
+            nonlocal taken, count
+            while line := stream.readline(LONGEST + 1):
+                taken, count = taken + len(line), count + 1
+                if count > MOST_LINES:
+                    message = f"{path}: line {begins}: a row goes over more than {MOST_LINES:,} lines"
+                    raise LimitError([Diagnostic("NS810", message, help=NO_TABLE)])
+                if taken > LONGEST:
+                    raise too_large(f"{path}: line {begins}: a row takes more than {LONGEST >> 20} MiB", LONGEST, advice=NO_TABLE)
+                yield line
+            yield ""  # a record of its own, or in an open quote
+
+        reader = csv.reader(lines(), delimiter=separator)
         last: tuple[int, list[str]] | None = None
         for cells in reader:
             if last is not None:
                 yield *last, True
             last = (begins, cells) if cells or begins == 1 else None
-            begins = reader.line_num + 1
+            begins, taken, count = reader.line_num + 1, 0, 0
         if last is not None and last[1]:
             yield *last, False
 
 
 @contextmanager
-def _cells_of_any_length() -> Iterator[None]:
+def _longer_cells() -> Iterator[None]:
     """Python's csv module has one limit on cells for the whole process, which is put back."""
     with LIMIT_IN_USE:
         limit = csv.field_size_limit(LONGEST)

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, DataSource, Rows
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, NetspecError
 from netspec.base.shape import Shape
-from netspec.catalog.arrays import DAMAGE, LIMIT_BYTES, first_line, refuse_larger, require_file
+from netspec.catalog.arrays import DAMAGE, LIMIT_BYTES, first_line, refuse_larger, require_file, require_short_list
 from netspec.catalog.decode import Images, decode, decode_anew
 from netspec.catalog.paths import resolve_path
 
@@ -27,6 +27,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 OTHERS = ("__MACOSX", "Thumbs.db", "desktop.ini")
 """What systems leave in folders; like names that begin with a dot, they are passed over."""
 MOST_FILE_BYTES = 1 << 28
+MOST_LIST_BYTES = 32 << 20
+"""Of what a zip holds: four hundred thousand pictures."""
 DEEPEST = 5
 PARTS = ("test", "train")
 
@@ -171,8 +173,12 @@ def _content(file: Path) -> bytes:
 def _in_zip(path: Path) -> Tree:
     require_file(path)
     try:
+        with path.open("rb") as stream:
+            require_short_list(stream, str(path), MOST_LIST_BYTES)
         archive = zipfile.ZipFile(path)
     except DAMAGE as error:
+        if isinstance(error, NetspecError):
+            raise
         raise DataError(f"{path}: cannot be read as a zip file: {first_line(error)}; `images` takes a folder or a zip") from None
     files: dict[Place, tuple[int, ...]] = {}
     folders: set[Place] = set()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, NetspecError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file
 from netspec.catalog.tables import Table, choose, repeated, to_dataset
@@ -46,7 +46,9 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
     require_file(path)
     arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as told:
+            texts = [name for name, kind in zip(told.schema_arrow.names, told.schema_arrow.types, strict=True) if _is_text(kind)]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
             names = file.schema_arrow.names
             facts = file.metadata
             stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
@@ -54,9 +56,13 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
             _require_distinct(path, names)
             wanted = list(choice(names, _index(file.schema_arrow.metadata or {})))
             table = file.read(columns=wanted)
-    except (arrow.ArrowException, OSError) as error:
+            table.validate(full=True)  # places in a dictionary, and UTF-8: a file may hold any, and what comes next trusts them
+            columns = {name: _plain(path, name, table[name], limit_bytes) for name in wanted}
+    except NetspecError:
+        raise
+    except (arrow.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:  # ValueError: a name that is no UTF-8
         raise DataError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
-    return Table(str(path), {name: _plain(path, name, table[name]) for name in wanted}, "row {} (rows count from 0)".format)
+    return Table(str(path), columns, "row {} (rows count from 0)".format)
 
 
 def _require_distinct(path: Path, names: Sequence[str]) -> None:
@@ -74,10 +80,26 @@ def _index(metadata: dict[bytes, bytes]) -> set[str]:
         return set()
 
 
-def _plain(path: Path, name: str, column: Any) -> Any:
+def _is_text(kind: Any) -> bool:
+    types = library("pyarrow", "data").types
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _spread_bytes(column: Any) -> int:
+    """What a column takes once each row has its own text: a long one may stand in the file once and in a million rows."""
+    compute, total = library("pyarrow.compute", "data"), 0
+    for chunk in column.chunks:
+        if _is_text(chunk.dictionary.type):
+            lengths = compute.cast(compute.binary_length(chunk.dictionary), "int64")
+            total += compute.sum(compute.take(lengths, chunk.indices)).as_py() or 0
+    return total
+
+
+def _plain(path: Path, name: str, column: Any, limit_bytes: int) -> Any:
     """A column as numbers or text. Raises DataError for dates, lists and whatever else a file may hold."""
     types, compute = library("pyarrow", "data").types, library("pyarrow.compute", "data")
     if types.is_dictionary(column.type):
+        refuse_larger(f"{path}: column {name}", _spread_bytes(column), limit_bytes)
         column = compute.cast(column, column.type.value_type)
     kind = column.type
     if types.is_large_string(kind) or types.is_string_view(kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
@@ -52,6 +52,11 @@ class Module:
     keywords: dict[str, Any]
     children: tuple[tuple[str, Module], ...]
 
+    @cached_property
+    def count(self) -> int:
+        """Modules in all, itself among them."""
+        return 1 + sum(child.count for _, child in self.children)
+
 
 @v_args(inline=True)
 class _Build(Transformer[Token, Any]):
@@ -62,11 +67,14 @@ class _Build(Transformer[Token, Any]):
         children = [part for item in found if isinstance(item, _Child) for part in item.parts]
         keywords = {item.key: item.value for item in found if isinstance(item, _Keyword)}
         plain = [item for item in found if not isinstance(item, (_Child, _Keyword))]
-        return Module(str(name), tuple(plain), keywords, tuple(children))
+        made = Module(str(name), tuple(plain), keywords, tuple(children))
+        if made.count > MOST_MODULES:
+            raise NoChain(f"it has more than {MOST_MODULES} modules")
+        return made
 
     def child(self, key: Token, count: Token | None, module: Module) -> _Child:
         name, times = key[1:-2], int(count.split()[0]) if count is not None else 1
-        if times > MOST_MODULES:
+        if times * module.count > MOST_MODULES:
             raise NoChain(f"it has more than {MOST_MODULES} modules")
         return _Child(tuple((name if times == 1 else f"{name}:{number}", module) for number in range(times)))
 

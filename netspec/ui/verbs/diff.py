@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from netspec.base.errors import DataError, NetspecError, SpecError, UsageError
-from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import source_of
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 from netspec.graph.compare import Meaning, compare, meaning_of
 from netspec.graph.counts import Counts, counts_of, split_head
+from netspec.save.description import Ends, described_as, spec_of
 from netspec.save.run_folder import find, open_run_folder
-from netspec.save.weights import load_weights
+from netspec.save.weights import read_header
 from netspec.ui.comparison import as_json, parts, without_shapes
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell, tell_error
@@ -85,13 +85,6 @@ def _of_run(path: Path) -> Meaning:
     except UsageError:
         folder = open_run_folder(path)  # stopped before the first weights were saved
         return meaning_of(load(source_of(folder.resolved if folder.resolved.is_file() else folder.spec)))
-    metadata = load_weights(located.weights)[1]
-    try:
-        counts = Counts(tuple(metadata["input"]), metadata.get("classes"), metadata.get("outputs"))
-        source = Source(metadata["spec"], metadata["path"])
-    except (KeyError, TypeError):
-        raise DataError(f"{located.weights}: its metadata is damaged: it names no spec, or no shape of a row") from None
-    if located.folder is not None and located.folder.resolved.is_file():
-        source = source_of(located.folder.resolved)
-    program = load(source)
-    return Meaning(program, to_graph(program, counts))
+    found = described_as(Ends, read_header(located.weights)[1], located.weights)
+    program = load(spec_of(located.weights, found))
+    return Meaning(program, to_graph(program, Counts(tuple(found.input), found.classes, found.outputs)))

@@ -17,11 +17,11 @@ from numba import config, get_num_threads
 
 from netspec.base.cache import image_bytes, image_folder, kernel_bytes, kernel_folder, why_not_used
 from netspec.base.entries import entries
+from netspec.base.memory import available_bytes
 from netspec.catalog.decode import ARRAY, clear_images
 from netspec.kernels import store
 from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
-from netspec.plan.memory import available_bytes
 from netspec.save.environment import describe_environment
 from netspec.ui.screen import bytes_in_words, print_json
 

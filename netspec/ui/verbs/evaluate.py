@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,8 +72,5 @@ def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: S
 
 
 def _fingerprint(folder: RunFolder) -> str | None:
-    try:
-        found = json_format.loads((folder.path / "env.json").read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found = folder.read_environment().get("data")
     return str(found) if found is not None else None
