@@ -201,8 +201,7 @@ class Expander:
             raise fail("NS510", message, where.source, where.span, help=help_text)
         bound = self._bound(named, where, scope)
         layer = bound.entry
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{named.word.text} is no layer")
+        assert isinstance(layer, Layer)
         if isinstance(layer, MergeLayer):
             message = f"{layer.name} merges branches, and here it has none"
             raise fail(

@@ -99,8 +99,8 @@ class _Validation:
     def run(self) -> Program:
         self.collect()
         self.report.stop_if_wrong()
-        if self.net is None or self.train is None:
-            raise AssertionError("a program without a net or a train section has errors")
+        assert self.net is not None, "a program without a net has errors"
+        assert self.train is not None, "a program without a train section has errors"
         program = self._program(self.net, self.train)
         added = [name for name in self.replaced if name not in self.let_spans]
         inlined = {index: brought(self.definitions, index, self._scope(index)) for index in self.uses}
@@ -328,10 +328,10 @@ class _Validation:
                 continue
             if self.failed_uses:
                 continue
+            nodes = list(nodes_in(definition.node))
             taken = {parameter.name.text for parameter in definition.node.parameters}
-            for layer in nodes_in(definition.node):
-                if isinstance(layer, syntax.Over):
-                    taken.add(layer.name.text)
+            taken |= {over.name.text for over in nodes if isinstance(over, syntax.Over)}  # a repeat's values stand behind what they are in
+            for layer in nodes:
                 if isinstance(layer, syntax.Layer) and layer.name.text not in taken and layer.name.text not in named:
                     with self.report.collecting():
                         find(Layer, layer.name.text, self.source, layer.name.span)
