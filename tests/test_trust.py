@@ -1,8 +1,11 @@
 """What design says of trust, proved on the code: nothing is unpickled or evaluated, and no text of a spec reaches generated code.
 
-How much of the frontend, of saving and of training the tests reach, by branches, is measured beside the suite, which it slows down:
+How many branches of the frontend, of saving and of training the tests take is measured beside the suite, which it slows down so much
+that tests of times fail, as do those of a full disk, where nothing can be noted:
 
-    coverage run -m pytest -n 3 && coverage combine -q && coverage report
+    coverage run -m pytest -n 4; coverage combine -q; coverage report -m --skip-covered --include="netspec/save/*"
+
+Compiled code counts as well without the JIT as with it: in these folders there is none.
 """
 
 from __future__ import annotations
