@@ -158,6 +158,21 @@ def test_other_numbers_than_wholes() -> None:
         keras_layer("Reshape", target_shape=["a"])
 
 
+def test_models_of_keras_that_are_no_chain() -> None:
+    with pytest.raises(NoChain, match="its rows have 4 axes"):
+        keras_layer("ReLU", (2, 3, 4, 5))
+    relu = {"class_name": "ReLU", "config": {"name": "r"}}
+    nested: dict[str, Any] = relu
+    for depth in range(30):
+        nested = {"class_name": "Sequential", "config": {"name": f"m{depth}", "layers": [nested, relu]}}
+    with pytest.raises(NoChain, match="models lie more than 20 deep in each other"):
+        converted(json.dumps(nested))
+    inner = {"name": "inner", "layers": [relu]}
+    twice = [("Sequential", "s", ["in"], inner), ("Add", "a", ["s", "in"], {}), ("Sequential", "t", ["s", "a"], inner)]
+    with pytest.raises(NoChain, match="the model t in it is called with several inputs"):
+        functional(twice, "t")
+
+
 def test_files_of_other_kinds() -> None:
     with pytest.raises(DataError, match="HDF5 file, which holds weights"):
         converted(b"\x89HDF\r\n\x1a\n")

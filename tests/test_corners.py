@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.check import diagnose
 from netspec.save import environment
-from netspec.save.atomic import SaveError, sync_file
+from netspec.save.atomic import SaveError, sweep, sync_file
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(30, 4))
@@ -214,3 +217,15 @@ def test_a_processor_that_the_system_does_not_name(tmp_path: Path, monkeypatch: 
 def test_what_cannot_be_forced_to_the_disk(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match=r"none: cannot be written: No such file"):
         sync_file(tmp_path / "none")
+
+
+def test_a_sweep_leaves_what_a_process_may_still_write(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    left = {number: tmp_path / f".last.{number}-0123abcd.tmp" for number in (ended, str(os.getpid()), "9" * 25)}
+    other = tmp_path / "last.safetensors"
+    for path in (*left.values(), other):
+        path.touch()
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*(path for number, path in left.items() if number != ended), other])
