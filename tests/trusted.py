@@ -23,7 +23,7 @@ BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint", "__builtins__
 ATTRIBUTES = {
     **dict.fromkeys(("system", "popen", "startfile", "fork", "forkpty", "posix_spawn", "posix_spawnp"), ("os",)),
     **dict.fromkeys((f"{how}{kind}" for how in ("exec", "spawn") for kind in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")), ("os",)),
-    "mktemp": ("tempfile",), "CodeType": ("types",), "FunctionType": ("types",), "ctypeslib": ("np", "numpy"),
+    "mktemp": ("tempfile",), "CodeType": ("types",), "FunctionType": ("types",), "ctypeslib": ("numpy",),
 }  # fmt: skip
 """Functions of modules, by name."""
 METHODS = {
@@ -42,9 +42,27 @@ IMPORTERS = {"import_module", "library", "installed", "find_spec"}
 PARSERS_OF_XML = {"etree", "dom", "expat", "parsers", "minidom", "pulldom", "make_parser"}
 
 
-def root(node: ast.expr) -> str:
-    """`a.b` of `a.b.c(...)`'s function, as text; empty for what is no dotted name."""
-    return ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+Names = dict[str, str]
+"""What names stand for, by imports: `{"np": "numpy", "load": "numpy.load"}`."""
+
+
+def imports(tree: ast.Module) -> Names:
+    """The names of a module's imports; np is NumPy wherever it comes from."""
+    names = {"np": "numpy"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def root(node: ast.expr, names: Names) -> str:
+    """`a.b.c` of the function of `a.b.c(...)`, as text, with what its first name stands for; empty for what is no dotted name."""
+    if not isinstance(node, (ast.Name, ast.Attribute)):
+        return ""
+    first, *others = ast.unparse(node).split(".")
+    return ".".join([names.get(first, first), *others])
 
 
 def bound(tree: ast.Module) -> set[str]:
@@ -77,10 +95,10 @@ def of_imports(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
             yield module
 
 
-def of_call(node: ast.Call) -> Iterator[str]:
-    called, named = root(node.func), {word.arg: word.value for word in node.keywords}
+def of_call(node: ast.Call, names: Names) -> Iterator[str]:
+    called, named = root(node.func, names), {word.arg: word.value for word in node.keywords}
     last = called.split(".")[-1]
-    if last == "load" and called in ("np.load", "numpy.load") and not is_constant(named.get("allow_pickle"), False):
+    if called == "numpy.load" and not is_constant(named.get("allow_pickle"), False):
         yield "np.load that may unpickle"
     elif "allow_pickle" in named and not is_constant(named["allow_pickle"], False):
         yield "allow_pickle"
@@ -93,24 +111,24 @@ def of_call(node: ast.Call) -> Iterator[str]:
     if last in IMPORTERS and not (node.args and isinstance(node.args[0], ast.Constant)):
         yield f"{last} of a computed name"
     if last == "getattr" and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
-        yield from (f"getattr {node.args[1].value}" for names in (ATTRIBUTES, METHODS, BUILTINS) if node.args[1].value in names)
+        yield from (f"getattr {node.args[1].value}" for known in (ATTRIBUTES, METHODS, BUILTINS) if node.args[1].value in known)
 
 
 def offences(text: str) -> list[str]:
     """What stands in a module's text that a trusted module does not have; in the order of the text."""
     tree = ast.parse(text)
-    own, found = bound(tree), []
+    own, names, found = bound(tree), imports(tree), []
     for node in ast.walk(tree):
         match node:
             case ast.Import() | ast.ImportFrom():
                 found += list(of_imports(node))
             case ast.Call():
-                found += list(of_call(node))
+                found += list(of_call(node, names))
             case ast.Name(id=name, ctx=ast.Load()) if name in BUILTINS - own:
                 found.append(name)
             case ast.Attribute(attr=name, value=value):
-                if root(value) in ATTRIBUTES.get(name, ()) or (name in METHODS):
-                    found.append(f"{root(value)}.{name}")
+                if root(value, names) in ATTRIBUTES.get(name, ()) or name in METHODS:
+                    found.append(f"{root(value, names)}.{name}")
                 elif name in LOADERS:
                     found.append(name)
             case ast.Dict(keys=keys, values=values):
@@ -127,5 +145,5 @@ def imported_by_name(text: str) -> set[str]:
     tree = ast.parse(text)
     from_extras = any(isinstance(node, ast.ImportFrom) and node.module == "netspec.base.extras" for node in ast.walk(tree))
     functions = {"import_module", "importlib.import_module", *(("library", "installed") if from_extras else ())}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and root(node.func) in functions and node.args]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and root(node.func, {}) in functions and node.args]
     return {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
