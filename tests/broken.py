@@ -18,7 +18,7 @@ Relu, LeakyRelu, Sigmoid, Tanh, Dropout = (layers[name] for name in ("relu", "le
 Dropout2d, Prelu = layers["dropout2d"], layers["prelu"]
 Norm, Conv, Pool, Average, Softmax = (layers[name] for name in ("bn", "conv", "pool", "avgpool", "softmax"))
 LayerNorm, GroupNorm = layers["layernorm"], layers["groupnorm"]
-Square, Hinge, CrossEntropy = (losses[name] for name in ("squared_error", "hinge", "cross_entropy"))
+Square, L1, Hinge, CrossEntropy = (losses[name] for name in ("squared_error", "l1", "hinge", "cross_entropy"))
 Sgd, Adam = optimizers["sgd"], optimizers["adam"]
 
 
@@ -32,6 +32,12 @@ class HidingRelu(Relu):
     @staticmethod
     def forward(x: Any) -> Any:
         return x if x > 0.0 else 0.0
+
+
+class RightRelu(Relu):
+    @staticmethod
+    def backward(dy: Any, y: Any) -> Any:
+        return dy if y >= 0.0 else 0.0
 
 
 class NaiveSigmoid(Sigmoid):
@@ -165,6 +171,17 @@ class GreedyAverage(Average):
 class ReversedSoftmax(Softmax):
     def predict(self, scores: Any, threshold: float = 0.5) -> Any:
         return np.argmin(scores, axis=1)
+
+
+class OneSidedL1(L1):
+    @staticmethod
+    def row(scores: Any, label: Any, gradient: Any, scale: Any) -> Any:
+        total = 0.0
+        for k in range(scores.size):
+            off = scores[k] - label[k]
+            gradient[k] = scale if off >= 0.0 else -scale
+            total += np.abs(off)
+        return total
 
 
 class HalfSquare(Square):

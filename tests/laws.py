@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from runners import Arrays, Runner
 
+from netspec.base.clip import Clip
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem, SpecError, UsageError
-from netspec.base.kinds import Contraction, Head, Normalization, Pointwise, Product, RowNormalization, Window
+from netspec.base.kinds import Contraction, Elementwise, Head, Normalization, Pointwise, Product, RowNormalization, Window
 from netspec.base.layer import Array, BadSample, Layer, ReferenceContext
 from netspec.base.loss import Loss
 from netspec.base.optimizer import Optimizer
 from netspec.base.random import bits, stream_key
 from netspec.base.shape import Shape, size
+from netspec.base.transform import Augmentation
 
 ROWS = (1, 7)
 FORMS = (False, True)
@@ -191,6 +193,29 @@ def nan_goes_through(run: Runner, layer: Layer, shape: Shape) -> None:
     assert np.isnan(y[traces]).all(), "a NaN got lost"
 
 
+def kinks_take_the_derivative_of_the_left(run: Runner, layer: Layer, shape: Shape) -> None:
+    """At 0, where rectifiers have their kink, the gradient is the derivative towards smaller inputs."""
+    assert isinstance(layer, Pointwise)
+    x = np.zeros((7, *shape))
+    parameters, state = arrays(layer, shape)
+    context = ReferenceContext(True, random_words(layer, x.shape))
+    here, left = (layer.reference(at, parameters, state, context) for at in (x, x - 1e-7))
+    dx, _ = run.backward(layer, np.ones_like(x), x, parameters, state, context)
+    close(dx, (here - left) / 1e-7, 1e-6)
+
+
+def random_words_at_the_limit(run: Runner, layer: Layer, shape: Shape) -> None:
+    """A random layer decides as its reference does on the words around its limit too."""
+    assert isinstance(layer, Pointwise)
+    limit = int(layer.constants()["limit"])
+    for word in (0, limit - 1, limit, limit + 1, 2**32 - 1):
+        x = np.full((1, *shape), 3.0)
+        context = ReferenceContext(True, np.full(x.shape, min(max(word, 0), 2**32 - 1), np.uint32))
+        wanted = layer.reference(x, {}, {}, context)
+        close(run.forward(layer, x, {}, {}, context), wanted, 1e-12)
+        close(run.backward(layer, x, x, {}, {}, context)[0], wanted, 1e-12)
+
+
 EXTREMES = np.array([-1e30, -1e4, -100.0, -0.0, 0.0, 100.0, 1e4, 1e30])
 
 
@@ -333,10 +358,18 @@ def loss_gradient_equals_numeric(run: Runner, loss: Loss, rows: int, columns: in
     projections_agree(lambda at: loss.reference(at, labels), scores, gradient, tolerance)
 
 
+def right_scores_have_no_gradient(run: Runner, loss: Loss) -> None:
+    """Of a loss of values, where nothing is wrong: also where it has a kink there."""
+    scores = np.random.default_rng(5).normal(0, 2, (5, 3))
+    value, gradient = run.loss(loss, scores, scores.copy())
+    close(value, 0.0, 0)
+    close(gradient, np.zeros_like(scores), 0)
+
+
 def loss_is_stable(run: Runner, loss: Loss) -> None:
-    """Scores of 1e4 give a finite loss and gradient without a warning; a NaN score gives a NaN loss."""
-    scores = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4]])
-    labels = np.array([1, 2]) if loss.target == "class" else np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+    """Scores of 1e4, of one sign or of both, give a finite loss and gradient without a warning; a NaN score gives a NaN loss."""
+    scores = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4], [-1e4, -2e4, -3e4], [3e4, 2e4, 1e4]])
+    labels = np.array([1, 2, 0, 2]) if loss.target == "class" else np.eye(3)[[0, 2, 1, 1]]
     value, gradient = run.loss(loss, scores, labels)
     assert np.isfinite(value), "the loss overflowed"
     assert np.isfinite(gradient).all(), "the gradient overflowed"
@@ -362,6 +395,64 @@ def update(optimizer: Optimizer, w: Any, g: Any, slots: dict[str, Any], t: int) 
     w, *new = optimizer.update(w=w, g=g, **slots, **more)
     assert len(new) == len(optimizer.slots), f"{len(new)} new slots, {len(optimizer.slots)} declared"
     return w, dict(zip(optimizer.slots, new, strict=True))
+
+
+def updates_equal_formula(optimizer: Optimizer, formula: Callable[..., Array]) -> None:
+    """The weights after some updates are those of `formula(w, g of all updates, <arguments>)`."""
+    draw = np.random.default_rng(8)
+    start, gradients = draw.normal(size=5), draw.normal(size=(4, 5))
+    w, slots = start, {name: np.zeros(5) for name in optimizer.slots}
+    for t, g in enumerate(gradients, start=1):
+        w, slots = update(optimizer, w, g, slots, t)
+    close(w, formula(start, gradients, **dict(optimizer)), 1e-12)
+
+
+def clip_equals_formula(clip: Clip, formula: Callable[..., Array]) -> None:
+    """Gradients shorter and longer than the bound, and 0, are bounded as `formula(g, <arguments>)` bounds them."""
+    for length in (0.0, 1e-6, 0.5, 1.0, 2.0, 100.0):
+        g = length * np.random.default_rng(9).normal(size=5)
+        more = {"norm": float(np.linalg.norm(g))} if clip.needs_norm() else {}
+        close([clip.clip(g=one, **clip.constants(), **more) for one in g.tolist()], formula(g, **dict(clip)), 1e-12)
+
+
+def pixels_equal_images(step: Augmentation, formula: Callable[..., NDArray[Any]], argument: float) -> None:
+    """Images gathered pixel by pixel are those of `formula(images, words, argument)`: on words where a share of 16 bits turns to the next
+    of so many, as of the sides of the image, and on any."""
+    drawn = np.random.default_rng(3).integers(0, 2**32, 40).tolist()
+    turns = [-(-part * 2**16 // parts) for parts in (7, 9, 2 * int(argument) + 1) for part in range(parts)]
+    ends = [high << 16 | low for turn in turns for high in (turn, max(turn - 1, 0)) for low in (0, turn)]
+    limit = step.constants().get("limit", 0)
+    words = np.array([*drawn, *ends, max(limit - 1, 0), min(limit, 2**32 - 1)], np.uint64)
+    images = np.random.default_rng(4).normal(5, 1, (len(words), 1, 9, 7))
+    found = np.zeros_like(images)
+    for image, target, word in zip(images, found, words.tolist(), strict=True):
+        for h, w in np.ndindex(image.shape[1:]):
+            i, j = step.place(h, w, *image.shape[1:], word, **step.constants())
+            if 0 <= i < image.shape[1] and 0 <= j < image.shape[2]:
+                target[:, h, w] = image[:, i, j]
+    close(found, formula(images, words, argument), 0)
+
+
+def merges_equal_reference(layer: Elementwise) -> None:
+    """The templates on two branches, and on three, folded from the left."""
+    x, y, z = np.random.default_rng(1).normal(size=(3, 6))
+    two = [layer.forward(*both) for both in zip(x, y, strict=True)]
+    close(two, layer.merged_reference((x, y)), 1e-12)
+    close([layer.forward(*both) for both in zip(two, z, strict=True)], layer.merged_reference((x, y, z)), 1e-12)
+
+
+def merges_backward_equals_numeric(layer: Elementwise) -> None:
+    """The gradients of both branches of two."""
+    x, other, dy = np.random.default_rng(1).normal(size=(3, 6))
+    for template, place in ((layer.backward, 0), (layer.other_backward, 1)):
+        names = inspect.signature(template).parameters
+        given = [dict(zip(("dy", "x", "other"), one, strict=True)) for one in zip(dy, x, other, strict=True)]
+        gradient = np.array([template(**{name: one[name] for name in names}) for one in given])
+
+        def value(at: Array, place: int = place) -> float:
+            return float(np.sum(dy * layer.merged_reference((at, other) if place == 0 else (x, at))))
+
+        projections_agree(value, (x, other)[place], gradient, 1e-6)
 
 
 def arrays_equal_scalars(optimizer: Optimizer) -> None:

@@ -139,6 +139,19 @@ def test_nan_goes_through_and_extremes_are_finite(run: Runner, layer: Layer, sha
     laws.extremes_are_finite(run, layer, shape)
 
 
+@pytest.mark.parametrize(("layer", "shape"), samples(Pointwise))
+def test_kinks_take_the_derivative_of_the_left(run: Runner, layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.kinks_take_the_derivative_of_the_left(run, layer, shape)
+
+
+RANDOM = [one for one in samples(Pointwise) if one.values[0].random]
+
+
+@pytest.mark.parametrize(("layer", "shape"), RANDOM)
+def test_random_words_at_the_limit(layer: Layer, shape: tuple[int, ...]) -> None:
+    laws.random_words_at_the_limit(Templates(), layer, shape)
+
+
 @pytest.mark.parametrize(("layer", "shape"), samples(Head))
 def test_heads_predict_what_their_probabilities_say(layer: Layer, shape: tuple[int, ...]) -> None:
     assert isinstance(layer, Head)
@@ -183,6 +196,11 @@ def test_loss_gradient_equals_numeric(run: Runner, loss: Loss, rows: int, column
 def test_loss_is_stable(run: Runner, loss: Loss) -> None:
     laws.loss_is_stable(run, loss)
     laws.row_reads_before_it_writes(loss)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in (kind() for kind in LOSSES) if loss.target == "value"], ids=written)
+def test_right_scores_have_no_gradient(run: Runner, loss: Loss) -> None:
+    laws.right_scores_have_no_gradient(run, loss)
 
 
 @over_optimizers
@@ -257,6 +275,8 @@ CONTROLS: dict[str, tuple[Callable[[Runner], None], str]] = {
     "loss: other value": (lambda run: laws.loss_equals_reference(run, broken.HalfSquare(), 5, 3), r"off by"),
     "loss: gradient of another": (lambda run: laws.loss_gradient_equals_numeric(run, broken.HalfSquare(), 5, 3), r"numerically"),
     "loss: label's gradient forgotten": (lambda run: laws.loss_gradient_equals_numeric(run, broken.ForgetfulHinge(), 5, 3), r"numerically"),
+    "kink: of the right": (lambda run: laws.kinks_take_the_derivative_of_the_left(run, broken.RightRelu(), (7,)), r"off by"),
+    "loss: a gradient of nothing": (lambda run: laws.right_scores_have_no_gradient(run, broken.OneSidedL1()), r"off by"),
     "loss: overflow": (lambda run: laws.loss_is_stable(run, broken.UnshiftedCrossEntropy()), r"overflow"),
     "loss: nan lost": (lambda run: laws.loss_is_stable(run, broken.HidingHinge()), r"a NaN got lost"),
     "loss: reads after writing": (lambda run: laws.row_reads_before_it_writes(broken.LateCrossEntropy()), r"off by"),

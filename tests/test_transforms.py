@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from written_out import WRITTEN_OUT
 
 import netspec
 from netspec.base import random
@@ -44,36 +45,6 @@ def batch_of(net: Any, x: NDArray[Any], on: bool = True) -> NDArray[Any]:
     return flat[: x.size].reshape(x.shape).copy() if network.flat_input else from_layout(flat, len(x), x.shape[1:])
 
 
-# each written out with NumPy's own means, from the words that the step draws
-
-
-def flipped(x: NDArray[Any], words: NDArray[np.uint32], p: float) -> NDArray[Any]:
-    return np.where((words / 2**32 < p)[:, None, None, None], x[..., ::-1], x)
-
-
-def cropped(x: NDArray[Any], words: NDArray[np.uint32], pad: int) -> NDArray[Any]:
-    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    down, across = (words >> 16) * np.uint64(2 * pad + 1) >> 16, (words & 0xFFFF) * np.uint64(2 * pad + 1) >> 16
-    height, width = x.shape[2:]
-    return np.stack([image[:, d : d + height, a : a + width] for image, d, a in zip(padded, down.tolist(), across.tolist(), strict=True)])
-
-
-def cut(x: NDArray[Any], words: NDArray[np.uint32], side: int) -> NDArray[Any]:
-    y = x.copy()
-    for image, word in zip(y, words.tolist(), strict=True):
-        top, left = (word >> 16) * x.shape[2] // 65536 - side // 2, (word & 0xFFFF) * x.shape[3] // 65536 - side // 2
-        image[:, max(top, 0) : top + side, max(left, 0) : left + side] = 0
-    return y
-
-
-WRITTEN_OUT: dict[str, tuple[Any, Any]] = {
-    "flip": (flipped, 0.5),
-    "flip(0.2)": (flipped, 0.2),
-    "crop": (cropped, 4),
-    "crop(20)": (cropped, 20),
-    "cutout": (cut, 8),
-    "cutout(3)": (cut, 3),
-}
 SEVERAL = [["flip", "crop"], ["cutout(3)", "crop(20)", "flip"], ["crop", "crop"]]
 NETS = {"channels last": "conv(4)-relu -> affine -> softmax", "vectors": "affine(5)-bn-relu -> affine -> softmax"}
 

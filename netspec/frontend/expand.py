@@ -227,8 +227,7 @@ class Expander:
             raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
         bound = self._bound(named, where, scope)
         layer = bound.entry
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{named.word.text} is no layer")
+        assert isinstance(layer, Layer)
         if isinstance(layer, MergeLayer):
             message = f"{layer.name} merges branches, and here it has none"
             raise fail(

@@ -56,8 +56,7 @@ def head_of(net: Chain) -> Head:
     if net and isinstance(net[-1].layer, Head):
         return net[-1].layer
     linear = layers()["linear"]()
-    if not isinstance(linear, Head):
-        raise TypeError("linear is no head")
+    assert isinstance(linear, Head)
     return linear
 
 

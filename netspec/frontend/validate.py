@@ -101,8 +101,8 @@ class _Validation:
     def run(self) -> Program:
         self.collect()
         self.report.stop_if_wrong()
-        if self.net is None or self.train is None:
-            raise AssertionError("a program without a net or a train section has errors")
+        assert self.net is not None, "a program without a net has errors"
+        assert self.train is not None, "a program without a train section has errors"
         program = self._program(self.net, self.train)
         added = [name for name in self.replaced if name not in self.let_spans]
         inlined = {index: brought(self.definitions, index, self._scope(index)) for index in self.uses}
