@@ -10,8 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter as Argument
-from inspect import signature
-from types import FunctionType
+from inspect import isfunction, signature
 from typing import Any
 
 from netspec.base.errors import SpecError, UsageError
@@ -66,7 +65,7 @@ def define(function: Callable[..., Any]) -> Word:
 
     is `def hidden(w, p = 25%) = affine(w)-bn-relu-dropout(p)`. The function runs once, with names for its parameters. Raises UsageError.
     """
-    if not isinstance(function, FunctionType):
+    if not isfunction(function):
         raise UsageError(f"define takes a Python function that gives a chain: {EXAMPLE}; this is {in_words(function)}")
     parameters = {name: _parameter(one) for name, one in signature(function).parameters.items()}
     if function.__name__ == "<lambda>":

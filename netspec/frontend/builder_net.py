@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from types import FunctionType
+from inspect import isfunction
 from typing import Any, ClassVar
 
 from netspec.base.entry import Entry
@@ -209,7 +209,7 @@ def repeat(what: Any, times: Any = None, /, *, tied: bool = False, **over: Any) 
     if tied not in (True, False):
         raise UsageError(f"tied is True or False; this is {in_words(tied)}")
     if not over:
-        if isinstance(what, FunctionType):
+        if isfunction(what):
             raise UsageError("a function that takes a value goes with its values: ns.repeat(lambda c: ns.conv(c), c=(16, 32))")
         if isinstance(times, (list, tuple)):
             raise UsageError(f"the number of copies is one number, as in ns.repeat(block, 4); this is {in_words(times)}")
