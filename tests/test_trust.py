@@ -53,7 +53,8 @@ ALLOWED: dict[str, tuple[tuple[str, ...], str]] = {
     "netspec.catalog.registry": (("import_module of a computed name",) * 3, "the modules that lie in the catalogue's own folders"),
     "netspec.kernels.compile": (("subprocess",), "starts this same interpreter, for compiling"),
     "netspec.kernels.store": (
-        ("module_from_spec", "spec_from_file_location", "importlib.machinery.SourceFileLoader", "exec_module"), "the one place where generated code is imported",
+        ("module_from_spec", "spec_from_file_location", "importlib.machinery.SourceFileLoader", "exec_module"),
+        "the one place where generated code is imported",
     ),
     "netspec.plan.plan": (("ctypes",), "calls the driver, which is machine code of the package's own"),
     "netspec.ui.cli": (("import_module of a computed name",), "a verb's module, when the verb is called"),
