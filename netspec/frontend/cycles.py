@@ -8,6 +8,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.text import Source
 from netspec.frontend import syntax
+from netspec.frontend.ties import tied_names
 from netspec.frontend.used import names_in
 from netspec.frontend.values import Definition
 
@@ -38,8 +39,9 @@ def check_cycles(definitions: Mapping[str, Definition], source: Source) -> None:
 
 def _calls(node: syntax.Def, definitions: Mapping[str, Definition]) -> dict[str, syntax.Node]:
     parameters = {parameter.name.text for parameter in node.parameters}
+    tied = set(map(id, tied_names(node)))  # a point may have the name of a def
     found: dict[str, syntax.Node] = {}
     for name, word in names_in(node):
-        if name in definitions and name not in parameters:
+        if name in definitions and name not in parameters and id(word) not in tied:
             found.setdefault(name, word)
     return found
