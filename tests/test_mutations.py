@@ -65,7 +65,19 @@ def test_what_is_known_of_a_mutated_text_raises_nothing() -> None:
 
 AROUND = ("({})", "[{}]", "{{{}}}", "(({}))", "[({})]", "add({} | id)", "add(id | {})", "add({})", "res[{}]", "affine({})", "[relu]x({})",
           "res[relu]({})", "(relu, {})", "({} relu)", "(relu {})")  # fmt: skip
-BEFORE = ("", "net ", "net relu -> ", "net relu-", "net relu ", "let a = ", "def f = ", "def f", "input ", "train ", "net relu train { batch = ")
+BEFORE = (
+    "",
+    "net ",
+    "net relu -> ",
+    "net relu-",
+    "net relu ",
+    "let a = ",
+    "def f = ",
+    "def f",
+    "input ",
+    "train ",
+    "net relu train { batch = ",
+)
 INSIDE = (
     *sorted(ENTRY_WORDS), "input 3", "seed 3", "net relu", "train { batch = 3 }", "let a = 3", "def f = relu", 'use "b.net"', "let", "def f",
     *"|@=,;:.-+*/%x", "->", "x4", "tied", "", "| |", ", ,", "a = ", "a.T", "@a", "-relu", "relu-", "3", "3x4", "25%", "true", '"a"',
