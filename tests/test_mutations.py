@@ -79,7 +79,8 @@ BEFORE = (
     "net relu train { batch = ",
 )
 INSIDE = (
-    *sorted(ENTRY_WORDS), "input 3", "seed 3", "net relu", "train { batch = 3 }", "let a = 3", "def f = relu", 'use "b.net"', "let", "def f",
+    *sorted(ENTRY_WORDS),
+    "input 3", "seed 3", "net relu", "train { batch = 3 }", "let a = 3", "def f = relu", 'use "b.net"', "let", "def f",
     *"|@=,;:.-+*/%x", "->", "x4", "tied", "", "| |", ", ,", "a = ", "a.T", "@a", "-relu", "relu-", "3", "3x4", "25%", "true", '"a"',
 )  # fmt: skip
 

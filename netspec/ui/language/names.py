@@ -320,7 +320,7 @@ class _Walk:
 
     def _point(self, name: str) -> Symbol | None:
         """The point of that name in this entry: a def has its own. In a `let`, that of the only entry that has one."""
-        places = self.points.get(name, ())
+        places = self.points.get(name, [])
         if isinstance(self.file.entries[self.index], syntax.Let) and len(set(places)) == 1:
             return Symbol("point", name, places[0])
         return Symbol("point", name, self.index) if self.index in places else None
