@@ -159,7 +159,7 @@ NOTHINGS = [
     ("reshape(5)-dropout", "dropout"),
     ("res[affine(5)-dropout]-dropout", "add(affine(5)-dropout | id)-dropout"),
     ("[id-dropout-affine(5)]x2", "[dropout-affine(5)]x2"),
-    ("affine(5) -> dropout @a -> add(id | @a)", "affine(5) -> id-dropout-id @a -> add(id-id | @a-id)"),
+    ("relu-dropout @a -> add(id | @a)", "relu-id-dropout-id @a -> add(id-id | @a-id)"),
 ]
 
 
