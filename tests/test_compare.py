@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_specs import random_spec
 
+import netspec
 from netspec.base.errors import SpecError
 from netspec.base.text import Source
 from netspec.frontend.explicit import write_out
@@ -147,6 +151,60 @@ IDENTITIES = [
     ("flatten -> affine(5) -> flatten -> id", "affine(5)"),
     ("pool(3)-avgpool(2x3, pad=1)", "pool(3, stride=3)-avgpool(2x3, stride=2x3, pad=1)"),
 ]
+
+
+NOTHINGS = [
+    ("id-dropout-affine", "dropout-affine"),
+    ("affine(4)-flatten-dropout-id-dropout", "affine(4)-dropout-dropout"),
+    ("reshape(5)-dropout", "dropout"),
+    ("res[affine(5)-dropout]-dropout", "add(affine(5)-dropout | id)-dropout"),
+    ("[id-dropout-affine(5)]x2", "[dropout-affine(5)]x2"),
+    ("relu-dropout @a -> add(id | @a)", "relu-id-dropout-id @a -> add(id-id | @a-id)"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), NOTHINGS)
+def test_what_means_the_same_trains_to_the_same_bytes(a: str, b: str) -> None:
+    one, other = (f"netspec 1 net {text} -> affine -> softmax" for text in (a, b))
+    assert difference(one, other, input=(5,), classes=3).same
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(8, 5)), draw.integers(0, 3, 8)
+    found = []
+    for text in (one, other):
+        model = netspec.compile(text, input=5, classes=3, dtype="float64", seed=3, train="optimizer = sgd(lr=0.1)")
+        found.append([*(model.step(x, y) for _ in range(3)), model.params.flat.tobytes()])
+    assert found[0] == found[1]
+
+
+def test_a_layer_that_computes_something_moves_the_masks() -> None:
+    graphs = [meaning(f"{text} -> affine", input=(5,), outputs=1).graph for text in ("id-dropout", "relu-dropout")]
+    assert [[node.place for node in graph.nodes] for graph in graphs if graph] == [[0, 0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(("input_shape", "a", "b"), [
+    ((5,), "res[affine(5)](proj)", "add(affine(5) | affine(5))"),
+    ((2, 6, 6), "res[conv(4, kernel=1)](proj)", "add(conv(4, kernel=1) | conv(4, kernel=1))"),
+    ((5,), "affine(5) @a -> affine", "affine(5) -> affine"),
+])  # fmt: skip
+def test_parameters_of_other_names_are_a_difference(input_shape: tuple[int, ...], a: str, b: str) -> None:
+    one, other = (f"netspec 1 net {text} -> affine -> softmax" for text in (a, b))
+    known: dict[str, object] = {"input": input_shape, "classes": 3}
+    graphs = [meaning(text, **known).graph for text in (one, other)]
+    names = [list(graph.parameters) for graph in graphs if graph]
+    assert names[0] != names[1]
+    assert "name" in seen(difference(one, other, **known))
+
+
+@pytest.mark.parametrize("input_shape", [(5,), (2, 6, 6)])
+def test_what_is_the_same_has_parameters_of_the_same_names(input_shape: tuple[int, ...]) -> None:
+    found = []
+    for text in dict.fromkeys(chain(*IDENTITIES, *NOTHINGS, ["res[affine(5)](proj)", "add(affine(5) | affine(5))"])):
+        with suppress(SpecError):
+            found.append(meaning(f"netspec 1 net {text} -> affine -> softmax", input=input_shape, classes=3))
+    pairs = [(a, b) for a in found for b in found if a.graph and b.graph and a is not b and compare(a, b).same]
+    assert len(pairs) >= 8
+    for a, b in pairs:
+        assert a.graph.parameters.keys() == b.graph.parameters.keys()
 
 
 @pytest.mark.parametrize(("a", "b"), IDENTITIES)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import product
 
 import pytest
 
+from netspec.base.errors import SpecError
 from netspec.base.text import Source
+from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides
+from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.graph.check import diagnose, known
 
 BASES = (
@@ -57,3 +61,56 @@ def test_what_is_known_of_a_mutated_text_raises_nothing() -> None:
     for _ in range(1000):
         survey = known(Source(mutated(draw)), Overrides(input=(3, 8, 8), classes=4)).survey
         assert survey is None or all(node.output.shape for node in survey.nodes)
+
+
+AROUND = ("({})", "[{}]", "{{{}}}", "(({}))", "[({})]", "add({} | id)", "add(id | {})", "add({})", "res[{}]", "affine({})", "[relu]x({})",
+          "res[relu]({})", "(relu, {})", "({} relu)", "(relu {})")  # fmt: skip
+BEFORE = (
+    "",
+    "net ",
+    "net relu -> ",
+    "net relu-",
+    "net relu ",
+    "let a = ",
+    "def f = ",
+    "def f",
+    "input ",
+    "train ",
+    "net relu train { batch = ",
+)
+INSIDE = (
+    *sorted(ENTRY_WORDS),
+    "input 3", "seed 3", "net relu", "train { batch = 3 }", "let a = 3", "def f = relu", 'use "b.net"', "let", "def f",
+    *"|@=,;:.-+*/%x", "->", "x4", "tied", "", "| |", ", ,", "a = ", "a.T", "@a", "-relu", "relu-", "3", "3x4", "25%", "true", '"a"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_whatever_stands_in_brackets_raises_nothing(before: str) -> None:
+    for around, inside in product(AROUND, INSIDE):
+        for behind in ("", " -> affine -> softmax"):
+            text = f"{before}{around.format(inside)}{behind}"
+            for found in diagnose(Source(text), Overrides(input=(4,), classes=3)):
+                assert found.line >= 1, text
+                assert found.message, text
+
+
+@pytest.mark.parametrize(("text", "code", "help_text"), [
+    ("net relu -> (train)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (input)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (seed 3)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (net relu)", "NS101", "such as [affine(100)-relu]"),
+    ("net (train)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (;)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (-relu)", "NS101", "such as [affine(100)-relu]"),
+    ("net relu -> (| relu)", "NS101", "write add(a | b), or concat(a | b)"),
+    ("net relu -> ()", "NS114", "write the layers"),
+    ("net relu -> (relu-bn)", "NS101", "write [relu-bn]"),
+    ("net relu -> (relu | bn)", "NS101", "write add(relu | bn)"),
+])  # fmt: skip
+def test_round_brackets_have_one_finding_and_a_help_that_parses(text: str, code: str, help_text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(Source(text))
+    (found,) = caught.value.diagnostics
+    assert found.code == code
+    assert help_text in (found.help or "")

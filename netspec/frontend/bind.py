@@ -42,6 +42,7 @@ from netspec.frontend.values import (
     fail,
     is_layer,
     is_open,
+    out_of_reach,
     show,
     unquoted,
     without_value,
@@ -128,6 +129,10 @@ def bind(
 ) -> Bound:  # fmt: skip
     """The entry that a name or call stands for. `defaults` are used where the call is silent. Raises SpecError with all its errors."""
     name = Value(named, *(where.place if named.scope is None else (named.scope.source, named.word.span)))
+    if named.scope is not None and entry_of(contract, named.word.text) is None:
+        elsewhere = out_of_reach(named.word.text, named.scope, named.word.span)
+        if elsewhere is not None:
+            raise elsewhere
     model = find(contract, named.word.text, *name.place, more, points)
     keys, errors = _by_key(model, named, where)
     filled = {key: given for key, given in (defaults or {}).items() if key not in keys}

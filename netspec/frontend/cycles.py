@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.text import Source
 from netspec.frontend import syntax
-from netspec.frontend.used import names_in
+from netspec.frontend.ties import tied_names
+from netspec.frontend.used import names_in, nodes_in
 from netspec.frontend.values import Definition
 
 
@@ -38,8 +40,16 @@ def check_cycles(definitions: Mapping[str, Definition], source: Source) -> None:
 
 def _calls(node: syntax.Def, definitions: Mapping[str, Definition]) -> dict[str, syntax.Node]:
     parameters = {parameter.name.text for parameter in node.parameters}
+    others = set(map(id, chain(tied_names(node), _copied(node))))  # points, and values of repeats, may have the name of a def
     found: dict[str, syntax.Node] = {}
     for name, word in names_in(node):
-        if name in definitions and name not in parameters:
+        if name in definitions and name not in parameters and id(word) not in others:
             found.setdefault(name, word)
     return found
+
+
+def _copied(node: syntax.Def) -> Iterator[syntax.Node]:
+    """The words that stand for a value of a repeat: c in `[conv(c)]x(c: 8, 16)`."""
+    for one in nodes_in(node):
+        if isinstance(one, syntax.Repeated) and isinstance(one.times, syntax.Over):
+            yield from (word for name, word in names_in(one.unit) if name == one.times.name.text)

@@ -215,7 +215,7 @@ class Expander:
             branches = [scope.source.words(argument.span) for argument in item.arguments]
             help_text = f"write {name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
             raise fail("NS510", f"branches of {name} are separated by |", scope.source, item.span, help=help_text)
-        arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
+        arguments = None if item.arguments is None else evaluate_arguments(name, item.arguments, scope)
         return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
 
     def _call(self, named: Named, where: Value, scope: Scope, depth: int) -> Pieces:

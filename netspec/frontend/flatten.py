@@ -55,10 +55,12 @@ def _too_often(pieces: Pieces) -> tuple[Source, Span] | None:
 
 @dataclass(frozen=True)
 class _Point:
-    """A named point: the layer that it is behind, whether that layer is all that the name covers, and the words of the name."""
+    """A named point: the layer that it is behind, whether that layer is all that the name covers, whether something in it is wrong or not
+    known, and the words of the name."""
 
     place: int
     alone: bool
+    broken: bool
     word: Span
     source: Source
 
@@ -86,6 +88,8 @@ class _Writer:
         self.calls: list[Call] = []
         self.copy_of: dict[int, int] = {}
         """The place of a call to the place of the call whose arrays it has, where a repeat is tied."""
+        self.gaps = 0
+        """How many pieces there were that are wrong, or not known."""
         self.keys = 0
         self.branch_start: int | None = None
         """How many calls there were when the branch began that is being written."""
@@ -107,6 +111,7 @@ class _Writer:
                 case Merge():
                     value = self.merge(piece, value, place)
                 case Gap():
+                    self.gaps += 1
                     value = UNKNOWN
         return value
 
@@ -152,7 +157,7 @@ class _Writer:
     # names
 
     def named(self, piece: Named, value: int, place: _Place) -> int:
-        start = len(self.calls)
+        start, gaps = len(self.calls), self.gaps
         value = self.pieces(piece.pieces, value, place)
         name, known = piece.word.text, place.points.get(piece.word.text)
         if known is not None and (known.word, known.source) != (piece.word.span, piece.source):
@@ -163,7 +168,7 @@ class _Writer:
             with self.report.collecting():
                 _check_name(piece)
             self.calls[start] = replace(self.calls[start], label=name)
-        place.points[name] = _Point(value, alone, piece.word.span, piece.source)
+        place.points[name] = _Point(value, alone, self.gaps > gaps, piece.word.span, piece.source)
         return value
 
     def recall(self, piece: Recall, place: _Place) -> int:
@@ -198,9 +203,11 @@ class _Writer:
         known = place.points.get(name)
         if known is None:
             message = f"no affine before this one is named `@{name}`"
-            unknown = not place.points and (name, place.inside) not in self.named_somewhere
+            unknown = not place.points and name not in {word for word, _ in self.named_somewhere}
             help_text = "name one, alone: [affine(100) @enc], and write tie = enc, or enc.T for the transpose"
-            help_text = help_text if unknown else self._advice(name, place)
+            help_text = help_text if unknown else self._advice(name, place, "tied")
+        elif known.broken:
+            return None
         else:
             named = self.calls[known.place].layer if known.alone else None
             if isinstance(named, Affine):
@@ -211,7 +218,7 @@ class _Writer:
         self.report.add([Diagnostic("NS211", message, call.source, span, notes=place.told, help=help_text)])
         return None
 
-    def _advice(self, name: str, place: _Place) -> str:
+    def _advice(self, name: str, place: _Place, use: str = "added") -> str:
         """What to write for a name that no point before has."""
         later = self.named_somewhere.get((name, place.inside))
         if later is not None:
@@ -219,7 +226,7 @@ class _Writer:
         elsewhere = next((inside for word, inside in self.named_somewhere if word == name), None)
         if elsewhere is not None:
             where = elsewhere.removeprefix("inside ") or "the net"
-            return f"`@{name}` is a name of {where}, and seen there alone: what is added belongs into one def, or into the net"
+            return f"`@{name}` is a name of {where}, and seen there alone: what is {use} belongs into one def, or into the net"
         known = list(place.points)
         near = nearest(name, known)
         if near:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from netspec.frontend import syntax
+from netspec.frontend.ties import tied_name
 from netspec.frontend.values import Definition, Scope, show
 
 
@@ -19,10 +20,12 @@ def inlined(definition: Definition) -> syntax.Def:
 
 
 def _written(node: Any, home: Scope, taken: frozenset[str]) -> Any:
-    """The node with every `let` written out but those that a parameter, in `taken`, stands before."""
+    """The node with every `let` written out but those that a parameter, in `taken`, stands before; names of points are left alone."""
     if isinstance(node, tuple):
         return tuple(_written(part, home, taken) for part in node)
     if not isinstance(node, syntax.Node) or isinstance(node, syntax.Word):
+        return node
+    if isinstance(node, syntax.Name) and node.part is not None:
         return node
     if isinstance(node, (syntax.Name, syntax.Layer)):
         name = node.text if isinstance(node, syntax.Name) else node.name.text
@@ -34,7 +37,16 @@ def _written(node: Any, home: Scope, taken: frozenset[str]) -> Any:
     if isinstance(node, syntax.Repeated) and isinstance(node.times, syntax.Over):
         inner = taken | {node.times.name.text}
         return replace(node, unit=_written(node.unit, home, inner), times=_written(node.times, home, taken))
-    return replace(node, **{name: _written(getattr(node, name), home, taken) for name in _parts(node)})
+    parts = {name: _written(getattr(node, name), home, taken) for name in _parts(node)}
+    if isinstance(node, (syntax.Layer, syntax.CallValue)) and node.arguments is not None:
+        before = zip(node.arguments, parts["arguments"], strict=True)
+        parts["arguments"] = tuple(one if _is_point(node, one, home) else other for one, other in before)
+    return replace(node, **parts)
+
+
+def _is_point(node: syntax.Layer | syntax.CallValue, argument: syntax.Argument, home: Scope) -> bool:
+    tied = tied_name(node.name.text, argument)
+    return tied is not None and (tied.part is not None or tied.text in home.points)
 
 
 def _parts(node: syntax.Node) -> list[str]:

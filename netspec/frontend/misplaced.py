@@ -17,6 +17,7 @@ from netspec.frontend.words import listing
 _FOLLOWED = frozenset({"COMMA", "SEMICOLON", "VBAR"})
 _OF_CHAINS = frozenset({"LSQB", "ARROW", "BRANCH_OPEN", "AT"})
 """Kinds of words that stand in chains, and in no value."""
+_ENDS_CHAIN = frozenset({"NAME", "RSQB", "RPAR", "NUMBER", "TIED"})
 
 
 def _end(place: Place, begin: int, ends: Collection[str] = _FOLLOWED) -> int:
@@ -94,10 +95,16 @@ def _round(place: Place) -> Slip:
         return place.found("NS101", "layers are not joined by `,`", "write `-` inside a unit, or `->` between units")
     if place.token.value != "(" or not {"NAME", "LSQB"} <= place.expected:
         return None
-    inner = place.words(place.at + 1, _end(place, place.at + 1, ()))
+    end = _end(place, place.at + 1, ())
+    if place.after.value == ")":
+        return place.found("NS114", "a layer is missing in these brackets", "write the layers; id is the one that changes nothing")
+    inner = place.words(place.at + 1, end)
+    whole = place.kind(place.at + 1) in ("NAME", "LSQB") and place.kind(end - 1) in _ENDS_CHAIN
     if place.token.type == "BRANCH_OPEN":
+        inner = inner if whole else "a | b"
         return place.found("NS101", f"a branch is always merged, by {listing(_merges())}", f"write add({inner}), or concat({inner})")
-    return place.found("NS101", "a chain stands in square brackets", f"write [{inner}]")
+    help_text = f"write [{inner}]" if whole else "write layers in them, such as [affine(100)-relu]"
+    return place.found("NS101", "a chain stands in square brackets", help_text)
 
 
 def _key(place: Place) -> Slip:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from netspec.base.layer import Layer
 from netspec.base.text import Source
 from netspec.frontend import syntax
-from netspec.frontend.values import Definition, Value, fail
+from netspec.frontend.ties import points_in
+from netspec.frontend.values import Definition, Scope, Value, fail
+
+
+def defined(entry: syntax.Def, index: int, scope: Scope) -> Definition:
+    """A def that is entry number `index`; `scope` has what is named before it."""
+    parameters = frozenset(parameter.name.text for parameter in entry.parameters)
+    return Definition(index, entry, replace(scope, points=points_in(entry.chain), siblings=parameters))
 
 
 def check_free(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lark import Token
@@ -16,6 +16,7 @@ from netspec.frontend import syntax
 from netspec.frontend.build import build
 from netspec.frontend.comments import attach_comments
 from netspec.frontend.grammar import grammar
+from netspec.frontend.place import CLOSING, OPENING
 from netspec.frontend.tokens import ENTRY_WORDS, tokenize
 from netspec.frontend.unexpected import unexpected
 from netspec.frontend.versions import check_version
@@ -66,7 +67,7 @@ def _read(source: Source, tokens: Sequence[Token], start: str) -> Any:
 
 def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
     """The first error of each entry, where the text has entries: an error in one does not hide one in another."""
-    starts = [at for at in range(len(tokens)) if _begins_entry(tokens, at)]
+    starts = [at for at in _outside_brackets(tokens) if _begins_entry(tokens, at)]
     if not starts or starts[0] != 0:
         return []
     found: list[Diagnostic] = []
@@ -76,6 +77,15 @@ def _each_entry(source: Source, tokens: Sequence[Token]) -> list[Diagnostic]:
         except SpecError as error:
             found += error.diagnostics
     return found
+
+
+def _outside_brackets(tokens: Sequence[Token]) -> Iterator[int]:
+    """The numbers of the words that stand in no bracket: an entry word in one is a slip of the entry around it."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        if depth == 0:
+            yield at
+        depth += (token.value in OPENING) - (token.value in CLOSING)
 
 
 def _begins_entry(tokens: Sequence[Token], at: int) -> bool:

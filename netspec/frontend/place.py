@@ -42,7 +42,9 @@ class Place:
         return str(self.tokens[at].type) if 0 <= at < len(self.tokens) else ""
 
     def words(self, begin: int, end: int) -> str:
-        """The text from one word to before another."""
+        """The text from one word to before another; empty where none stands between."""
+        if not begin < end:
+            return ""
         first, last = self.tokens[begin], self.tokens[end - 1]
         return " ".join(self.source.text[first.start_pos or 0 : last.end_pos or 0].split())
 

@@ -47,7 +47,7 @@ def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report:
 def text_value(text: str, label: str, scope: Scope) -> Value:
     """The value of a text that comes from outside the file; raises SpecError."""
     source = Source(text, label)
-    outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions)
+    outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions, points=scope.points)
     return evaluate(parse_value(source), outside)
 
 

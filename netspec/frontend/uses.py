@@ -15,10 +15,11 @@ from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
 from netspec.frontend.cycles import check_cycles
 from netspec.frontend.migrations import migrate
-from netspec.frontend.names import check_definition, check_free
+from netspec.frontend.names import check_definition, check_free, defined
 from netspec.frontend.parse import parse
 from netspec.frontend.report import Report
 from netspec.frontend.text import source_of
+from netspec.frontend.ties import points_in
 from netspec.frontend.values import Definition, Scope, Value, evaluate, fail, string_of
 from netspec.frontend.words import nearest
 
@@ -116,8 +117,9 @@ class Library:
         definitions: dict[str, Definition] = {}
         later = {one.name.text: one.name.span for one in reversed(file.entries) if isinstance(one, syntax.Let)}
         broken: set[str] = set()
+        points = points_in(file)
         for index, entry in enumerate(file.entries):
-            scope = Scope(source, lets, index, later=later, broken=broken, definitions=definitions)
+            scope = Scope(source, lets, index, later=later, broken=broken, definitions=definitions, points=points)
             with self.report.collecting():
                 match entry:
                     case syntax.Let():
@@ -128,7 +130,7 @@ class Library:
                     case syntax.Def():
                         check_free(entry, file, source, definitions, lets)
                         check_definition(entry, source, self.layers)
-                        definitions[entry.name.text] = Definition(index, entry, scope)
+                        definitions[entry.name.text] = defined(entry, index, scope)
                     case syntax.Use():
                         bring(definitions, self.definitions(entry, source), entry, index, source)
                     case syntax.Version():

@@ -18,7 +18,7 @@ from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
 from netspec.frontend.inline import brought
 from netspec.frontend.migrations import migrate, newest
-from netspec.frontend.names import check_definition, check_free
+from netspec.frontend.names import check_definition, check_free, defined
 from netspec.frontend.parse import parse
 from netspec.frontend.pieces import count_layers
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
@@ -39,6 +39,7 @@ from netspec.frontend.sections import (
     whole_number,
 )
 from netspec.frontend.structure import check_counts, check_early_stop, check_heads, check_loss, head_of, lint, with_head_form
+from netspec.frontend.ties import points_in
 from netspec.frontend.used import nodes_in, used_names
 from netspec.frontend.uses import Library, bring
 from netspec.frontend.values import Definition, Scope, Value, evaluate, fail
@@ -96,6 +97,7 @@ class _Validation:
 
     def __post_init__(self) -> None:
         self.library = Library(self.report, self.layers, self.source)
+        self.points = points_in(self.file)
         self.uses = [index for index, entry in enumerate(self.file.entries) if isinstance(entry, syntax.Use)]
 
     def run(self) -> Program:
@@ -124,7 +126,9 @@ class _Validation:
         return None if self.net is None else self._program(self.net, self.train or TrainSection.model_validate({}))
 
     def _scope(self, index: int) -> Scope:
-        return Scope(self.source, self.lets, index, later=self.let_spans, broken=self.broken, definitions=self.definitions)
+        return Scope(
+            self.source, self.lets, index, later=self.let_spans, broken=self.broken, definitions=self.definitions, points=self.points
+        )
 
     # what stands in the file
 
@@ -201,7 +205,7 @@ class _Validation:
         name = entry.name.text
         check_free(entry, self.file, self.source, self.definitions, self.lets)
         if isinstance(entry, syntax.Def):
-            self.definitions[name] = Definition(index, entry, self._scope(index))
+            self.definitions[name] = defined(entry, index, self._scope(index))
             check_definition(entry, self.source, self.layers)
         elif name in self.overrides.lets:
             self._override_let(name, self.overrides.lets[name], index, entry.value)
@@ -316,7 +320,8 @@ class _Validation:
         if not isinstance(entry, syntax.Net):
             self._uncalled(expander)
             return None
-        pieces = expander.chain(entry.chain, self._scope(self.indices["net"]))
+        scope = replace(self._scope(self.indices["net"]), points=points_in(entry.chain))
+        pieces = expander.chain(entry.chain, scope)
         net = with_head_form(flatten(pieces, self.source, entry.chain.span, self.report))
         self._uncalled(expander)
         return net

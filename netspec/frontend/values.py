@@ -18,6 +18,7 @@ from netspec.catalog.registry import entry_of
 from netspec.frontend import limits, syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.syntax import Word
+from netspec.frontend.ties import tied_name
 from netspec.frontend.words import nearest
 
 MOST_NAMES = 40
@@ -105,6 +106,10 @@ class Scope:
     """Names whose own value is wrong, so that their use is no further error."""
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     """The defs of the text, and those of the texts that it uses."""
+    points: Collection[str] = ()
+    """The points of the chain that the expression stands in: `tie` means these before any value of the same name."""
+    siblings: Collection[str] = ()
+    """The parameters of the def that the expression stands in, which a default cannot read."""
 
     def find(self, name: str) -> Value | None:
         """The value of a name, if it has one here. Raises SpecError, with nothing to report, for a name whose own value is wrong."""
@@ -292,13 +297,23 @@ def is_layer(content: Content) -> bool:
     return entry_of(layer, content.word.text) is not None or (content.scope is not None and content.word.text in content.scope.definitions)
 
 
+def out_of_reach(name: str, scope: Scope, span: Span) -> SpecError | None:
+    """The error for a name that has a value elsewhere: in a `let` behind this place, or as a parameter, in the default of another one."""
+    if name in scope.siblings and name not in scope.parameters:
+        message = f"`{name}` is a parameter of this def, and a default cannot read other parameters"
+        return fail("NS203", message, scope.source, span, help="write a value, or the name of a `let` that stands before the def")
+    if name not in scope.later:
+        return None
+    line = scope.source.position(scope.later[name].start)[0]
+    message = f"`{name}` is used before its `let` (line {line})"
+    return fail("NS209", message, scope.source, span, help="move the `let` before this entry")
+
+
 def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
     """For a name that should be a `let` or a parameter."""
-    if name in scope.later:
-        line = scope.source.position(scope.later[name].start)[0]
-        return fail(
-            "NS209", f"`{name}` is used before its `let` (line {line})", scope.source, span, help="move the `let` before this entry"
-        )
+    elsewhere = out_of_reach(name, scope, span)
+    if elsewhere is not None:
+        return elsewhere
     known = scope.names()
     note = (f"known here: {', '.join(known[:MOST_NAMES])}{', ...' if len(known) > MOST_NAMES else ''}",) if known else ()
     text = f"did you mean `{near}`?" if (near := nearest(name, known)) else f"define it before: let {name} = ..."
@@ -365,7 +380,7 @@ def _call(node: syntax.CallValue, scope: Scope) -> Content:
         if isinstance(numbers, Open):
             return numbers
         return min(numbers) if name == "min" else max(numbers)
-    given = evaluate_arguments(node.arguments, scope)
+    given = evaluate_arguments(name, node.arguments, scope)
     size = 1 + sum(_size(item.value.content) for item in given)
     if size > limits.VALUE_SIZE:
         message = f"a value holds more than {limits.VALUE_SIZE} others"
@@ -398,6 +413,13 @@ def _single(value: Value) -> Value:
     return value
 
 
-def evaluate_arguments(arguments: tuple[syntax.Argument, ...], scope: Scope) -> tuple[Given, ...]:
-    """Each argument's value, in the order written."""
-    return tuple(Given(argument.key, evaluate(argument.value, scope)) for argument in arguments)
+def evaluate_arguments(owner: str, arguments: tuple[syntax.Argument, ...], scope: Scope) -> tuple[Given, ...]:
+    """The value of each argument of a call of `owner`, in the order written."""
+    return tuple(Given(argument.key, _argument(owner, argument, scope)) for argument in arguments)
+
+
+def _argument(owner: str, argument: syntax.Argument, scope: Scope) -> Value:
+    tied = tied_name(owner, argument)
+    if tied is None or tied.part is not None or tied.text not in scope.points:
+        return evaluate(argument.value, scope)
+    return Value(Named(Word(tied.text, span=tied.span), limit=scope.limit, scope=scope), scope.source, argument.value.span)

@@ -37,8 +37,10 @@ class Point:
 
     @property
     def label(self) -> str | None:
-        """Its name, where the text gives it."""
-        return None if re.fullmatch(rf"({re.escape(self.kind)}|proj)\d+(#\d+)?", self.name) else self.name
+        """Its name, where the text gives it; the projection of a skip has one of its own, which no text can give."""
+        if re.fullmatch(r"proj\d+(#\d+)?", self.name):
+            return "proj#"
+        return None if re.fullmatch(rf"{re.escape(self.kind)}\d+(#\d+)?", self.name) else self.name
 
     @property
     def signature(self) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from netspec.base.entry import Entry
 from netspec.base.errors import DataError, SpecError
-from netspec.base.kinds import Rearrangement
 from netspec.base.layer import Layer
 from netspec.base.shape import show, size
 from netspec.catalog.layers.id import Identity
@@ -113,15 +112,10 @@ def _sum(points: Sequence[Point], key: str) -> int:
 def _points(graph: Graph) -> list[Point]:
     names, points = {0: "input"}, []
     for node in graph.nodes:
-        names[node.output.index] = names[node.input.index] if _is_nothing(node) else node.name
-        if not _is_nothing(node):
+        names[node.output.index] = names[node.input.index] if node.is_nothing else node.name
+        if not node.is_nothing:
             points.append(_point(node, names))
     return points
-
-
-def _is_nothing(node: Node) -> bool:
-    """Whether a layer gives what it takes: id, and flatten of a vector."""
-    return isinstance(node.layer, Rearrangement) and node.input.shape == node.output.shape
 
 
 def _point(node: Node, names: Mapping[int, str]) -> Point:
@@ -141,9 +135,10 @@ def _points_of_chain(program: Program) -> list[Point]:
     calls = split_head(program)[0]
     for place, (call, activation) in enumerate(zip(calls, deciding_activations(calls), strict=True)):
         kind = call.layer.name
-        numbers[call.label or kind] += 1
-        number = numbers[call.label or kind]
-        name = call.label if call.label and number == 1 else f"{call.label or kind}{number}"
+        stem = call.label or ("proj" if call.projects else kind)
+        numbers[stem] += 1
+        number = numbers[stem]
+        name = call.label if call.label and number == 1 else f"{stem}{number}"
         if isinstance(call.layer, Identity):
             names[place] = names[call.inputs[0]]
             continue

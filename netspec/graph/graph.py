@@ -22,7 +22,8 @@ class Value:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place. `place` counts in reading order from 0 and keys the layer's random stream.
+    """A layer in its place. `place` counts in reading order from 0 and keys the layer's random stream; layers that compute nothing (`id`,
+    `flatten` of a vector) do not count, so that masks stay what they are where one is put in or left out.
 
     Parameters and states are keyed by their names inside the layer; `name.key` is their name outside, or what `shared` says for those
     that belong to another node: of a tied copy, or the W of a tied affine, which is `turned` where it is the transpose. `call` is None for
@@ -40,6 +41,11 @@ class Node:
     next_relu_like: bool = False
     shared: Mapping[str, str] = field(default_factory=dict)
     turned: bool = False
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it gives what it takes: id, flatten of a vector, reshape to the shape that is there."""
+        return isinstance(self.layer, Rearrangement) and self.input.shape == self.output.shape
 
     def array(self, key: str) -> str:
         """The full name of a parameter or a state."""
@@ -126,7 +132,7 @@ class Graph:
         if not isinstance(node.layer, Contraction):
             return False
         readers = self.consumers(node.output)
-        while len(readers) == 1 and isinstance(readers[0].layer, Rearrangement) and readers[0].input.shape == readers[0].output.shape:
+        while len(readers) == 1 and readers[0].is_nothing:
             readers = self.consumers(readers[0].output)
         return len(readers) == 1 and isinstance(readers[0].layer, Normalization) and not readers[0].frozen
 

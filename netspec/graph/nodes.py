@@ -32,13 +32,15 @@ class Nodes:
         self._behind: dict[int, Value] = {INPUT: self.values[0]}
         """The value behind each call."""
         self._of: dict[int, Node] = {}
+        self._place = 0
         self._numbers: Counter[str] = Counter()
         self._uses: Counter[str] = Counter()
         self._names: set[str] = set()
 
     def make(self) -> None:
         for place, call in enumerate(self.calls):
-            if all(read in self._behind for read in call.reads):
+            owner = call.shares_weight_of
+            if all(read in self._behind for read in call.reads) and (owner is None or owner in self._of):
                 try:
                     self._call(place, call)
                 except Problem as found:
@@ -68,10 +70,11 @@ class Nodes:
         output = Value(len(self.values), output_shape(layer, shapes))
         parameters, state = layer.parameters(shapes[0]), layer.state(shapes[0])
         shared, turned = self._shared(call, shapes[0], parameters, state)
-        node = Node(name, layer, len(self.made), inputs, output, parameters, state, call, relu_like, shared, turned)
+        node = Node(name, layer, self._place, inputs, output, parameters, state, call, relu_like, shared, turned)
         self._names.add(name)
         self.values.append(output)
         self.made.append(node)
+        self._place += not node.is_nothing
         return node
 
     # what a layer is called

@@ -43,7 +43,7 @@ def first_filters(model: Model) -> Filters:
     name = f"{node.name}.W"
     weights = np.asarray(model.params[name], np.float64)
     if isinstance(node.layer.geometry(node.input.shape), Product):  # type: ignore[attr-defined]  # a layer with W is a contraction
-        weights = weights.T.reshape(-1, *_image_before(graph, node.place, name))
+        weights = weights.T.reshape(-1, *_image_before(graph, graph.nodes.index(node), name))
     if weights.shape[1] not in (GREY, COLOUR):
         message = f"{name}: its filters have {weights.shape[1]} channels; only 1 (grey) and 3 (red, green, blue) can be shown"
         raise UsageError(message)
@@ -54,7 +54,7 @@ def first_filters(model: Model) -> Filters:
 
 def _image_before(graph: Graph, place: int, name: str) -> tuple[int, ...]:
     """The image (C, H, W) that an affine layer reads flattened. Raises UsageError where it reads none."""
-    before = [graph.input.shape, *(node.output.shape for node in graph.nodes if node.place < place)]
+    before = [graph.input.shape, *(node.output.shape for node in graph.nodes[:place])]
     images = [shape for shape in before if is_image(shape)]
     reads = before[-1]
     if not images or size(images[-1]) != size(reads):

@@ -41,7 +41,7 @@ def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unrol
 def _cells(graph: Graph, rows: Sequence[LayerRow]) -> list[Cell]:
     """Every layer. A gradient goes to what depends on trained parameters, and no farther."""
     producer, behind = {graph.input.index: INPUT}, set[int]()
-    places = {node.name: node.place for node in graph.nodes}
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
     cells = []
     for place, (node, row) in enumerate(zip(graph.nodes, rows, strict=True)):
         reached = bool(node.parameters and not node.frozen) or any(value.index in behind for value in node.inputs)

@@ -266,7 +266,7 @@ class _Walk:
                 symbol = self._parameter(definition, key) if definition else None
                 role: Role = "name" if symbol else "argument" if entry else "unknown"
                 self.add(argument.key.span, key, role, symbol=symbol, owner=entry, node=argument)
-            self.value(argument.value, scope, fields.get(key), tie=key == "tie")
+            self.value(argument.value, scope, fields.get(key), tie=key in fields and key == "tie")
 
     def _parameter(self, definition: syntax.Def, key: str) -> Symbol | None:
         if key not in {one.name.text for one in definition.parameters}:
@@ -286,7 +286,7 @@ class _Walk:
                     self._entry_or_def(node.name, contract, node)
                 self.arguments(node.name.text, node.arguments, scope, contract)
             case syntax.Group():
-                self.value(node.inner, scope, info)
+                self.value(node.inner, scope, info, tie)
             case syntax.Negative():
                 self.value(node.operand, scope, None)
             case syntax.Arithmetic():
@@ -298,10 +298,8 @@ class _Walk:
 
     def name(self, node: syntax.Name, scope: Scope, info: FieldInfo | None, tie: bool) -> None:
         span = Span(node.span.start, node.span.start + len(node.text))
-        symbol = scope.get(node.text)
-        if symbol is None and (tie or node.part is not None):
-            symbol = self._point(node.text)
-        symbol = symbol or self._global(node.text)
+        point = self._point(node.text) if tie or node.part is not None else None
+        symbol = point or scope.get(node.text) or self._global(node.text)
         if symbol is not None:
             self.add(span, node.text, "name", symbol=symbol, node=node)
             return
@@ -321,8 +319,11 @@ class _Walk:
         return Symbol("def", name, path=brought.path)
 
     def _point(self, name: str) -> Symbol | None:
-        """The point of that name in this entry: a def has its own."""
-        return Symbol("point", name, self.index) if self.index in self.points.get(name, ()) else None
+        """The point of that name in this entry: a def has its own. In a `let`, that of the only entry that has one."""
+        places = self.points.get(name, [])
+        if isinstance(self.file.entries[self.index], syntax.Let) and len(set(places)) == 1:
+            return Symbol("point", name, places[0])
+        return Symbol("point", name, self.index) if self.index in places else None
 
 
 def is_proj(argument: syntax.Argument) -> bool:
