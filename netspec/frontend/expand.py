@@ -26,6 +26,7 @@ from netspec.frontend.values import (
     Open,
     Scope,
     Value,
+    divided,
     evaluate,
     evaluate_arguments,
     fail,
@@ -34,8 +35,6 @@ from netspec.frontend.values import (
     without_value,
 )
 from netspec.frontend.words import listing
-
-BLOCKS = ("res",)
 
 
 @dataclass
@@ -118,7 +117,7 @@ class Expander:
         return merge(self._text(item), call, branches, tuple(map(chain_text, item.chains)))
 
     def _block(self, item: syntax.Block, scope: Scope, depth: int) -> Pieces:
-        if item.name.text not in BLOCKS:
+        if item.name.text not in syntax.BLOCKS:
             message = f"`{item.name.text}[...]`: a chain in brackets stands alone, or behind res"
             help_text = f"write {item.name.text} -> [...], or res[...]" if item.name.text in self.layers else "write res[...]"
             if issubclass(self.layers.get(item.name.text, Layer), MergeLayer):
@@ -162,7 +161,7 @@ class Expander:
             times = replace(times, content=1)
         if type(times.content) is not int or times.content < 0:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
-            raise fail("NS310", message, *times.place)
+            raise fail("NS310", message, *times.place, help=divided(times))
         body = self._item(item.unit, scope, depth)
         return unit(
             text, (body,), times.content, note=note, repeat=_repeat_span(item, scope), tied=item.tied, source=scope.source
@@ -215,6 +214,11 @@ class Expander:
             branches = [scope.source.words(argument.span) for argument in item.arguments]
             help_text = f"write {name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
             raise fail("NS510", f"branches of {name} are separated by |", scope.source, item.span, help=help_text)
+        if name in syntax.BLOCKS and item.arguments and kind is None and name not in scope.definitions:
+            chain = ", ".join(scope.source.words(argument.span) for argument in item.arguments)
+            inner = "..." if chain == "proj" else chain
+            help_text = f"write {name}[{inner}]" + ("(proj)" if chain == "proj" else "")
+            raise fail("NS513", f"{name} goes around a chain in square brackets", scope.source, item.name.span, help=help_text)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
         return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
 
@@ -222,7 +226,7 @@ class Expander:
         definition = (named.scope or scope).definitions.get(named.word.text)
         if definition is not None:
             return self._def_call(definition, named, where, scope, depth)
-        if named.word.text in BLOCKS and named.word.text not in self.layers:
+        if named.word.text in syntax.BLOCKS and named.word.text not in self.layers:
             message = f"{named.word.text} goes around a chain in square brackets"
             raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
         bound = self._bound(named, where, scope)

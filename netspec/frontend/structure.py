@@ -73,7 +73,9 @@ def check_counts(head: Head, classes: tuple[Source, Span] | None, outputs: tuple
         found.append(Diagnostic("NS506", message, *classes, help="end the net in softmax, svm or sigmoid, or write outputs"))
     elif outputs and not values:
         message = f"`outputs` goes with values, and this net ends in {head.name}"
-        found.append(Diagnostic("NS506", message, *outputs, help="write classes"))
+        layer = layers().get(head.name)
+        own = f", or -> linear behind {head.name} for values" if layer is not None and layer.head_form is not None else ""
+        found.append(Diagnostic("NS506", message, *outputs, help=f"write classes{own}"))
     return found
 
 

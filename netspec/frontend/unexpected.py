@@ -9,6 +9,7 @@ from lark import Token
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Source, Span
+from netspec.frontend.habits import HABITS
 from netspec.frontend.misplaced import MISPLACED_WORDS
 from netspec.frontend.place import CLOSING, EDGE, Place, Slip, opener_of, run_begin
 from netspec.frontend.slips import shape_without_blanks, span_of
@@ -211,7 +212,7 @@ def _missing_equals(place: Place) -> Slip:
 
 
 SLIPS = (
-    *MISPLACED_WORDS, _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign,
+    *HABITS, *MISPLACED_WORDS, _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign,
     _missing_net, _missing_operand, _missing_equals,
 )  # fmt: skip
 """In the order in which they are tried."""

@@ -1,0 +1,225 @@
+"""Words for what is written as in Python, in C, in other libraries: tuples, powers, comments, `input = 32`, `lr = 0.1, batch = 3`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from netspec.base.diagnostic import Diagnostic
+from netspec.base.text import Span
+from netspec.frontend.place import CLOSING, OPENING, Place, Slip, opener_of
+from netspec.frontend.program import DataSection, TrainSection
+from netspec.frontend.slips import comment_sign, leading_count, span_of
+from netspec.frontend.syntax import BLOCKS
+
+_SECTION_WORDS = frozenset({"data", "train", "defaults", "search"})
+_VALUE_KINDS = frozenset({"NUMBER", "PERCENT", "DURATION", "SHAPE", "STRING", "NAME", "TRUE", "FALSE", "EQUAL", "COLON"})
+_SHOWN_PAIRS = 80
+"""Letters of a corrected section that a message shows whole."""
+_KEYS = {"train": frozenset({*TrainSection.model_fields, "lr"}), "data": frozenset(DataSection.model_fields)}
+
+
+def _comment(place: Place) -> Slip:
+    """`// words`, `-- words`, `/* words */`."""
+    found = comment_sign(place.source, place.token.start_pos or 0)
+    if found is not None:
+        return found
+    if place.token.value == "-" == place.before.value and re.match(r"\s--\s+\w", place.source.text[(place.before.start_pos or 1) - 1 :]):
+        span = Span(place.before.start_pos or 0, place.token.end_pos or 0)
+        return place.found("NS101", "`--` begins no comment, and is no sign", "a comment begins with #; between units stands ->", span)
+    if place.token.type != "FLOOR_DIVIDE" or "FLOOR_DIVIDE" in place.expected or "NUMBER" in place.expected:
+        return None
+    return place.found("NS101", "`//` begins no comment: it divides whole numbers", "a comment begins with # and ends with its line")
+
+
+def _sign_behind_word(place: Place) -> Slip:
+    """`input = 32`, `net: relu`, `train = {`."""
+    word = place.before.value
+    if place.token.type not in ("EQUAL", "COLON") or word not in place.entry_words or word in ("let", "def", "use"):
+        return None
+    if place.before.type == "NAME":  # inside braces
+        return None
+    if word in _SECTION_WORDS:
+        help_text = f"write {word} {{ key = value; key = value }}"
+    else:
+        end = place.end(place.at + 1, ())
+        rest = place.words(place.at + 1, end) if end > place.at + 1 else "..."
+        help_text = f"write {word} {rest if len(rest) < _SHOWN_PAIRS else '...'}"
+    return place.found("NS101", f"behind `{word}` stands no `{place.token.value}`", help_text)
+
+
+def _comma_between_keys(place: Place) -> Slip:
+    """`train { lr = 0.1, batch = 3 }`."""
+    key_at = place.at - 1
+    while place.kind(key_at - 1) == "DOT":  # affine.width
+        key_at -= 2
+    if place.token.type not in ("EQUAL", "COLON") or place.kind(key_at) != "NAME" or place.kind(key_at - 1) != "COMMA":
+        return None
+    inside = place.inside
+    if inside is not None and place.tokens[inside].value != "{":
+        return None
+    begin = 0 if inside is None else inside + 1
+    if begin >= key_at - 1 or (inside is None and place.tokens[0].type != "NAME"):
+        return None
+    end = place.end(place.at, ("COMMA", "SEMICOLON"))
+    whole_end = place.end(begin, ())
+    pairs = _with_semicolons(place, begin, whole_end)
+    if len(pairs) > _SHOWN_PAIRS:
+        previous = next((at + 1 for at in range(key_at - 2, begin, -1) if place.kind(at) == "SEMICOLON"), begin)
+        pairs = _with_semicolons(place, previous, end)
+    comma = place.tokens[key_at - 1]
+    shown = pairs if len(pairs) <= _SHOWN_PAIRS else "key = value; key = value"
+    return place.found("NS101", "keys are separated by `;`, and `,` by itself joins the values of a list", f"write {shown}", span_of(comma))
+
+
+def _with_semicolons(place: Place, begin: int, end: int) -> str:
+    """The pairs from one word to before another, `;` in the place of each comma before a key."""
+    text, parts, start = place.source.text, [], place.tokens[begin].start_pos or 0
+    for at in range(begin, end):
+        key_at = at + 1
+        while place.kind(key_at + 1) == "DOT":
+            key_at += 2
+        if place.kind(at) == "COMMA" and place.kind(key_at) == "NAME" and place.kind(key_at + 1) in ("EQUAL", "COLON"):
+            parts.append(text[start : place.tokens[at].start_pos])
+            start = place.tokens[at].end_pos or 0
+    parts.append(text[start : place.tokens[end - 1].end_pos])
+    return "; ".join(" ".join(part.split()) for part in parts)
+
+
+def _key_as_entry(place: Place) -> Slip:
+    """`epochs 5` beside the other entries."""
+    token = place.token
+    if place.inside is not None or place.before.type in ("EQUAL", "COMMA", "ARROW", "MINUS", "DOT", "AT", "LET", "DEF"):
+        return None
+    key_at = place.at - 1 if token.type == "EQUAL" else place.at  # in `net relu epochs = 5` or `epochs = 5`
+    key = place.tokens[key_at].value if key_at >= 0 else ""
+    section = next((section for section, keys in _KEYS.items() if key in keys), None)
+    if section is None or place.kind(key_at) != "NAME" or place.kind(key_at + 1) not in _VALUE_KINDS:
+        return None
+    begin = key_at + 2 if place.kind(key_at + 1) in ("EQUAL", "COLON") else key_at + 1
+    end = begin + 1
+    if place.kind(end) == "LPAR":
+        end = min(place.end(end + 1, ()) + 1, len(place.tokens))
+    value = place.words(begin, end) if begin < len(place.tokens) else "..."
+    return place.found(
+        "NS113", f"`{key}` is a key of `{section}`, and no entry of its own", f"write {section} {{ {key} = {value} }}",
+        span_of(place.tokens[key_at]),
+    )  # fmt: skip
+
+
+def _count_first(place: Place) -> Slip:
+    """`3 * [affine-relu]`."""
+    if place.token.type not in ("NUMBER", "SHAPE") or not {"NAME", "LSQB"} <= place.expected:
+        return None
+    return leading_count(place.source, place.token.start_pos or 0)
+
+
+def _count_by_name(place: Place) -> Slip:
+    """`[affine-relu]xn`, `[affine-relu] x n`."""
+    token = place.token
+    if place.before.type not in ("RSQB", "RPAR") or "REPEAT" not in place.expected or token.type != "NAME":
+        return None
+    if token.value in ("x", "X", "\u00d7") and place.after.type == "NAME":
+        return place.found("NS107", "a count that is a value stands in brackets", f"write x({place.after.value})")
+    name = token.value[1:]
+    if token.value[0] != "x" or not name.isidentifier() or place.before.end_pos != token.start_pos:
+        return None
+    return place.found("NS107", "a count that is a value stands in brackets", f"write x({name})")
+
+
+def _block_arguments_first(place: Place) -> Slip:
+    """`res(proj)[conv(8)]`, `res(conv(8) -> bn)`."""
+    if place.token.type == "LSQB" and place.before.type == "RPAR" and "ARROW" in place.expected:
+        opener = opener_of(place.tokens, place.at - 1)
+        name = place.tokens[opener - 1].value if opener else ""
+        if name not in BLOCKS:
+            return None
+        chain = place.words(place.at, min(place.end(place.at + 1, ()) + 1, len(place.tokens)))
+        arguments = place.words(opener, place.at)
+        message = f"the arguments of {name} stand behind its chain"
+        return place.found("NS101", message, f"write {name}{chain}{arguments}", span_of(place.tokens[opener - 1]))
+    inside = place.inside
+    if inside is None or place.kind(inside) != "LPAR" or place.kind(inside - 1) != "NAME" or place.tokens[inside - 1].value not in BLOCKS:
+        return None
+    if place.token.type not in ("ARROW", "LSQB", "AT"):
+        return None
+    name = place.tokens[inside - 1].value
+    chain = place.words(inside + 1, place.end(inside + 1, ()))
+    return place.found(
+        "NS101", f"{name} goes around a chain in square brackets", f"write {name}[{chain}]", span_of(place.tokens[inside - 1])
+    )
+
+
+def _tuple(place: Place) -> Slip:
+    """`kernel=(3, 3)`, `input (32, 32, 3)`, `input [3, 32, 32]`."""
+    at = place.at if place.token.type == "LSQB" else place.inside
+    if at is None or place.token.type not in ("COMMA", "LSQB") or place.tokens[at].value not in ("(", "["):
+        return None
+    if place.kind(at - 1) in ("NAME", "REPEAT"):
+        return None
+    begin = place.tokens[at].start_pos or 0
+    sides = re.match(r"[(\[]\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*[)\]]", place.source.text[begin:])
+    if sides is None or (place.token.type == "LSQB" and place.kind(at - 1) != "INPUT"):
+        return None
+    numbers = [int(side) for side in re.findall(r"\d+", sides[1])] if len(sides[1]) < _SHOWN_PAIRS else []
+    if not numbers:
+        return None
+    span = Span(begin, begin + sides.end())
+    return place.found("NS101", "sides are joined by x", f"write {shape_words(numbers, place.kind(at - 1) == 'INPUT')}", span)
+
+
+def shape_words(sides: Sequence[int], of_input: bool) -> str:
+    """`3x5`; of an image whose channels stand last `3x32x32 (channels first)`."""
+    if of_input and channels_last(tuple(sides)):
+        return f"{'x'.join(map(str, (sides[2], *sides[:2])))} (channels x height x width)"
+    return "x".join(map(str, sides))
+
+
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether a shape of three sides looks like height x width x channels: two sides of one size about, and few channels behind."""
+    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+        return False
+    low, high = sorted(shape[:2])
+    return low > shape[2] and low > 3 and high <= 2 * low
+
+
+def _shape_of_names(place: Place) -> Slip:
+    """`reshape(c x 1 x 1)`, `reshape((c)x1x1)`."""
+    if place.token.type != "NAME" or "ARROW" in place.expected or not place.expected & {"STAR", "RPAR"}:
+        return None
+    if not re.fullmatch(r"x(\d+(x\w+)*)?", place.token.value) or place.before.type not in ("NAME", "RPAR", "NUMBER", "SHAPE"):
+        return None
+    if place.token.value == "x" and place.after.type not in ("NUMBER", "NAME", "SHAPE", "LPAR"):
+        return None
+    return place.found(
+        "NS101", "the sides of a shape are written as numbers, not as names or calculations", "write 3x5, as in reshape(16x1x1)"
+    )
+
+
+def _power(place: Place) -> Slip:
+    """`2**4`."""
+    if place.token.type != "STAR" or place.before.type != "STAR" or place.before.end_pos != place.token.start_pos:
+        return None
+    span = Span(place.before.start_pos or 0, place.token.end_pos or 0)
+    return Diagnostic("NS101", "there are no powers here", place.source, span, help="write the number, or a product such as 2 * 2")
+
+
+def _slash(place: Place) -> Slip:
+    """`affine(w / 2)`."""
+    if place.token.type != "SLASH" or "FLOOR_DIVIDE" not in place.expected:
+        return None
+    begin = place.at
+    while begin > 0 and place.kind(begin - 1) not in ("COMMA", "EQUAL", "COLON") and place.tokens[begin - 1].value not in OPENING:
+        begin = opener_of(place.tokens, begin - 1) if place.tokens[begin - 1].value in CLOSING else begin - 1
+    end = place.end(place.at + 1, ("COMMA", "SLASH"))
+    if begin == place.at or end == place.at + 1:
+        return None
+    written = f"{place.words(begin, place.at)} // {place.words(place.at + 1, end)}"
+    return place.found("NS101", "whole numbers are divided by //, and / stands between the parts of a split", f"write {written}")
+
+
+HABITS = (
+    _comment, _sign_behind_word, _comma_between_keys, _key_as_entry, _count_first, _count_by_name, _block_arguments_first, _tuple,
+    _shape_of_names, _power, _slash,
+)  # fmt: skip
+"""In the order in which they are tried."""
