@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -32,6 +33,7 @@ from netspec.frontend.later import (
     squeezed,
 )
 from netspec.frontend.parse import parse_value
+from netspec.frontend.slips import SIDES_ARE_NUMBERS
 from netspec.frontend.values import (
     Content,
     Given,
@@ -167,6 +169,10 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
     for index, given in enumerate(given_arguments):
         span, source = given.value.span, given.value.source
         if given.key is None and index >= len(places):
+            sides = _sides_apart(model, given_arguments)
+            if sides is not None:
+                errors += [sides] if index == len(places) else []
+                continue
             errors.append(_extra_positional(model, given_arguments, index))
             continue
         key = given.key.text if given.key else places[index]
@@ -177,6 +183,27 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
             continue
         keys[key] = Key(given.value, source, given.key.span if given.key else span)
     return keys, errors
+
+
+def _takes_sides(annotation: Any, count: int) -> bool:
+    """Whether a shape of so many sides, three at least, is a value of this type."""
+    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return count > 2 and any(get_origin(kind) is tuple and len(get_args(kind)) == count for kind in kinds)
+
+
+def _sides_apart(model: type[Entry], given: tuple[Given, ...]) -> Diagnostic | None:
+    """For `reshape(8, 1, 1)` and `reshape(c, 1, 1)`: all sides of a shape of three, each as an argument."""
+    first = model.positional()
+    sides = [one.value for one in given if one.key is None]
+    if first is None or not _takes_sides(model.model_fields[first].annotation, len(sides)):
+        return None
+    if any(not (type(side.content) is int or is_open(side.content)) or side.source is not sides[0].source for side in sides):
+        return None
+    source, span = sides[0].source, Span(sides[0].span.start, sides[-1].span.end)
+    if any(not source.words(side.span).isdigit() for side in sides):
+        return Diagnostic("NS304", SIDES_ARE_NUMBERS, source, span, help="write the numbers, as in 16x1x1")
+    written = "x".join(show(side.content) for side in sides)
+    return Diagnostic("NS304", "the sides of a shape are joined by x", source, span, help=f"write {written}")
 
 
 def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
@@ -243,7 +270,7 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
 
 def _file_as_source(value: Value, annotation: Any) -> Diagnostic | None:
     """For `source = "houses.csv"`: the kind of a file and its path are keys of their own."""
-    if contract_of(annotation) is not DataSource:
+    if contract_of(annotation) is not DataSource or isinstance(value.content, (int, float)):
         return None
     source, span = value.place
     path = re.fullmatch(r'(?:\w+\()?"?([\w./\\~-]*[./][\w./-]*)"?\)?', source.words(span))
@@ -259,7 +286,7 @@ def source_of_path(path: str) -> str:
     """The data source that reads a file, by its ending; a folder holds images."""
     ending = path.rpartition(".")[2].lower() if "." in path.rpartition("/")[2] else ""
     ending = {"tsv": "csv", "txt": "csv", "pq": "parquet"}.get(ending, ending)
-    return ending if entry_of(DataSource, ending) is not None else "images"
+    return ending if ending in entries(DataSource) else "images"  # type: ignore[type-abstract]  # a contract, looked up by
 
 
 def _by_field(error: ValidationError) -> dict[str, ErrorDetails]:
@@ -362,7 +389,7 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
     quoted = unquoted(place.content, names=contract_of(annotation) is not None)
     other = OTHER_VALUES.get((key, show(place.content).strip('"').lower()))
-    hint = f"write {other}" if other else f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
+    hint = f"write {key}={other}" if other else f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
     hint = divided(given.value) or hint
     return Diagnostic("NS302" if in_range else "NS301", message, *place.place, help=hint)
 

@@ -216,8 +216,9 @@ class Expander:
             raise fail("NS510", f"branches of {name} are separated by |", scope.source, item.span, help=help_text)
         if name in syntax.BLOCKS and item.arguments and kind is None and name not in scope.definitions:
             chain = ", ".join(scope.source.words(argument.span) for argument in item.arguments)
-            inner = "..." if chain == "proj" else chain
-            help_text = f"write {name}[{inner}]" + ("(proj)" if chain == "proj" else "")
+            plain = any(isinstance(argument.value, syntax.Literal) for argument in item.arguments)
+            inner = "conv(16)-bn-relu-conv(16)-bn" if plain else chain
+            help_text = f"write {name}[...](proj)" if chain == "proj" else f"write {name}[{inner}]"
             raise fail("NS513", f"{name} goes around a chain in square brackets", scope.source, item.name.span, help=help_text)
         arguments = None if item.arguments is None else evaluate_arguments(item.arguments, scope)
         return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
@@ -271,8 +272,9 @@ class Expander:
         line = self._line(home.source, node.name.span)
         same_file = named.scope is None or named.scope.source is scope.source
         if definition.index >= (max(scope.limit, named.limit) if same_file else named.limit):
-            message = f"`{node.name.text}` is used before its `def` ({line})"
-            raise fail("NS209", message, where.source, name_span, help="move the `def` before this entry")
+            brought = home.source is not where.source
+            message = f"`{node.name.text}` is used before {'the `use` that brings it' if brought else f'its `def` ({line})'}"
+            raise fail("NS209", message, where.source, name_span, help=f"move the `{'use' if brought else 'def'}` before this entry")
         self.called.add(node.name.text)
         parameters = arguments_of(definition, named.arguments or (), Value(named, where.source, name_span))
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())

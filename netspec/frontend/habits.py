@@ -9,7 +9,7 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Span
 from netspec.frontend.place import CLOSING, OPENING, Place, Slip, opener_of
 from netspec.frontend.program import DataSection, TrainSection
-from netspec.frontend.slips import comment_sign, leading_count, span_of
+from netspec.frontend.slips import SIDES_ARE_NUMBERS, comment_sign, leading_count, span_of
 from netspec.frontend.syntax import BLOCKS
 
 _SECTION_WORDS = frozenset({"data", "train", "defaults", "search"})
@@ -40,7 +40,10 @@ def _sign_behind_word(place: Place) -> Slip:
     if place.before.type == "NAME":  # inside braces
         return None
     if word in _SECTION_WORDS:
-        help_text = f"write {word} {{ key = value; key = value }}"
+        end = min(place.end(place.at + 2, ()) + 1, len(place.tokens))
+        known = place.after.value == "{" and end > place.at + 3
+        pairs = "; ".join(_with_semicolons(place, place.at + 2, end - 1)) if known else ""
+        help_text = f"write {word} {{ {pairs if 0 < len(pairs) <= _SHOWN_PAIRS else 'key = value; key = value'} }}"
     else:
         end = place.end(place.at + 1, ())
         rest = place.words(place.at + 1, end) if end > place.at + 1 else "..."
@@ -48,42 +51,46 @@ def _sign_behind_word(place: Place) -> Slip:
     return place.found("NS101", f"behind `{word}` stands no `{place.token.value}`", help_text)
 
 
-def _comma_between_keys(place: Place) -> Slip:
-    """`train { lr = 0.1, batch = 3 }`."""
-    key_at = place.at - 1
-    while place.kind(key_at - 1) == "DOT":  # affine.width
-        key_at -= 2
-    if place.token.type not in ("EQUAL", "COLON") or place.kind(key_at) != "NAME" or place.kind(key_at - 1) != "COMMA":
-        return None
+def _pairs(place: Place) -> Slip:
+    """`train { lr = 0.1, batch = 3 }`, `train { lr: 0.1, batch: 3 }`."""
     inside = place.inside
-    if inside is not None and place.tokens[inside].value != "{":
+    if place.token.type not in ("EQUAL", "COLON") or (inside is not None and place.tokens[inside].value != "{"):
         return None
     begin = 0 if inside is None else inside + 1
-    if begin >= key_at - 1 or (inside is None and place.tokens[0].type != "NAME"):
+    if inside is None and (place.tokens[0].type != "NAME" or "ARROW" in place.expected):  # no pairs of a section by themselves
         return None
-    end = place.end(place.at, ("COMMA", "SEMICOLON"))
-    whole_end = place.end(begin, ())
-    pairs = _with_semicolons(place, begin, whole_end)
-    if len(pairs) > _SHOWN_PAIRS:
-        previous = next((at + 1 for at in range(key_at - 2, begin, -1) if place.kind(at) == "SEMICOLON"), begin)
-        pairs = _with_semicolons(place, previous, end)
-    comma = place.tokens[key_at - 1]
-    shown = pairs if len(pairs) <= _SHOWN_PAIRS else "key = value; key = value"
-    return place.found("NS101", "keys are separated by `;`, and `,` by itself joins the values of a list", f"write {shown}", span_of(comma))
+    comma = _key_begin(place, place.at - 1) - 1
+    if place.kind(comma) == "COMMA" and comma > begin:
+        message, span = "keys are separated by `;`, and `,` by itself joins the values of a list", span_of(place.tokens[comma])
+    elif place.token.type == "COLON" and place.before.type == "NAME":
+        message, span = "a key and its value are joined by `=`", span_of(place.token)
+    else:
+        return None
+    pairs = _with_semicolons(place, begin, place.end(begin, ()))
+    while len("; ".join(pairs)) > _SHOWN_PAIRS:
+        pairs.pop()
+    return place.found("NS101", message, f"write {'; '.join(pairs) or 'key = value; key = value'}", span)
 
 
-def _with_semicolons(place: Place, begin: int, end: int) -> str:
-    """The pairs from one word to before another, `;` in the place of each comma before a key."""
-    text, parts, start = place.source.text, [], place.tokens[begin].start_pos or 0
+def _key_begin(place: Place, at: int) -> int:
+    """The number of the first word of the key `affine.width` that ends at a word."""
+    while place.kind(at - 1) == "DOT":
+        at -= 2
+    return at
+
+
+def _with_semicolons(place: Place, begin: int, end: int) -> list[str]:
+    """The pairs from one word to before another, as they should be written: each comma before a key ends one."""
+    pairs, start, depth = [], begin, 0
     for at in range(begin, end):
-        key_at = at + 1
-        while place.kind(key_at + 1) == "DOT":
-            key_at += 2
-        if place.kind(at) == "COMMA" and place.kind(key_at) == "NAME" and place.kind(key_at + 1) in ("EQUAL", "COLON"):
-            parts.append(text[start : place.tokens[at].start_pos])
-            start = place.tokens[at].end_pos or 0
-    parts.append(text[start : place.tokens[end - 1].end_pos])
-    return "; ".join(" ".join(part.split()) for part in parts)
+        depth += (place.tokens[at].value in OPENING) - (place.tokens[at].value in CLOSING)
+        follows = depth == 0 and place.kind(at) in ("EQUAL", "COLON") and place.kind(at - 1) == "NAME"
+        key = _key_begin(place, at - 1) if follows else begin
+        if key > start:
+            pairs.append(place.words(start, key))
+            start = key
+    pairs.append(place.words(start, end))
+    return [re.sub(r"^([\w.]+)\s*:\s*", r"\1 = ", pair.rstrip(",; ")) for pair in pairs]
 
 
 def _key_as_entry(place: Place) -> Slip:
@@ -91,7 +98,9 @@ def _key_as_entry(place: Place) -> Slip:
     token = place.token
     if place.inside is not None or place.before.type in ("EQUAL", "COMMA", "ARROW", "MINUS", "DOT", "AT", "LET", "DEF"):
         return None
-    key_at = place.at - 1 if token.type == "EQUAL" else place.at  # in `net relu epochs = 5` or `epochs = 5`
+    if place.expected <= {"EQUAL", "DOT"}:  # a pair of a section
+        return None
+    key_at = place.at - 1 if token.type in ("EQUAL", "COLON") else place.at  # in `net relu epochs = 5` or `epochs = 5`
     key = place.tokens[key_at].value if key_at >= 0 else ""
     section = next((section for section, keys in _KEYS.items() if key in keys), None)
     if section is None or place.kind(key_at) != "NAME" or place.kind(key_at + 1) not in _VALUE_KINDS:
@@ -145,9 +154,8 @@ def _block_arguments_first(place: Place) -> Slip:
         return None
     name = place.tokens[inside - 1].value
     chain = place.words(inside + 1, place.end(inside + 1, ()))
-    return place.found(
-        "NS101", f"{name} goes around a chain in square brackets", f"write {name}[{chain}]", span_of(place.tokens[inside - 1])
-    )
+    around = span_of(place.tokens[inside - 1])
+    return place.found("NS101", f"{name} goes around a chain in square brackets", f"write {name}[{chain}]", around)
 
 
 def _tuple(place: Place) -> Slip:
@@ -159,7 +167,11 @@ def _tuple(place: Place) -> Slip:
         return None
     begin = place.tokens[at].start_pos or 0
     sides = re.match(r"[(\[]\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*[)\]]", place.source.text[begin:])
-    if sides is None or (place.token.type == "LSQB" and place.kind(at - 1) != "INPUT"):
+    if place.token.type == "LSQB" and place.kind(at - 1) != "INPUT":
+        return None
+    if sides is None and place.token.type == "COMMA" and "RPAR" in place.expected and place.tokens[at].value == "(":
+        return place.found("NS101", SIDES_ARE_NUMBERS, "write the numbers, as in 16x1x1")
+    if sides is None:
         return None
     numbers = [int(side) for side in re.findall(r"\d+", sides[1])] if len(sides[1]) < _SHOWN_PAIRS else []
     if not numbers:
@@ -185,15 +197,14 @@ def channels_last(shape: tuple[int, ...]) -> bool:
 
 def _shape_of_names(place: Place) -> Slip:
     """`reshape(c x 1 x 1)`, `reshape((c)x1x1)`."""
-    if place.token.type != "NAME" or "ARROW" in place.expected or not place.expected & {"STAR", "RPAR"}:
+    word, after = place.token, place.after
+    if word.type not in ("NAME", "REPEAT") or "ARROW" in place.expected or not place.expected & {"STAR", "RPAR"}:
         return None
-    if not re.fullmatch(r"x(\d+(x\w+)*)?", place.token.value) or place.before.type not in ("NAME", "RPAR", "NUMBER", "SHAPE"):
+    if not re.fullmatch(r"[x\u00d7](\d+(x\w+)*)?", word.value) or place.before.type not in ("NAME", "RPAR", "NUMBER", "SHAPE"):
         return None
-    if place.token.value == "x" and place.after.type not in ("NUMBER", "NAME", "SHAPE", "LPAR"):
+    if len(word.value) == 1 and after.type not in ("NUMBER", "NAME", "SHAPE", "LPAR"):
         return None
-    return place.found(
-        "NS101", "the sides of a shape are written as numbers, not as names or calculations", "write 3x5, as in reshape(16x1x1)"
-    )
+    return place.found("NS101", SIDES_ARE_NUMBERS, "write the numbers, as in 16x1x1")
 
 
 def _power(place: Place) -> Slip:
@@ -219,7 +230,7 @@ def _slash(place: Place) -> Slip:
 
 
 HABITS = (
-    _comment, _sign_behind_word, _comma_between_keys, _key_as_entry, _count_first, _count_by_name, _block_arguments_first, _tuple,
+    _comment, _sign_behind_word, _key_as_entry, _pairs, _count_first, _count_by_name, _block_arguments_first, _tuple,
     _shape_of_names, _power, _slash,
 )  # fmt: skip
 """In the order in which they are tried."""

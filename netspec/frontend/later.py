@@ -46,12 +46,10 @@ OTHER_FORMS = {
     "conv1x1": "write conv(16, kernel=1)",
     "conv3x3": "write conv(16), whose kernel is 3",
     **dict.fromkeys(
-        ("separableconv2d", "separableconv"), "write conv(16, groups=16)-conv(32, kernel=1), 16 being the channels of the input"
+        ("separableconv2d", "separableconv"), "write conv(16, groups=16)-conv(32, kernel=1), 16 being the channels that come in"
     ),
-    **dict.fromkeys(("depthwiseconv2d", "depthwiseconv", "depthwise"), "write conv(16, groups=16), 16 being the channels of the input"),
-    **dict.fromkeys(
-        ("zeropadding2d", "zeropad2d", "pad"), "conv pads by itself (pad=same); write conv(16, pad=2) or pool(2, pad=1) for more"
-    ),
+    **dict.fromkeys(("depthwiseconv2d", "depthwiseconv", "depthwise"), "write conv(16, groups=16), 16 being the channels that come in"),
+    **dict.fromkeys(("zeropadding2d", "zeropad2d", "pad"), "conv pads by itself (pad=same); write conv(16, pad=2) or pool(2, pad=1)"),
     **dict.fromkeys(("globalmaxpooling2d", "globalmaxpool2d", "adaptivemaxpool2d"), "write pool(8)-flatten, 8 being the height and width"),
     "instancenorm2d": "write groupnorm(16), 16 being the channels",
     **dict.fromkeys(("activation", "act"), "an activation is a layer of its own: write relu, tanh, ..."),

@@ -66,7 +66,8 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
         "\ufeff": "save the file as UTF-8 without a byte order mark",
         "'": 'strings stand in double quotes: "..."', "%": "a percentage is written without a space: 25%", "&": "branches are add(a | b)",
         ">": "write `->`", "<": "write `->`",
-        "^": "there are no powers: write the number, or a product such as 2 * 2", "!": "a comment begins with #", ":": "write `key = value`",
+        "^": "there are no powers: write the number, or a product such as 2 * 2",
+        "!": "a comment begins with #", ":": "write `key = value`",
     }  # fmt: skip
     return Diagnostic("NS103", f"{shown} has no meaning here", source, here, help=hints.get(letter))
 
