@@ -27,6 +27,8 @@ def _comment(place: Place) -> Slip:
     if place.token.value == "-" == place.before.value and re.match(r"\s--\s+\w", place.source.text[(place.before.start_pos or 1) - 1 :]):
         span = Span(place.before.start_pos or 0, place.token.end_pos or 0)
         return place.found("NS101", "`--` begins no comment, and is no sign", "a comment begins with #; between units stands ->", span)
+    if place.token.type == "SLASH" and place.after.type == "STAR" and place.token.end_pos == place.after.start_pos:
+        return place.found("NS101", "`/*` begins no comment", "a comment begins with # and ends with its line")
     if place.token.type != "FLOOR_DIVIDE" or "FLOOR_DIVIDE" in place.expected or "NUMBER" in place.expected:
         return None
     return place.found("NS101", "`//` begins no comment: it divides whole numbers", "a comment begins with # and ends with its line")
@@ -54,7 +56,7 @@ def _sign_behind_word(place: Place) -> Slip:
 def _pairs(place: Place) -> Slip:
     """`train { lr = 0.1, batch = 3 }`, `train { lr: 0.1, batch: 3 }`."""
     inside = place.inside
-    if place.token.type not in ("EQUAL", "COLON") or (inside is not None and place.tokens[inside].value != "{"):
+    if place.token.type not in ("EQUAL", "COLON", "STRING") or (inside is not None and place.tokens[inside].value != "{"):
         return None
     begin = 0 if inside is None else inside + 1
     if inside is None and (place.tokens[0].type != "NAME" or "ARROW" in place.expected):  # no pairs of a section by themselves
@@ -64,6 +66,8 @@ def _pairs(place: Place) -> Slip:
         message, span = "keys are separated by `;`, and `,` by itself joins the values of a list", span_of(place.tokens[comma])
     elif place.token.type == "COLON" and place.before.type == "NAME":
         message, span = "a key and its value are joined by `=`", span_of(place.token)
+    elif place.token.type == "STRING" and place.after.type in ("EQUAL", "COLON"):
+        message, span = "a key stands without quotes", span_of(place.token)
     else:
         return None
     pairs = _with_semicolons(place, begin, place.end(begin, ()))
@@ -84,13 +88,13 @@ def _with_semicolons(place: Place, begin: int, end: int) -> list[str]:
     pairs, start, depth = [], begin, 0
     for at in range(begin, end):
         depth += (place.tokens[at].value in OPENING) - (place.tokens[at].value in CLOSING)
-        follows = depth == 0 and place.kind(at) in ("EQUAL", "COLON") and place.kind(at - 1) == "NAME"
+        follows = depth == 0 and place.kind(at) in ("EQUAL", "COLON") and place.kind(at - 1) in ("NAME", "STRING")
         key = _key_begin(place, at - 1) if follows else begin
         if key > start:
             pairs.append(place.words(start, key))
             start = key
     pairs.append(place.words(start, end))
-    return [re.sub(r"^([\w.]+)\s*:\s*", r"\1 = ", pair.rstrip(",; ")) for pair in pairs]
+    return [re.sub(r'^"?([\w.]+)"?\s*[:=]\s*', r"\1 = ", pair.rstrip(",; ")) for pair in pairs]
 
 
 def _key_as_entry(place: Place) -> Slip:
@@ -102,7 +106,7 @@ def _key_as_entry(place: Place) -> Slip:
         return None
     key_at = place.at - 1 if token.type in ("EQUAL", "COLON") else place.at  # in `net relu epochs = 5` or `epochs = 5`
     key = place.tokens[key_at].value if key_at >= 0 else ""
-    section = next((section for section, keys in _KEYS.items() if key in keys), None)
+    section = next((section for section, keys in _KEYS.items() if key in keys and len(key) > 1), None)  # x may be of a shape
     if section is None or place.kind(key_at) != "NAME" or place.kind(key_at + 1) not in _VALUE_KINDS:
         return None
     begin = key_at + 2 if place.kind(key_at + 1) in ("EQUAL", "COLON") else key_at + 1
@@ -229,8 +233,15 @@ def _slash(place: Place) -> Slip:
     return place.found("NS101", "whole numbers are divided by //, and / stands between the parts of a split", f"write {written}")
 
 
+def _long_arrow(place: Place) -> Slip:
+    """`relu --> softmax`."""
+    if place.token.type != "ARROW" or place.before.type != "MINUS" or place.before.end_pos != place.token.start_pos:
+        return None
+    return place.found("NS108", "an arrow is one word, `->`", "write ->", Span(place.before.start_pos or 0, place.token.end_pos or 0))
+
+
 HABITS = (
-    _comment, _sign_behind_word, _key_as_entry, _pairs, _count_first, _count_by_name, _block_arguments_first, _tuple,
+    _comment, _long_arrow, _sign_behind_word, _key_as_entry, _pairs, _count_first, _count_by_name, _block_arguments_first, _tuple,
     _shape_of_names, _power, _slash,
 )  # fmt: skip
 """In the order in which they are tried."""

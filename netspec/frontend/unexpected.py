@@ -212,7 +212,7 @@ def _missing_equals(place: Place) -> Slip:
 
 
 SLIPS = (
-    *HABITS, *MISPLACED_WORDS, _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign,
+    _second_repeat, _blanks_in_shape, *HABITS, *MISPLACED_WORDS, _stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_sign,
     _missing_net, _missing_operand, _missing_equals,
 )  # fmt: skip
 """In the order in which they are tried."""
