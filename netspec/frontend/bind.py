@@ -273,7 +273,7 @@ def _file_as_source(value: Value, annotation: Any) -> Diagnostic | None:
     if contract_of(annotation) is not DataSource or isinstance(value.content, (int, float)):
         return None
     source, span = value.place
-    path = re.fullmatch(r'(?:\w+\()?"?([\w./\\~-]*[./][\w./-]*)"?\)?', source.words(span))
+    path = re.fullmatch(r'(?:\w+\(\s*(?:path\s*=\s*)?)?"?([\w./\\~-]*[./][\w./-]*)"?\)?', source.words(span))
     if path is None:
         return None
     kind = source_of_path(path[1])

@@ -128,12 +128,19 @@ def _count_first(place: Place) -> Slip:
 
 
 def _count_by_name(place: Place) -> Slip:
-    """`[affine-relu]xn`, `[affine-relu] x n`."""
+    """`[affine-relu]xn`, `[affine-relu] x n`, `[affine-relu]*n`."""
     token = place.token
-    if place.before.type not in ("RSQB", "RPAR") or "REPEAT" not in place.expected or token.type != "NAME":
+    if place.before.type not in ("RSQB", "RPAR") or "REPEAT" not in place.expected:
         return None
-    if token.value in ("x", "X", "\u00d7") and place.after.type == "NAME":
-        return place.found("NS107", "a count that is a value stands in brackets", f"write x({place.after.value})")
+    after = place.after
+    if token.type == "STAR" and after.type == "NAME" and re.search(rf"\blet\s+{after.value}\s*=", place.source.text):
+        return place.found(
+            "NS107", "a repeat is written x, and a count that is a value stands in brackets", f"write x({place.after.value})"
+        )
+    if token.type != "NAME":
+        return None
+    if token.value in ("x", "X", "\u00d7") and after.type == "NAME":
+        return place.found("NS107", "a count that is a value stands in brackets", f"write x({after.value})")
     name = token.value[1:]
     if token.value[0] != "x" or not name.isidentifier() or place.before.end_pos != token.start_pos:
         return None
@@ -221,15 +228,16 @@ def _power(place: Place) -> Slip:
 
 def _slash(place: Place) -> Slip:
     """`affine(w / 2)`."""
-    if place.token.type != "SLASH" or "FLOOR_DIVIDE" not in place.expected:
+    inside = place.inside
+    if place.token.type != "SLASH" or inside is None or place.kind(inside) != "LPAR" or place.before.type not in ("NAME", "NUMBER", "RPAR"):
         return None
     begin = place.at
     while begin > 0 and place.kind(begin - 1) not in ("COMMA", "EQUAL", "COLON") and place.tokens[begin - 1].value not in OPENING:
         begin = opener_of(place.tokens, begin - 1) if place.tokens[begin - 1].value in CLOSING else begin - 1
-    end = place.end(place.at + 1, ("COMMA", "SLASH"))
-    if begin == place.at or end == place.at + 1:
+    end = place.end(place.at + 1, ("COMMA",))
+    if end == place.at + 1:
         return None
-    written = f"{place.words(begin, place.at)} // {place.words(place.at + 1, end)}"
+    written = re.sub("/+", "//", place.words(begin, end))
     return place.found("NS101", "whole numbers are divided by //, and / stands between the parts of a split", f"write {written}")
 
 

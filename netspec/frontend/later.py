@@ -43,6 +43,7 @@ OTHER_WORDS = {squeezed(name): ours for name, ours in _OTHER_WORDS.items()}
 
 OTHER_FORMS = {
     "res": "write res[...] around the chain that the skip goes past",
+    **dict.fromkeys(("input", "inputlayer"), "the shape of a row is an entry beside the net: input 3x32x32"),
     "conv1x1": "write conv(16, kernel=1)",
     "conv3x3": "write conv(16), whose kernel is 3",
     **dict.fromkeys(

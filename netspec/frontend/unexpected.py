@@ -99,6 +99,8 @@ def _repeat_word(place: Place) -> Slip:
         times = match[1]
     elif place.token.value == "x" and place.after.type == "NUMBER":
         times, last = str(place.after.value), place.after
+    elif place.token.value == "x" and place.after.type == "NAME":
+        times, last = f"({place.after.value})", place.after
     elif place.token.value == "x" and place.after.type == "LPAR":
         times = "(...)"
     else:
@@ -208,7 +210,8 @@ def _missing_equals(place: Place) -> Slip:
     """`batch 10`."""
     if not place.expected or not place.expected <= {"EQUAL", "DOT"}:
         return None
-    return place.found("NS114", f"`=` is missing after `{place.before.value}`", f"write {place.before.value} = ...")
+    value = place.token.value if place.token.type in OPERANDS - {"LPAR"} else "..."
+    return place.found("NS114", f"`=` is missing after `{place.before.value}`", f"write {place.before.value} = {value}")
 
 
 SLIPS = (

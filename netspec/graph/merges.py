@@ -11,7 +11,7 @@ from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend.program import Call
-from netspec.graph.advice import as_image, enlarging, kept_width, other_width, same_sides, strides, unpadded
+from netspec.graph.advice import as_image, enlarging, kept_width, other_width, rounded, same_sides, strides, unpadded
 from netspec.graph.graph import Node, Value
 from netspec.graph.origin import origin
 
@@ -96,4 +96,8 @@ def _sides_of_body(body: Value, skip: Value, call: Call, nodes: Sequence[Node]) 
     if larger and not kept:
         width = "" if body.shape[0] == skip.shape[0] else f"-conv({kept_width(body, call, nodes)}, kernel=1)"
         return f"write add([...] | {larger}{width}), which enlarges the skip too"
-    return kept or "let the body keep height and width, or use stride or pool(window, pad=...) so that they are halved, rounded up"
+    return (
+        kept
+        or rounded(body, skip, call, nodes)
+        or "let the body keep height and width, or use stride or pool(window, pad=...) so that they are halved, rounded up"
+    )
