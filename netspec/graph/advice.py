@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from netspec.base.errors import Problem
@@ -61,8 +62,8 @@ def same_sides(call: Call, ends: Mapping[str, Value], nodes: Sequence[Node]) -> 
     return rounded(first, second, call, nodes) or "use the same strides and pools in both"
 
 
-MOST_HALVED = 128
-"""The largest number of which the sides of an input are advised to be multiples."""
+MOST_TRIED = 500
+"""Layers of a net whose shapes are tried for another input."""
 
 
 def rounded(first: Value, second: Value, call: Call, nodes: Sequence[Node]) -> str:
@@ -70,18 +71,22 @@ def rounded(first: Value, second: Value, call: Call, nodes: Sequence[Node]) -> s
     sides with which the two are alike."""
     pool = next((node for node in (*_path(second, nodes), *_path(first, nodes)) if _dropped(node)), None)
     start = next((value for node in nodes for value in node.inputs if value.index == 0), None)
-    if pool is None or start is None or not is_image(start.shape):
+    if pool is None or start is None or not is_image(start.shape) or len(nodes) > MOST_TRIED:
         return ""
-    pair = (first.index, second.index)
-    for multiple in range(2, MOST_HALVED + 1):
-        larger = [-(-side // multiple) * multiple for side in start.shape[1:]]
-        several = [(start.shape[0], *(side + more * multiple for side in larger)) for more in range(3)]
-        if all(_alike_from(shape, pair, nodes) for shape in several):
-            was, now = _dropped(pool) or (0, 0)
-            where = origin(pool.output, nodes, call.source)
-            of = f"multiples of {multiple}, as in {show(several[0])}"
-            return f"{where} makes {now} of {was}, rounding down: take an input whose height and width are {of}"
-    return ""
+    multiple = max(_reduction(first, nodes), _reduction(second, nodes))
+    larger = [-(-side // multiple) * multiple for side in start.shape[1:]]
+    several = [(start.shape[0], *(side + more * multiple for side in larger)) for more in range(3)]
+    if not all(_alike_from(shape, (first.index, second.index), nodes) for shape in several):
+        return ""
+    was, now = _dropped(pool) or (0, 0)
+    of = f"multiples of {multiple}, as in {show(several[0])}"
+    return f"{origin(pool.output, nodes, call.source)} makes {now} of {was}, rounding down: take an input whose height and width are {of}"
+
+
+def _reduction(value: Value, nodes: Sequence[Node]) -> int:
+    """By how much the pools and strides on the way to an image divide height or width."""
+    windows = [node for node in _path(value, nodes) if isinstance(node.layer, (Window, Conv)) and is_image(node.output.shape)]
+    return prod(max(node.layer.geometry(node.input.shape).stride) for node in windows if isinstance(node.layer, (Window, Conv)))
 
 
 def _path(value: Value, nodes: Sequence[Node]) -> Iterator[Node]:
