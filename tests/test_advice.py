@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from netspec.base.text import Source
+from netspec.frontend.convert.keras_layers import LAYERS as KERAS
+from netspec.frontend.convert.torch_layers import MODULES as TORCH
 from netspec.frontend.format import format_file
 from netspec.frontend.text import parse
-from netspec.graph.check import diagnose
+from netspec.graph.check import check, diagnose
 from netspec.ui.cli import app
 
 IMAGE = "netspec 1 input 3x32x32 classes 10 "
@@ -18,6 +20,10 @@ VECTOR = "netspec 1 input 20 classes 10 "
 BLOCK = "def block(c, act = relu) = conv(c)-act "
 SKIP = "net conv(8) @a -> pool -> conv(8) -> "
 END = " -> affine -> softmax"
+U_NET = (
+    "net conv(8) @a -> pool -> conv(8) @b -> pool -> conv(8) -> upsample -> concat(id | @b) -> conv(8) -> upsample -> concat(id | @a)" + END
+)
+SQUEEZED = "def se(c, r = 4) = mul(id | {}) net conv(8) -> se(8)" + END
 
 ADVICE = [
     (IMAGE + "net conv(8) -> res[conv(8, pad=0)]" + END, "leave `pad` out", IMAGE + "net conv(8) -> res[conv(8)]" + END),
@@ -75,6 +81,94 @@ ADVICE = [
     ),
     (IMAGE + "net conv(8) -> concat(id | @input)" + END, "id @start", IMAGE + "net id @start -> conv(8) -> concat(id | @start)" + END),
     (IMAGE + "net conv(8) @a-pool" + END, "[conv(8) @a]-...", IMAGE + "net [conv(8) @a]-pool" + END),
+    (
+        "netspec 1 input 1x30x30 classes 2 " + U_NET,
+        "multiples of 4, as in 1x32x32",
+        "netspec 1 input 1x32x32 classes 2 " + U_NET,
+    ),
+    (
+        "netspec 1 input 1x20x20 classes 2 " + U_NET.replace("pool", "pool(3)").replace("upsample", "upsample(3)"),
+        "multiples of 9, as in 1x27x27",
+        "netspec 1 input 1x27x27 classes 2 " + U_NET.replace("pool", "pool(3)").replace("upsample", "upsample(3)"),
+    ),
+    (
+        IMAGE + SQUEEZED.format("globalpool-affine(c // r)-relu-affine(c)-sigmoid"),
+        "avgpool(32)-conv(c // r, kernel=1)-relu-conv(c, kernel=1)-sigmoid-upsample(32)",
+        IMAGE + SQUEEZED.format("avgpool(32)-conv(c // r, kernel=1)-relu-conv(c, kernel=1)-sigmoid-upsample(32)"),
+    ),
+    (
+        IMAGE + SQUEEZED.format("globalpool-affine(c // r)-leaky_relu(0.2)-affine(3)"),
+        "avgpool(32)-conv(c // r, kernel=1)-leaky_relu(0.2)-conv(3, kernel=1)-conv(8, kernel=1)-upsample(32)",
+        IMAGE + SQUEEZED.format("avgpool(32)-conv(c // r, kernel=1)-leaky_relu(0.2)-conv(3, kernel=1)-conv(8, kernel=1)-upsample(32)"),
+    ),
+    ("3 * [relu] -> affine", "write [relu]x3", "[relu]x3 -> affine"),
+    ("3x conv(8)-relu", "write [conv(8)]x3", "[conv(8)]x3-relu"),
+    ("2[conv(8)-[relu]x2]", "write [conv(8)-[relu]x2]x2", "[conv(8)-[relu]x2]x2"),
+    ("netspec 1 let n = 3 net [relu]xn", "write x(n)", "netspec 1 let n = 3 net [relu]x(n)"),
+    ("netspec 1 let n = 3 net [relu] x n", "write x(n)", "netspec 1 let n = 3 net [relu] x(n)"),
+    (IMAGE + "net conv(8) -> res(conv(8)-bn)" + END, "write res[conv(8)-bn]", IMAGE + "net conv(8) -> res[conv(8)-bn]" + END),
+    (IMAGE + "net conv(8) -> res(proj)[conv(4)]" + END, "write res[conv(4)](proj)", IMAGE + "net conv(8) -> res[conv(4)](proj)" + END),
+    ("affine(bias=True)", "write true", "affine(bias=true)"),
+    ("netspec 1 let w = 9 net affine(w / 2 + 1)", "write w // 2 + 1", "netspec 1 let w = 9 net affine(w // 2 + 1)"),
+    ("netspec 1 let e = 64 / 2 net affine(e)", "let e = 64 // 2", "netspec 1 let e = 64 // 2 net affine(e)"),
+    ("netspec 1 let e = 6 / 2 net [relu]x(e)", "let e = 6 // 2", "netspec 1 let e = 6 // 2 net [relu]x(e)"),
+    ("netspec 1 input (32, 32, 3) net conv", "write 3x32x32", "netspec 1 input 3x32x32 net conv"),
+    ("netspec 1 input (784,) net affine", "write 784", "netspec 1 input 784 net affine"),
+    ("netspec 1 input 32, 32, 3 net conv", "write input 3x32x32", "netspec 1 input 3x32x32 net conv"),
+    ("netspec 1 input 28x28 net conv", "write input 1x28x28", "netspec 1 input 1x28x28 net conv"),
+    ("netspec 1 input: 32 net affine", "write input 32", "netspec 1 input 32 net affine"),
+    ("netspec 1 net = affine-relu", "write net affine-relu", "netspec 1 net affine-relu"),
+    (
+        "netspec 1 net affine train = { epochs: 3, lr: 0.1 }",
+        "write train { epochs = 3; lr = 0.1 }",
+        "netspec 1 net affine train { epochs = 3; lr = 0.1 }",
+    ),
+    (
+        "netspec 1 net affine train { optimizer = sgd(0.1, momentum=0.9), epochs = 5, }",
+        "write optimizer = sgd(0.1, momentum=0.9); epochs = 5",
+        "netspec 1 net affine train { optimizer = sgd(0.1, momentum=0.9); epochs = 5 }",
+    ),
+    (
+        'netspec 1 net affine data { source = csv, path = "a.csv", features = b, c, split = 80% / 20% }',
+        'write source = csv; path = "a.csv"; features = b, c; split = 80% / 20%',
+        'netspec 1 net affine data { source = csv; path = "a.csv"; features = b, c; split = 80% / 20% }',
+    ),
+    ("netspec 1 net affine epochs: 5", "write train { epochs = 5 }", "netspec 1 net affine train { epochs = 5 }"),
+    (
+        'netspec 1 data { source = "houses.csv" } net affine',
+        'write source = csv; path = "houses.csv"',
+        'netspec 1 data { source = csv; path = "houses.csv" } net affine',
+    ),
+    (
+        "netspec 1 data { source = x.npy } net affine",
+        'write source = npy; x = "x.npy"; y = "labels.npy"',
+        'netspec 1 data { source = npy; x = "x.npy"; y = "labels.npy" } net affine',
+    ),
+    (
+        'netspec 1 net affine train { "lr": 0.1, "batch": 3 }',
+        "write lr = 0.1; batch = 3",
+        "netspec 1 net affine train { lr = 0.1; batch = 3 }",
+    ),
+    ("netspec 1 let n = 3 net [relu]*n", "write x(n)", "netspec 1 let n = 3 net [relu]x(n)"),
+    ("netspec 1 let n = 3 net relu x n", "write [relu]x(n)", "netspec 1 let n = 3 net [relu]x(n)"),
+    ("affine(8 / 2 / 2)", "write 8 // 2 // 2", "affine(8 // 2 // 2)"),
+    ("affine(bias=false, width=(8 + 2) / 2)", "write (8 + 2) // 2", "affine(bias=false, width=(8 + 2) // 2)"),
+    ("netspec 1 net affine train { lr 0.1 }", "write lr = 0.1", "netspec 1 net affine train { lr = 0.1 }"),
+    (
+        "netspec 1 input 3x9x9 net conv(4) -> res[conv(4)-pool-upsample]",
+        "multiples of 2, as in 3x10x10",
+        "netspec 1 input 3x10x10 net conv(4) -> res[conv(4)-pool-upsample]",
+    ),
+    ("conv(8) --> relu", "write ->", "conv(8) -> relu"),
+    ("conv(8, pad=valid)", "write pad=0", "conv(8, pad=0)"),
+    (VECTOR + "net affine(8)-softmax" + END, "leave it out", VECTOR + "net affine(8)" + END),
+    (
+        "netspec 1 outputs 8 net affine-sigmoid",
+        "-> linear behind sigmoid",
+        "netspec 1 outputs 8 net affine-sigmoid -> linear",
+    ),
+    ("netspec 1 input 1x4x4 net conv(1) -> sigmoid", "or flatten", "netspec 1 input 1x4x4 net conv(1) -> flatten -> sigmoid"),
+    ("netspec 1 input 1x4x4 outputs 1x4x4 net conv(1)", "write 16", "netspec 1 input 1x4x4 outputs 16 net conv(1)"),
     (IMAGE + "net [conv(c)]x(c = 3, 4)" + END, "write x(c: 3, 4)", IMAGE + "net [conv(c)]x(c: 3, 4)" + END),
 ]
 
@@ -186,3 +280,61 @@ def test_after_an_error_in_a_used_file_no_name_is_called_unknown(tmp_path: Path,
     for use in ("low.net", "mid.net"):
         found = diagnose(Source(f'netspec 1 use "{use}" net low(8) -> other(3) -> mid(3) -> affine(2)', "main.net"))
         assert [(one.code, one.path) for one in found] == [("NS114", "low.net")]
+
+
+@pytest.mark.parametrize(
+    ("net", "warned"),
+    [
+        ("[affine-bn-relu-dropout]x2 -> softmax", True),
+        ("affine-gelu -> svm", True),
+        ("affine-dropout -> sigmoid", True),
+        ("affine-relu -> linear", True),
+        ("conv(3)-relu -> flatten -> softmax", True),
+        ("affine-relu-bn -> softmax", True),
+        ("affine-relu -> affine -> softmax", False),
+        ("affine-bn -> softmax", False),
+        ("affine-tanh -> linear", False),
+        ("affine-sigmoid -> linear", False),
+        ("affine-relu", False),
+        ("conv(3)-relu -> globalpool -> softmax", False),
+        ("affine-relu-affine -> dropout-affine -> softmax", False),
+        ("affine -> add(relu | id) -> softmax", False),
+    ],
+)
+def test_an_activation_on_the_scores_is_warned_of(net: str, warned: bool) -> None:
+    assert ("W106" in {one.code for one in diagnose(Source(f"netspec 1 net {net}"))}) is warned
+
+
+@pytest.mark.parametrize(
+    ("shape", "warned"),
+    [
+        ("32x32x3", True), ("28x28x1", True), ("224x200x4", True), ("8x8x1", True),
+        ("3x32x32", False), ("1x28x28", False), ("64x4x4", False), ("16x1x1", False), ("12x1000x1", False), ("3x4x4", False), ("30", False),
+    ],
+)  # fmt: skip
+def test_an_input_whose_channels_seem_to_stand_last_is_warned_of(shape: str, warned: bool) -> None:
+    assert ("W107" in {one.code for one in diagnose(Source(f"netspec 1 input {shape} net affine"))}) is warned
+    sides = tuple(map(int, shape.split("x")))
+    assert ("W107" in {one.code for one in check("netspec 1 net affine", input=sides)}) is warned
+
+
+def test_a_list_of_all_layers_is_told_once() -> None:
+    found = diagnose(Source("netspec 1 net Conv2D(8) -> Dense -> quux"))
+    assert [any(note.startswith("layers: ") for note in one.notes) for one in found] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", sorted({*KERAS, *TORCH} - {"TFOpLambda", "NonDynamicallyQuantizableLinear"}))
+def test_a_class_that_convert_reads_is_known_to_messages(name: str) -> None:
+    (found,) = diagnose(Source(f"netspec 1 net {name}"))
+    assert (found.code, bool(found.help)) == ("NS201", True)
+
+
+def test_what_is_no_habit_of_other_languages_is_left_alone() -> None:
+    for text in (
+        "netspec 1 let a = 7\n// 2\nnet affine(a)",
+        "netspec 1 let a = 7\n--2\nnet affine(a)",
+        "netspec 1 def epochs(w) = affine(w) net epochs(5)",
+        "netspec 1 net affine train { schedule = step(2ep); epochs = 5; }",
+        "netspec 1 input (784) net affine((3))",
+    ):
+        assert [one for one in diagnose(Source(text)) if one.severity == "error"] == [], text

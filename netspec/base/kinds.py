@@ -352,7 +352,7 @@ def require_image(name: str, shape: Shape) -> None:
 def require_vector(name: str, shape: Shape) -> None:
     """Raises NS404 unless `shape` is (D,)."""
     if len(shape) != 1:
-        help = "put affine or globalpool before it"  # noqa: A001
+        help = "put affine or globalpool before it, or flatten to keep every pixel"  # noqa: A001
         raise problem("NS404", f"{name} needs a vector, and here it gets {describe(shape)}", help=help)
 
 

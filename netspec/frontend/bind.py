@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from netspec.base.dataset import DataSource
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import Entry
 from netspec.base.errors import SpecError
@@ -24,11 +26,14 @@ from netspec.frontend.later import (
     LAYER_OF_ITS_OWN,
     MISPLACED,
     NOT_IN_LANGUAGE,
+    OTHER_FORMS,
     OTHER_KEYS,
+    OTHER_VALUES,
     OTHER_WORDS,
     squeezed,
 )
 from netspec.frontend.parse import parse_value
+from netspec.frontend.slips import SIDES_ARE_NUMBERS
 from netspec.frontend.values import (
     Content,
     Given,
@@ -38,6 +43,7 @@ from netspec.frontend.values import (
     Scope,
     Sides,
     Value,
+    divided,
     evaluate,
     fail,
     is_layer,
@@ -98,7 +104,9 @@ def find(
             "recurrence are", "recurrence is"
         )
         raise SpecError([Diagnostic("NS202", message.replace("attention are", "attention is"), source, span, notes=tuple(notes))])
-    suggestion = MISPLACED.get(name) or _suggestion(name, [*(f"@{point}" for point in points), *known, *(more or ())])
+    suggestion = (
+        MISPLACED.get(name) or _other_form(contract, name) or _suggestion(name, [*(f"@{point}" for point in points), *known, *(more or ())])
+    )
     code = "NS201" if contract is Layer else "NS208"
     raise SpecError([Diagnostic(code, f"unknown {noun} `{name}`", source, span, notes=tuple(notes), help=suggestion)])
 
@@ -111,6 +119,12 @@ def _short(entry: type[Entry]) -> str:
     return f"{entry.name}({signature(entry).split(' (')[0]})"
 
 
+def _other_form(contract: type[Entry], name: str) -> str | None:
+    """What to write for a layer of other libraries that several words stand for here."""
+    word = squeezed(name)
+    return OTHER_FORMS.get(OTHER_WORDS.get(word, word)) if contract is Layer else None
+
+
 def _suggestion(name: str, known: list[str]) -> str | None:
     stem = name.rstrip("0123456789")
     digits = name[len(stem) :]
@@ -118,7 +132,7 @@ def _suggestion(name: str, known: list[str]) -> str | None:
         return f"write {stem}({digits})"
     if digits and stem.endswith("x") and stem[:-1] in known:
         return f"a repeat follows brackets: [{stem[:-1]}]x{digits}"
-    other = OTHER_WORDS.get(name.lower())
+    other = OTHER_WORDS.get(squeezed(name))
     near = other if other in known else nearest(name, known)
     return f"did you mean `{near}`?" if near else None
 
@@ -160,6 +174,10 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
     for index, given in enumerate(given_arguments):
         span, source = given.value.span, given.value.source
         if given.key is None and index >= len(places):
+            sides = _sides_apart(model, given_arguments)
+            if sides is not None:
+                errors += [sides] if index == len(places) else []
+                continue
             errors.append(_extra_positional(model, given_arguments, index))
             continue
         key = given.key.text if given.key else places[index]
@@ -170,6 +188,27 @@ def _by_key(model: type[Entry], named: Named, where: Value) -> tuple[Keys, list[
             continue
         keys[key] = Key(given.value, source, given.key.span if given.key else span)
     return keys, errors
+
+
+def _takes_sides(annotation: Any, count: int) -> bool:
+    """Whether a shape of so many sides, three at least, is a value of this type."""
+    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return count > 2 and any(get_origin(kind) is tuple and len(get_args(kind)) == count for kind in kinds)
+
+
+def _sides_apart(model: type[Entry], given: tuple[Given, ...]) -> Diagnostic | None:
+    """For `reshape(8, 1, 1)` and `reshape(c, 1, 1)`: all sides of a shape of three, each as an argument."""
+    first = model.positional()
+    sides = [one.value for one in given if one.key is None]
+    if first is None or not _takes_sides(model.model_fields[first].annotation, len(sides)):
+        return None
+    if any(not (type(side.content) is int or is_open(side.content)) or side.source is not sides[0].source for side in sides):
+        return None
+    source, span = sides[0].source, Span(sides[0].span.start, sides[-1].span.end)
+    if any(not source.words(side.span).isdigit() for side in sides):
+        return Diagnostic("NS304", SIDES_ARE_NUMBERS, source, span, help="write the numbers, as in 16x1x1")
+    written = "x".join(show(side.content) for side in sides)
+    return Diagnostic("NS304", "the sides of a shape are joined by x", source, span, help=f"write {written}")
 
 
 def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) -> Diagnostic:
@@ -199,8 +238,9 @@ def _extra_positional(model: type[Entry], given: tuple[Given, ...], index: int) 
     keys = list(model.model_fields)
     fits = index < len(keys) and (model.model_fields[keys[index]].annotation is bool) == isinstance(value.content, bool)
     keyed = f"write {keys[index]} = {show(value.content)}" if fits else None
-    if is_layer(value.content) and issubclass(model, Layer):
-        keyed = LAYER_OF_ITS_OWN.format(owner=model.name, value=show(value.content))
+    layer = _layer_word(value.content)
+    if layer and issubclass(model, Layer):
+        keyed = LAYER_OF_ITS_OWN.format(owner=model.name, value=layer)
     help_text = f"write {show(before.content)}x{show(value.content)}" if sides else keyed
     return Diagnostic("NS304", message, value.source, value.span, notes=notes, help=help_text)
 
@@ -215,6 +255,10 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
             continue
         if is_open(given.value.content):
             continue
+        file = _file_as_source(given.value, model.model_fields[key].annotation)
+        if file is not None:
+            errors.append(file)
+            continue
         try:
             plain[key] = plain_value(given.value, model.model_fields[key].annotation)
         except SpecError as error:
@@ -227,6 +271,27 @@ def check(model: type[ModelT], keys: Mapping[str, Key], owner: str, whole: Value
     if errors or wrong:
         raise SpecError(errors)
     return made
+
+
+def _file_as_source(value: Value, annotation: Any) -> Diagnostic | None:
+    """For `source = "houses.csv"`: the kind of a file and its path are keys of their own."""
+    if contract_of(annotation) is not DataSource or isinstance(value.content, (int, float)):
+        return None
+    source, span = value.place
+    path = re.fullmatch(r'(?:\w+\(\s*(?:path\s*=\s*)?)?"?([\w./\\~-]*[./][\w./-]*)"?\)?', source.words(span))
+    if path is None:
+        return None
+    kind = source_of_path(path[1])
+    keys = f'x = "{path[1]}"; y = "labels.npy"' if kind == "npy" else f'path = "{path[1]}"'
+    message = "`source` names the kind of the data, and `path` the file or folder"
+    return Diagnostic("NS301", message, source, span, help=f"write source = {kind}; {keys}")
+
+
+def source_of_path(path: str) -> str:
+    """The data source that reads a file, by its ending; a folder holds images."""
+    ending = path.rpartition(".")[2].lower() if "." in path.rpartition("/")[2] else ""
+    ending = {"tsv": "csv", "txt": "csv", "pq": "parquet"}.get(ending, ending)
+    return ending if ending in entries(DataSource) else "images"  # type: ignore[type-abstract]  # a contract, looked up by
 
 
 def _by_field(error: ValidationError) -> dict[str, ErrorDetails]:
@@ -270,6 +335,13 @@ def _inner(value: Value, annotation: Any) -> Any:
     return content.word.text if isinstance(content, Named) and content.arguments is None else content
 
 
+def _layer_word(content: Content) -> str:
+    """A value that is a layer, or the name of one in quotes, as the language writes it; else empty."""
+    if isinstance(content, str):
+        return content if content in layers() else ""
+    return show(content) if is_layer(content) else ""
+
+
 def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Diagnostic:
     is_entry = issubclass(model, Entry)
     takes = signature(model) if is_entry else f"{', '.join(model.model_fields)}; `netspec layers {owner}` says what they mean"
@@ -278,9 +350,10 @@ def _unknown_key(model: type[BaseModel], key: str, given: Key, owner: str) -> Di
     known = [*model.model_fields, *(("lr",) if owner == "train" else ())]
     near = other if other in known else nearest(key, known)
     hint = f"did you mean `{near}`?" if near else None
-    elsewhere = LAYER_OF_ITS_OWN if is_layer(given.value.content) else None if is_entry else KEYS_OF_TRAINING.get(key)
+    layer = _layer_word(given.value.content)
+    elsewhere = LAYER_OF_ITS_OWN if layer else None if is_entry else KEYS_OF_TRAINING.get(key)
     if near is None and elsewhere is not None:
-        hint = elsewhere.format(owner=owner, value=show(given.value.content))
+        hint = elsewhere.format(owner=owner, value=layer or show(given.value.content))
     noun, code = ("argument", "NS303") if is_entry else ("key", "NS204")
     message = f"{owner} has no {noun} `{key}`"
     return Diagnostic(code, message, given.source, given.span, notes=notes, help=hint)
@@ -320,7 +393,9 @@ def _wrong(model: type[BaseModel], key: str, keys: Mapping[str, Key], owner: str
     message = f"`{key}` of {owner} must be {must}; this is {what}{show(place.content)}"
     near = nearest(place.content.word.text, re.split(", | or ", must)) if isinstance(place.content, Named) else None
     quoted = unquoted(place.content, names=contract_of(annotation) is not None)
-    hint = f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
+    other = OTHER_VALUES.get((key, show(place.content).strip('"').lower()))
+    hint = f"write {key}={other}" if other else f"did you mean `{near}`?" if near else hint or quoted or _share(place.content, detail)
+    hint = divided(given.value) or hint
     return Diagnostic("NS302" if in_range else "NS301", message, *place.place, help=hint)
 
 

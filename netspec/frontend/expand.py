@@ -26,6 +26,7 @@ from netspec.frontend.values import (
     Open,
     Scope,
     Value,
+    divided,
     evaluate,
     evaluate_arguments,
     fail,
@@ -34,8 +35,6 @@ from netspec.frontend.values import (
     without_value,
 )
 from netspec.frontend.words import listing
-
-BLOCKS = ("res",)
 
 
 @dataclass
@@ -118,7 +117,7 @@ class Expander:
         return merge(self._text(item), call, branches, tuple(map(chain_text, item.chains)))
 
     def _block(self, item: syntax.Block, scope: Scope, depth: int) -> Pieces:
-        if item.name.text not in BLOCKS:
+        if item.name.text not in syntax.BLOCKS:
             message = f"`{item.name.text}[...]`: a chain in brackets stands alone, or behind res"
             help_text = f"write {item.name.text} -> [...], or res[...]" if item.name.text in self.layers else "write res[...]"
             if issubclass(self.layers.get(item.name.text, Layer), MergeLayer):
@@ -162,7 +161,7 @@ class Expander:
             times = replace(times, content=1)
         if type(times.content) is not int or times.content < 0:
             message = f"a repeat takes a whole number of at least 0; this is {show(times.content)}"
-            raise fail("NS310", message, *times.place)
+            raise fail("NS310", message, *times.place, help=divided(times))
         body = self._item(item.unit, scope, depth)
         return unit(
             text, (body,), times.content, note=note, repeat=_repeat_span(item, scope), tied=item.tied, source=scope.source
@@ -215,6 +214,12 @@ class Expander:
             branches = [scope.source.words(argument.span) for argument in item.arguments]
             help_text = f"write {name}({' | '.join([*branches, '...'] if len(branches) == 1 else branches)})"
             raise fail("NS510", f"branches of {name} are separated by |", scope.source, item.span, help=help_text)
+        if name in syntax.BLOCKS and item.arguments and kind is None and name not in scope.definitions:
+            chain = ", ".join(scope.source.words(argument.span) for argument in item.arguments)
+            plain = any(isinstance(argument.value, syntax.Literal) for argument in item.arguments)
+            inner = "conv(16)-bn-relu-conv(16)-bn" if plain else chain
+            help_text = f"write {name}[...](proj)" if chain == "proj" else f"write {name}[{inner}]"
+            raise fail("NS513", f"{name} goes around a chain in square brackets", scope.source, item.name.span, help=help_text)
         arguments = None if item.arguments is None else evaluate_arguments(name, item.arguments, scope)
         return self._call(Named(item.name, arguments, scope.limit, scope=scope), where, scope, depth)
 
@@ -222,7 +227,7 @@ class Expander:
         definition = (named.scope or scope).definitions.get(named.word.text)
         if definition is not None:
             return self._def_call(definition, named, where, scope, depth)
-        if named.word.text in BLOCKS and named.word.text not in self.layers:
+        if named.word.text in syntax.BLOCKS and named.word.text not in self.layers:
             message = f"{named.word.text} goes around a chain in square brackets"
             raise fail("NS513", message, where.source, _name_span(named, where), help="write res[conv(16)-bn-relu-conv(16)-bn]")
         bound = self._bound(named, where, scope)
@@ -266,8 +271,9 @@ class Expander:
         line = self._line(home.source, node.name.span)
         same_file = named.scope is None or named.scope.source is scope.source
         if definition.index >= (max(scope.limit, named.limit) if same_file else named.limit):
-            message = f"`{node.name.text}` is used before its `def` ({line})"
-            raise fail("NS209", message, where.source, name_span, help="move the `def` before this entry")
+            brought = home.source is not where.source
+            message = f"`{node.name.text}` is used before {'the `use` that brings it' if brought else f'its `def` ({line})'}"
+            raise fail("NS209", message, where.source, name_span, help=f"move the `{'use' if brought else 'def'}` before this entry")
         self.called.add(node.name.text)
         parameters = arguments_of(definition, named.arguments or (), Value(named, where.source, name_span))
         shown = ", ".join(f"{name}={show(value.content)}" for name, value in parameters.items())

@@ -13,7 +13,13 @@ _ELSEWHERE = {
 NOT_IN_LANGUAGE = {name: what for what, names in _ELSEWHERE.items() for name in names}
 """Not in version 1 of the language at all."""
 
-OTHER_WORDS = {
+
+def squeezed(name: str) -> str:
+    """A name without capitals and dashes: `batchSize` and `batch_size` are `batchsize`."""
+    return name.lower().replace("_", "")
+
+
+_OTHER_WORDS = {
     "linear_layer": "affine", "dense": "affine", "fc": "affine", "fully_connected": "affine", "conv2d": "conv", "convolution": "conv",
     "maxpool": "pool", "max_pool": "pool", "maxpool2d": "pool", "max_pool2d": "pool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
     "averagepool": "avgpool", "batchnorm": "bn", "batch_norm": "bn", "batchnorm1d": "bn", "batchnorm2d": "bn", "batchnormalization": "bn",
@@ -23,8 +29,33 @@ OTHER_WORDS = {
     "momentum": "sgd", "mse": "squared_error", "l2": "squared_error", "mae": "l1", "crossentropy": "cross_entropy", "xent": "cross_entropy",
     "binary_cross_entropy": "bce", "glorot": "xavier", "kaiming": "he", "gaussian": "normal", "swish": "silu",
     "spatial_dropout": "dropout2d", "spatialdropout2d": "dropout2d",
+    "max_pooling": "pool", "max_pooling2d": "pool", "average_pooling": "avgpool", "average_pooling2d": "avgpool", "mean_pool": "avgpool",
+    "global_avg_pool": "globalpool", "global_average_pooling": "globalpool", "global_average_pooling2d": "globalpool",
+    "global_avg_pool2d": "globalpool", "global_average_pool": "globalpool", "global_mean_pool": "globalpool",
+    "adaptive_avg_pool2d": "globalpool", "upsampling": "upsample", "upsampling2d": "upsample", "upsampling_nearest2d": "upsample",
+    "resize": "upsample", "interpolate": "upsample", "concatenate": "concat", "cat": "concat", "stack": "concat", "multiply": "mul",
+    "plus": "add", "sum": "add", "noop": "id", "linear": "affine", "lazy_linear": "affine", "group_normalization": "groupnorm",
+    "dropout1d": "dropout", "log_softmax": "softmax", "view": "reshape", "unflatten": "reshape", "convolution2d": "conv",
+    "residual": "res", "residual_block": "res", "resblock": "res", "res_block": "res", "skip": "res", "shortcut": "res",
 }  # fmt: skip
-"""What other libraries call an entry of ours."""
+OTHER_WORDS = {squeezed(name): ours for name, ours in _OTHER_WORDS.items()}
+"""What other libraries call an entry of ours, squeezed."""
+
+OTHER_FORMS = {
+    "res": "write res[...] around the chain that the skip goes past",
+    **dict.fromkeys(("input", "inputlayer"), "the shape of a row is an entry beside the net: input 3x32x32"),
+    "conv1x1": "write conv(16, kernel=1)",
+    "conv3x3": "write conv(16), whose kernel is 3",
+    **dict.fromkeys(
+        ("separableconv2d", "separableconv"), "write conv(16, groups=16)-conv(32, kernel=1), 16 being the channels that come in"
+    ),
+    **dict.fromkeys(("depthwiseconv2d", "depthwiseconv", "depthwise"), "write conv(16, groups=16), 16 being the channels that come in"),
+    **dict.fromkeys(("zeropadding2d", "zeropad2d", "pad"), "conv pads by itself (pad=same); write conv(16, pad=2) or pool(2, pad=1)"),
+    **dict.fromkeys(("globalmaxpooling2d", "globalmaxpool2d", "adaptivemaxpool2d"), "write pool(8)-flatten, 8 being the height and width"),
+    "instancenorm2d": "write groupnorm(16), 16 being the channels",
+    **dict.fromkeys(("activation", "act"), "an activation is a layer of its own: write relu, tanh, ..."),
+}
+"""What to write for a layer of other libraries that is no single name here; by what `OTHER_WORDS` says, or by the squeezed name."""
 
 _OTHER_KEYS = {
     "weight_decay": "l2", "regularization": "l2", "reg": "l2", "early_stopping": "early_stop", "patience": "early_stop",
@@ -49,13 +80,10 @@ KEYS_OF_TRAINING = {
 }
 """Keys of other libraries that are something else here."""
 
-
-def squeezed(key: str) -> str:
-    """A key without capitals and dashes: `batchSize` and `batch_size` are `batchsize`."""
-    return key.lower().replace("_", "")
-
-
 OTHER_KEYS = {squeezed(name): ours for name, ours in _OTHER_KEYS.items()}
+
+OTHER_VALUES = {("pad", "valid"): "0", ("pad", "none"): "0", ("pad", "full"): "a number, such as 2"}
+"""Words that other libraries have for a value of an argument."""
 
 MISPLACED = {
     "tied": "`tied` stands behind the count of a repeat: [...]x3 tied",

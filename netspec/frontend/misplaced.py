@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from netspec.base.kinds import Merge
 from netspec.base.layer import Layer
 from netspec.base.text import Span
 from netspec.catalog.registry import entries
-from netspec.frontend.place import CLOSING, OPENING, Place, Slip, opener_of, run_begin
+from netspec.frontend.place import CLOSING, FOLLOWED, OPENING, Place, Slip, opener_of, run_begin
 from netspec.frontend.slips import span_of
 from netspec.frontend.values import CHAIN_IN_VALUE, chain_help
 from netspec.frontend.words import listing
 
-_FOLLOWED = frozenset({"COMMA", "SEMICOLON", "VBAR"})
 _OF_CHAINS = frozenset({"LSQB", "ARROW", "BRANCH_OPEN", "AT"})
 """Kinds of words that stand in chains, and in no value."""
 _ENDS_CHAIN = frozenset({"NAME", "RSQB", "RPAR", "NUMBER", "TIED"})
-
-
-def _end(place: Place, begin: int, ends: Collection[str] = _FOLLOWED) -> int:
-    """The number of the word behind what begins with the word number `begin`: a bracket that closes one around it, an entry, or a word of
-    those kinds."""
-    depth = 0
-    for at in range(begin, len(place.tokens)):
-        word = place.tokens[at]
-        if depth == 0 and (word.value in CLOSING or word.type in ends or word.value in place.entry_words):
-            return at
-        depth += (word.value in OPENING) - (word.value in CLOSING)
-    return len(place.tokens)
 
 
 def _merges() -> list[str]:
@@ -60,10 +46,10 @@ def _branches(place: Place) -> Slip:
     begin, merge = run_begin(place.tokens, place.at), "mul" if kind == "STAR" else "add"
     named = inside is not None and place.tokens[inside].value == "[" and place.kind(inside - 1) == "NAME"
     if inside is not None and named and place.tokens[inside - 1].value in _merges():
-        whole = place.words(inside + 1, _end(place, inside + 1, ()))
+        whole = place.words(inside + 1, place.end(inside + 1, ()))
         help_text = f"write {place.tokens[inside - 1].value}({whole})"
         return place.found("NS101", "branches stand in round brackets", help_text, span_of(place.tokens[inside]))
-    end = _end(place, place.at + 1, _FOLLOWED | {"ARROW", "PLUS", "STAR"})
+    end = place.end(place.at + 1, FOLLOWED | {"ARROW", "PLUS", "STAR"})
     both = f"{place.words(begin, place.at)} | {place.words(place.at + 1, end)}" if begin < place.at and end > place.at + 1 else "a | b"
     message = f"a branch is always merged, by {listing(_merges())}"
     return place.found("NS101", message, f"write {merge}({both})" + (f", or concat({both})" if kind == "VBAR" else ""))
@@ -78,7 +64,7 @@ def _commas(place: Place) -> Slip:
     if name not in _merges():
         return None
     branches = []
-    while begin <= (end := _end(place, begin)) < len(place.tokens):
+    while begin <= (end := place.end(begin)) < len(place.tokens):
         branches.append(place.words(begin, end) if begin < end else "id")
         begin = end + 1
         if place.kind(end) != "COMMA":
@@ -95,7 +81,7 @@ def _round(place: Place) -> Slip:
         return place.found("NS101", "layers are not joined by `,`", "write `-` inside a unit, or `->` between units")
     if place.token.value != "(" or not {"NAME", "LSQB"} <= place.expected:
         return None
-    end = _end(place, place.at + 1, ())
+    end = place.end(place.at + 1, ())
     if place.after.value == ")":
         return place.found("NS114", "a layer is missing in these brackets", "write the layers; id is the one that changes nothing")
     inner = place.words(place.at + 1, end)
@@ -113,7 +99,7 @@ def _key(place: Place) -> Slip:
     if place.token.type not in ("EQUAL", "COLON") or inside is None or place.kind(inside) != "BRANCH_OPEN":
         return None
     name = place.before.value
-    chain = place.words(place.at + 1, _end(place, place.at + 1))
+    chain = place.words(place.at + 1, place.end(place.at + 1))
     return place.found("NS101", "a branch is a chain without a key", f"write {chain}; a name stands behind: {chain} @{name}")
 
 
@@ -124,7 +110,7 @@ def _values(place: Place) -> Slip:
         return None
     named = place.token.type != "COMMA"
     begin = place.at + 1 if named else inside + 1
-    values = place.words(begin, _end(place, begin, ()))
+    values = place.words(begin, place.end(begin, ()))
     name = place.before.value if named else "c"
     help_text = f"write x({name}: {values})" + ("" if named else ", and use c in the chain")
     return place.found("NS107", "a repeat over values gives them a name, with a colon behind it", help_text)
@@ -155,7 +141,7 @@ def _reference(place: Place) -> Slip:
     """`tie = @enc.T`."""
     if place.token.type != "AT" or "NUMBER" not in place.expected:
         return None
-    name = place.words(place.at + 1, _end(place, place.at + 1)) if place.after.type == "NAME" else "enc"
+    name = place.words(place.at + 1, place.end(place.at + 1)) if place.after.type == "NAME" else "enc"
     return place.found("NS101", "an argument names a layer without `@`", f"write {name}")
 
 
@@ -173,7 +159,7 @@ def _chain(place: Place) -> Slip:
         return None
     if place.token.type == "LSQB" and begin < place.at and place.before.end_pos != place.token.start_pos:
         return None  # a chain of its own, without `net`
-    end = _end(place, begin)
+    end = place.end(begin)
     span = Span(place.tokens[begin].start_pos or 0, place.tokens[end - 1].end_pos or 0)
     text = place.words(begin, end)
     if re.match(r"\[\s*([^A-Za-z]|\])", text):

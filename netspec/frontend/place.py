@@ -12,6 +12,8 @@ from netspec.base.text import Source, Span
 from netspec.frontend.slips import span_of
 
 OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+FOLLOWED = frozenset({"COMMA", "SEMICOLON", "VBAR"})
+"""Kinds of words that end an argument or a branch."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,17 @@ class Place:
             return ""
         first, last = self.tokens[begin], self.tokens[end - 1]
         return " ".join(self.source.text[first.start_pos or 0 : last.end_pos or 0].split())
+
+    def end(self, begin: int, ends: Collection[str] = FOLLOWED) -> int:
+        """The number of the word behind what begins with the word number `begin`: a bracket that closes one around it, an entry, or a word
+        of those kinds."""
+        depth = 0
+        for at in range(begin, len(self.tokens)):
+            word = self.tokens[at]
+            if depth == 0 and (word.value in CLOSING or word.type in ends or word.value in self.entry_words):
+                return at
+            depth += (word.value in OPENING) - (word.value in CLOSING)
+        return len(self.tokens)
 
     def found(self, code: str, message: str, help_text: str, span: Span | None = None) -> Diagnostic:
         return Diagnostic(code, message, self.source, span or span_of(self.token), help=help_text)

@@ -13,6 +13,10 @@ MOST = 50
 """Errors shown of one text; more hide the first."""
 
 
+LONG = 120
+"""Letters of a note that is told once."""
+
+
 @dataclass
 class Report:
     """Errors and warnings in the order found, each once. `context` says where words come from that are read more than once."""
@@ -58,8 +62,14 @@ class Report:
             self.context.pop()
 
     def in_order(self) -> tuple[Diagnostic, ...]:
-        """The errors in the order of the text."""
-        return tuple(sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1)))
+        """The errors in the order of the text. A long note, which lists all that there is, stands at the first of those that have it."""
+        told: set[str] = set()
+        found = []
+        for one in sorted(self.errors, key=lambda d: (d.path, d.span.start if d.span else -1)):
+            notes = tuple(note for note in one.notes if len(note) < LONG or note not in told)
+            told.update(notes)
+            found.append(replace(one, notes=notes))
+        return tuple(found)
 
     def stop_if_wrong(self) -> None:
         """Raises what was collected, in the order of the text; LimitError where a limit is among it."""

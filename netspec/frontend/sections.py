@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import prod
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,14 +18,29 @@ from netspec.base.layer import Layer
 from netspec.base.text import Source, Span
 from netspec.base.transform import Flattening
 from netspec.frontend import syntax
-from netspec.frontend.bind import Key, Keys, check, find
+from netspec.frontend.bind import Key, Keys, check, find, source_of_path
 from netspec.frontend.builder_part import Built
 from netspec.frontend.builder_value import value_in_text
+from netspec.frontend.habits import shape_words
 from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.program import DataSection, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.syntax import Word
-from netspec.frontend.values import Content, Given, Items, Named, Scope, Sides, Value, evaluate, fail, show, unquoted, without_value
+from netspec.frontend.values import (
+    Content,
+    Given,
+    Items,
+    Named,
+    Scope,
+    Sides,
+    Value,
+    divided,
+    evaluate,
+    fail,
+    show,
+    unquoted,
+    without_value,
+)
 from netspec.frontend.words import accepts_words, is_list, written
 
 SECTION_MODELS: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
@@ -192,7 +208,9 @@ def data_section(keys: Keys, place: Value | None) -> DataSection:
         for key, given in keys.items():
             if key not in always:
                 message = f"`{key}` of data says where a source is read, and there is no `source`"
-                errors.append(Diagnostic("NS306", message, given.source, given.span, help="write source = npz, for example"))
+                path = given.value.content if key == "path" and isinstance(given.value.content, str) else ""
+                help_text = f"write source = {source_of_path(path)} too" if path else "write source = npz, for example"
+                errors.append(Diagnostic("NS306", message, given.source, given.span, help=help_text))
     else:
         takes = section.source.keys
         for key, given in keys.items():
@@ -268,7 +286,8 @@ def whole_number(value: Value, what: str, lowest: int) -> int:
         return content
     message = f"{what} takes a whole number of at least {lowest}; this is {show(content)}"
     code = "NS302" if type(content) is int else "NS301"
-    raise without_value(value) or fail(code, message, value.source, value.span, help=unquoted(content))
+    count = f"write {prod(content.sides)}, all sides multiplied" if isinstance(content, Sides) and what == "outputs" else None
+    raise without_value(value) or fail(code, message, value.source, value.span, help=unquoted(content) or divided(value) or count)
 
 
 def input_shape(value: Value) -> tuple[int, ...]:
@@ -280,5 +299,15 @@ def input_shape(value: Value) -> tuple[int, ...]:
         raise unknown
     if sides is None or len(sides) not in (1, 3) or min(sides) < 1:
         message = f"input takes the features of a vector, or channels x height x width of an image; this is {show(content)}"
-        raise fail("NS301", message, value.source, value.span, help=unquoted(content) or "write input 30, or input 3x32x32")
+        raise fail("NS301", message, value.source, value.span, help=unquoted(content) or _input_help(content))
     return sides
+
+
+def _input_help(content: Content) -> str:
+    """For `input 32, 32, 3` and `input 28x28`."""
+    sides = content.sides if isinstance(content, Sides) else ()
+    if isinstance(content, Items) and all(type(item.content) is int for item in content.items):
+        sides = tuple(item.content for item in content.items if isinstance(item.content, int))
+    if len(sides) == 2:
+        return f"write input 1x{sides[0]}x{sides[1]} for one channel, or input {prod(sides)} for a vector"
+    return f"write input {shape_words(sides, of_input=True)}" if len(sides) == 3 and min(sides) > 0 else "write input 30, or input 3x32x32"

@@ -11,6 +11,7 @@ from lark import Token
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Source, Span
 
+SIDES_ARE_NUMBERS = "the sides of a shape are written as numbers, not as names or calculations"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 
 
@@ -27,6 +28,9 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
     """For a letter with which no word begins."""
     letter, rest = source.text[at], source.text[at:]
     here = Span(at, at + 1)
+    commented = comment_sign(source, at, anywhere=True)
+    if commented is not None:
+        return commented
     if letter == '"':
         end = at + len(rest.split("\n", 1)[0])
         if re.match(r'"([^"\\\n]|\\.)*"', rest):
@@ -37,6 +41,9 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
         if shape and shape_without_blanks(shape[0]) != shape[0]:
             help_text = f"write {shape_without_blanks(shape[0])} without blanks"
             return Diagnostic("NS111", "a shape is written without blanks", source, Span(at, at + shape.end()), help=help_text)
+        counted = leading_count(source, at)
+        if counted is not None:
+            return counted
         word = (re.match(r"[\w.]+", rest) or re.match(r".", rest, re.S) or [letter])[0]
         return Diagnostic("NS111", f"`{word}` is not a number", source, Span(at, at + len(word)), help=_number_help(word))
     decimal = re.match(r"\.[0-9]+", rest)
@@ -58,9 +65,46 @@ def bad_letter(source: Source, at: int, tokens: Sequence[Token]) -> Diagnostic:
     hints = {
         "\ufeff": "save the file as UTF-8 without a byte order mark",
         "'": 'strings stand in double quotes: "..."', "%": "a percentage is written without a space: 25%", "&": "branches are add(a | b)",
-        ">": "write `->`", "<": "write `->`", "!": "a comment begins with #", ":": "write `key = value`",
+        ">": "write `->`", "<": "write `->`",
+        "^": "there are no powers: write the number, or a product such as 2 * 2",
+        "!": "a comment begins with #", ":": "write `key = value`",
     }  # fmt: skip
     return Diagnostic("NS103", f"{shown} has no meaning here", source, here, help=hints.get(letter))
+
+
+def comment_sign(source: Source, at: int, *, anywhere: bool = False) -> Diagnostic | None:
+    """For a line that begins with a comment as other languages write it, where the word at fault is its sign, or stands anywhere in it."""
+    start = source.text.rfind("\n", 0, at) + 1
+    line = source.text[start:].split("\n", 1)[0]
+    sign = re.match(r"\s*(//|--(?!>)|/\*)", line)
+    if sign is None or not (anywhere or start + sign.start(1) <= at < start + sign.end(1)):
+        return None
+    span = Span(start + sign.start(1), start + sign.end(1))
+    return Diagnostic("NS101", f"`{sign[1]}` begins no comment", source, span, help="a comment begins with # and ends with its line")
+
+
+def leading_count(source: Source, at: int) -> Diagnostic | None:
+    """For a repeat whose count stands before what repeats: `3x[affine-relu]`, `3 * affine(8)`."""
+    count = re.match(r"([0-9]+)\s*([x\u00d7*]\s*(?=[\[A-Za-z_])|(?=\[))", source.text[at:])
+    if count is None:
+        return None
+    end = _unit_end(source.text, at + count.end())
+    unit = " ".join(source.text[at + count.end() : end].split())
+    repeated = unit if unit.startswith("[") else f"[{unit}]"
+    message = "the count of a repeat stands behind what repeats"
+    return Diagnostic("NS107", message, source, Span(at, at + len(count[0].rstrip())), help=f"write {repeated}x{count[1]}")
+
+
+def _unit_end(text: str, begin: int) -> int:
+    """Where a name, a call or a bracket that begins there ends."""
+    name = re.compile(r"\w+").match(text, begin)
+    at = name.end() if name else begin
+    depth = 0
+    for end in range(at, len(text)):
+        depth += (text[end] in "([{") - (text[end] in ")]}")
+        if depth <= 0:
+            return end + 1 if text[end] in ")]}" and depth == 0 and end > at else at
+    return len(text)
 
 
 def shape_without_blanks(words: str) -> str:
@@ -71,6 +115,8 @@ def shape_without_blanks(words: str) -> str:
 def _number_help(word: str) -> str | None:
     if re.fullmatch(r"\d+(epochs?|e|iterations?|its|steps?)", word):
         return "durations are written 20ep (epochs) or 500it (iterations)"
+    if re.fullmatch(r"\d+(x\w+)+", word):
+        return f"{SIDES_ARE_NUMBERS}, as in 3x5"
     if re.fullmatch(r"\d+\.", word):
         return f"write {word}0"
     if re.fullmatch(r"\d+[A-Za-z_]\w*", word):

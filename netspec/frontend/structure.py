@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from netspec.base.diagnostic import Diagnostic
-from netspec.base.kinds import Contraction, Head, Merge, Normalization
+from netspec.base.kinds import Contraction, Head, Merge, Normalization, Pointwise, Rearrangement
 from netspec.base.layer import Layer
 from netspec.base.loss import Loss
+from netspec.base.shape import Shape, show
 from netspec.base.text import Source, Span
 from netspec.catalog.registry import entries
 from netspec.frontend.bind import layers
+from netspec.frontend.habits import channels_last
 from netspec.frontend.program import Call, Chain, TrainSection, first_readers
+from netspec.frontend.words import listing
 
 
 def with_head_form(net: Chain) -> Chain:
@@ -27,6 +30,9 @@ def check_heads(net: Chain) -> list[Diagnostic]:
     inner = {at for at in readers if at >= 0 and isinstance(net[at].layer, Head) and isinstance(net[readers[at]].layer, Merge)}
     found = [_in_branch(net[at], net[readers[at]]) for at in sorted(inner)]
     heads = [at for at, call in enumerate(net) if isinstance(call.layer, Head) and at not in inner]
+    early = [at for at in heads[:-1] if at + 1 not in heads and net[at].named_at != net[heads[-1]].named_at]
+    found += [_early(net[at], net[at + 1], net[heads[-1]]) for at in early]
+    heads = [at for at in heads if at not in early]
     for order, at in enumerate(heads):
         call = net[at]
         if order:
@@ -42,6 +48,14 @@ def check_heads(net: Chain) -> list[Diagnostic]:
                 Diagnostic("NS502", message, call.source, call.name_span, notes=call.notes, help=f"move {call.layer.name} to the end")
             )
     return found
+
+
+def _early(head: Call, after: Call, last: Call) -> Diagnostic:
+    """For one of several heads with other layers behind it."""
+    line = last.source.position(last.name_span.start)[0]
+    message = f"{head.layer.name} is a head and stands at the end of the net; here {after.layer.name} follows"
+    help_text = f"leave it out: the net ends in {last.layer.name} (line {line})"
+    return Diagnostic("NS502", message, head.source, head.name_span, notes=head.notes, help=help_text)
 
 
 def _in_branch(head: Call, merge: Call) -> Diagnostic:
@@ -72,7 +86,9 @@ def check_counts(head: Head, classes: tuple[Source, Span] | None, outputs: tuple
         found.append(Diagnostic("NS506", message, *classes, help="end the net in softmax, svm or sigmoid, or write outputs"))
     elif outputs and not values:
         message = f"`outputs` goes with values, and this net ends in {head.name}"
-        found.append(Diagnostic("NS506", message, *outputs, help="write classes"))
+        layer = layers().get(head.name)
+        own = f", or -> linear behind {head.name} for values" if layer is not None and layer.head_form is not None else ""
+        found.append(Diagnostic("NS506", message, *outputs, help=f"write classes{own}"))
     return found
 
 
@@ -121,7 +137,7 @@ HIGH_DROPOUT = 0.6
 
 def lint(net: Chain) -> list[Diagnostic]:
     """Warnings about what is allowed and probably not meant."""
-    found: list[Diagnostic] = []
+    found = _activation_on_scores(net)
     readers = first_readers(net)
     for at, call in enumerate(net):
         if has_cancelled_bias(net, readers, at):
@@ -133,6 +149,37 @@ def lint(net: Chain) -> list[Diagnostic]:
             help_text = "write layernorm or groupnorm, which keep none, or leave `tied` out"
             found.append(Diagnostic("W105", message, call.source, call.name_span, help=help_text))
     return _once(found)
+
+
+def harms_scores(layer: Layer) -> bool:
+    """Whether a layer is wrong behind the last weights of a net: it cuts scores off below zero, or puts zeros in their place."""
+    return layer.relu_like or (isinstance(layer, Pointwise) and layer.identity_in_test)
+
+
+def _activation_on_scores(net: Chain) -> list[Diagnostic]:
+    """For `affine-relu-dropout -> softmax`: the activations of the scores themselves, which a head takes as they are."""
+    if not net or not isinstance(net[-1].layer, Head):
+        return []
+    head, place, on_scores = net[-1], len(net) - 2, list[Call]()
+    while place >= 0 and len(net[place].reads) == 1 and (net[place].layer.keeps_shape or isinstance(net[place].layer, Rearrangement)):
+        if harms_scores(net[place].layer):
+            on_scores.insert(0, net[place])
+        place = net[place].reads[0]
+    if not on_scores or place < 0 or not isinstance(net[place].layer, Contraction):
+        return []
+    names = listing(list(dict.fromkeys(call.layer.name for call in on_scores)), "and")
+    first, last = on_scores[0], net[place].layer.name
+    message = f"{names} on the scores: {head.layer.name} takes what the last {last} gives, as it is"
+    return [Diagnostic("W106", message, first.source, first.name_span, notes=first.notes, help=f"end in -> affine -> {head.layer.name}")]
+
+
+def check_input_order(shape: Shape, place: tuple[Source, Span]) -> list[Diagnostic]:
+    """A warning for an image whose channels seem to stand last."""
+    if not channels_last(shape):
+        return []
+    rows, columns, channels = shape
+    message = f"{rows} channels of {columns}x{channels} pixels: the order is channels x height x width"
+    return [Diagnostic("W107", message, *place, help=f"write input {show((channels, rows, columns))}, and give the rows in that order")]
 
 
 def has_cancelled_bias(net: Chain, readers: Mapping[int, int], at: int) -> bool:

@@ -119,6 +119,10 @@ class Bracket(Node):
     chain: Chain
 
 
+BLOCKS = ("res",)
+"""Names that go around a chain in square brackets."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block(Node):
     """`res[...]`, `res[...](proj)`."""

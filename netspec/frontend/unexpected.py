@@ -9,6 +9,7 @@ from lark import Token
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.text import Source, Span
+from netspec.frontend.habits import HABITS
 from netspec.frontend.misplaced import MISPLACED_WORDS
 from netspec.frontend.place import CLOSING, EDGE, Place, Slip, opener_of, run_begin
 from netspec.frontend.slips import shape_without_blanks, span_of
@@ -98,6 +99,8 @@ def _repeat_word(place: Place) -> Slip:
         times = match[1]
     elif place.token.value == "x" and place.after.type == "NUMBER":
         times, last = str(place.after.value), place.after
+    elif place.token.value == "x" and place.after.type == "NAME":
+        times, last = f"({place.after.value})", place.after
     elif place.token.value == "x" and place.after.type == "LPAR":
         times = "(...)"
     else:
@@ -207,11 +210,12 @@ def _missing_equals(place: Place) -> Slip:
     """`batch 10`."""
     if not place.expected or not place.expected <= {"EQUAL", "DOT"}:
         return None
-    return place.found("NS114", f"`=` is missing after `{place.before.value}`", f"write {place.before.value} = ...")
+    value = place.token.value if place.token.type in OPERANDS - {"LPAR"} else "..."
+    return place.found("NS114", f"`=` is missing after `{place.before.value}`", f"write {place.before.value} = {value}")
 
 
 SLIPS = (
-    *MISPLACED_WORDS, _stars, _repeat_count, _second_repeat, _blanks_in_shape, _repeat_word, _argument, _reserved, _missing_sign,
+    _second_repeat, _blanks_in_shape, *HABITS, *MISPLACED_WORDS, _stars, _repeat_count, _repeat_word, _argument, _reserved, _missing_sign,
     _missing_net, _missing_operand, _missing_equals,
 )  # fmt: skip
 """In the order in which they are tried."""

@@ -87,7 +87,8 @@ class Library:
             inside, there = True, False
         if not text.endswith(".net") or Path(text).is_absolute():
             message = f"`use` takes the path of a .net file, from the folder of this one; this is {entry.path.text}"
-            raise fail("NS214", message, source, entry.path.span, help='write use "blocks.net"')
+            name = "blocks" if not text or "." in text or Path(text).is_absolute() else text
+            raise fail("NS214", message, source, entry.path.span, help=f'write use "{name}.net"')
         if not inside:
             message = f"{text} lies outside the folder of this file and the working folder"
             raise fail("NS214", message, source, entry.path.span, help="move it beside this file")

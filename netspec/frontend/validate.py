@@ -10,6 +10,7 @@ from typing import Any
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError
 from netspec.base.layer import Layer
+from netspec.base.shape import show
 from netspec.base.text import Source, Span
 from netspec.frontend import limits, syntax
 from netspec.frontend.bind import layers
@@ -38,7 +39,16 @@ from netspec.frontend.sections import (
     train_section,
     whole_number,
 )
-from netspec.frontend.structure import check_counts, check_early_stop, check_heads, check_loss, head_of, lint, with_head_form
+from netspec.frontend.structure import (
+    check_counts,
+    check_early_stop,
+    check_heads,
+    check_input_order,
+    check_loss,
+    head_of,
+    lint,
+    with_head_form,
+)
 from netspec.frontend.ties import points_in
 from netspec.frontend.used import nodes_in, used_names
 from netspec.frontend.uses import Library, bring
@@ -354,6 +364,9 @@ class _Validation:
                 self.report.add(check_loss(head, train, self.train_places))
                 self.report.add(check_early_stop(head, train, self.train_places.get("early_stop")))
         self.report.add(lint(net))
+        shape = self._given("input", settings)
+        if shape is not None:
+            self.report.add(check_input_order(settings["input"], shape))
         bare = any(isinstance(entry, syntax.Net) and entry.bare for entry in self.file.entries)
         if "netspec" not in self.first and not bare:
             message = f"no version line; the newest language, version {newest()}, is read"
@@ -364,7 +377,8 @@ class _Validation:
             return None
         if word in self.spans:
             return self.source, self.spans[word]
-        text = f"{word} {settings[word]}"
+        value = settings[word]
+        text = f"{word} {show(value) if isinstance(value, tuple) else value}"
         return Source(text, f"<{word}>"), Span(0, len(text))
 
     def _program(self, net: Chain, train: TrainSection) -> Program:

@@ -17,6 +17,7 @@ from netspec.base.text import Source, Span
 from netspec.catalog.registry import entry_of
 from netspec.frontend import limits, syntax
 from netspec.frontend.format import value_text
+from netspec.frontend.slips import SIDES_ARE_NUMBERS
 from netspec.frontend.syntax import Word
 from netspec.frontend.ties import tied_name
 from netspec.frontend.words import nearest
@@ -281,6 +282,16 @@ def unquoted(content: Content, *, names: bool = False) -> str | None:
     return f"write {content} without quotes" if isinstance(content, str) and re.fullmatch(pattern, content) else None
 
 
+def divided(value: Value) -> str | None:
+    """For a split of whole numbers, `64 / 2`, where a number is asked for."""
+    content = value.content
+    if not isinstance(content, Parts) or any(type(part.content) is not int for part in content.parts):
+        return None
+    words = value.place[0].words(value.place[1])
+    whole = " // ".join(show(part.content) for part in content.parts)
+    return f"/ stands between the parts of a split; write {f'let {words} = ' if words.isidentifier() else ''}{whole}"
+
+
 def without_value(value: Value) -> SpecError | None:
     """The error for a bare name that nothing has, at a place where only a value will do; None for anything else."""
     content = value.content
@@ -317,9 +328,22 @@ def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
     known = scope.names()
     note = (f"known here: {', '.join(known[:MOST_NAMES])}{', ...' if len(known) > MOST_NAMES else ''}",) if known else ()
     text = f"did you mean `{near}`?" if (near := nearest(name, known)) else f"define it before: let {name} = ..."
+    text = _word_elsewhere(name, known) or text
     return SpecError(
         [Diagnostic("NS203", f"`{name}` has no value: no `let` and no parameter has this name", scope.source, span, notes=note, help=text)]
     )
+
+
+def _word_elsewhere(name: str, known: Sequence[str]) -> str | None:
+    """For `True`, `None`, and `cx1x1` with a known `c`."""
+    if name.lower() in ("true", "false"):
+        return f"write {name.lower()}"
+    if name in ("None", "null"):
+        return "leave the argument out"
+    sides = name.split("x")
+    if len(sides) > 1 and all(side.isdigit() or side in known for side in sides):
+        return f"{SIDES_ARE_NUMBERS}, as in 16x1x1"
+    return None
 
 
 def _number(value: Value) -> int | float:
@@ -329,7 +353,7 @@ def _number(value: Value) -> int | float:
     unknown = without_value(value)
     if unknown is not None:
         raise unknown
-    raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", *value.place)
+    raise fail("NS307", f"{show(content)} is not a number, and here one is calculated with", *value.place, help=divided(value))
 
 
 def _numbers(values: Sequence[Value]) -> list[int | float] | Open:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from netspec.catalog.registry import FOLDERS, entries, entry_of
 from netspec.frontend.builder_net import Word, word_net
-from netspec.frontend.later import OTHER_WORDS
+from netspec.frontend.later import OTHER_WORDS, squeezed
 from netspec.frontend.words import nearest
 
 
@@ -15,7 +15,7 @@ def word(name: str, others: Iterable[str]) -> Word:
     if any(entry_of(contract, name) is not None for contract in FOLDERS):
         return word_net(name, tuple(FOLDERS))
     known = [*vocabulary(), *others]
-    other = OTHER_WORDS.get(name.lower())
+    other = OTHER_WORDS.get(squeezed(name))
     near = other if other in known else nearest(name, known)
     hint = f"; did you mean `{near}`?" if near else ""
     raise AttributeError(f"module 'netspec' has no attribute {name!r}{hint}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from netspec.base.errors import Problem
-from netspec.base.kinds import Contraction
-from netspec.base.shape import Shape, is_image
+from netspec.base.kinds import Contraction, Pointwise, Window
+from netspec.base.shape import Shape, is_image, show
+from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend.program import Call
 from netspec.frontend.words import listing, written
-from netspec.graph.graph import Node, Value
+from netspec.graph.graph import Node, Value, output_shape
 from netspec.graph.origin import origin
 
 
@@ -57,7 +59,80 @@ def same_sides(call: Call, ends: Mapping[str, Value], nodes: Sequence[Node]) -> 
         return f"end {other} in {larger}, or {one} in {larger.replace('upsample', 'pool')}"
     if smaller:
         return f"end {one} in conv({kept_width(second, call, nodes)}, kernel=1, stride={written(smaller)})"
-    return "use the same strides and pools in both, with pad=same"
+    return rounded(first, second, call, nodes) or "use the same strides and pools in both"
+
+
+MOST_TRIED = 500
+"""Layers of a net whose shapes are tried for another input."""
+
+
+def rounded(first: Value, second: Value, call: Call, nodes: Sequence[Node]) -> str:
+    """The advice to take an input of other sides, where a pool on the way to one of two images drops a row or column of it: only such
+    sides with which the two are alike."""
+    pool = next((node for node in (*_path(second, nodes), *_path(first, nodes)) if _dropped(node)), None)
+    start = next((value for node in nodes for value in node.inputs if value.index == 0), None)
+    if pool is None or start is None or not is_image(start.shape) or len(nodes) > MOST_TRIED:
+        return ""
+    multiple = max(_reduction(first, nodes), _reduction(second, nodes))
+    larger = [-(-side // multiple) * multiple for side in start.shape[1:]]
+    several = [(start.shape[0], *(side + more * multiple for side in larger)) for more in range(3)]
+    if not all(_alike_from(shape, (first.index, second.index), nodes) for shape in several):
+        return ""
+    was, now = _dropped(pool) or (0, 0)
+    of = f"multiples of {multiple}, as in {show(several[0])}"
+    return f"{origin(pool.output, nodes, call.source)} makes {now} of {was}, rounding down: take an input whose height and width are {of}"
+
+
+def _reduction(value: Value, nodes: Sequence[Node]) -> int:
+    """By how much the pools and strides on the way to an image divide height or width."""
+    windows = [node for node in _path(value, nodes) if isinstance(node.layer, (Window, Conv)) and is_image(node.output.shape)]
+    return prod(max(node.layer.geometry(node.input.shape).stride) for node in windows if isinstance(node.layer, (Window, Conv)))
+
+
+def _path(value: Value, nodes: Sequence[Node]) -> Iterator[Node]:
+    """The layers on the way to a value, the last first; of branches the first."""
+    while (node := _producer(value, nodes)) is not None:
+        yield node
+        value = node.input
+
+
+def _dropped(node: Node) -> tuple[int, int] | None:
+    """A side that a pool takes and the one that it gives, where its windows do not fill the first; None where they fill both."""
+    if not isinstance(node.layer, Window) or not is_image(node.output.shape):
+        return None
+    steps = node.layer.geometry(node.input.shape).stride
+    sides = zip(node.input.shape[1:], node.output.shape[1:], steps, strict=True)
+    return next(((was, now) for was, now, step in sides if was > now * step), None)
+
+
+def _alike_from(shape: Shape, pair: tuple[int, int], nodes: Sequence[Node]) -> bool:
+    """Whether two values, by their numbers, have the same sides where the input has that shape."""
+    shapes = {0: shape}
+    try:
+        for node in nodes:
+            shapes[node.output.index] = output_shape(node.layer, [shapes[value.index] for value in node.inputs])
+    except Problem:
+        return False
+    one, other = (shapes[index] for index in pair)
+    return one[1:] == other[1:]
+
+
+def as_image(vector: Value, image: Value, call: Call, nodes: Sequence[Node]) -> str:
+    """A branch from a mean over all pixels to a vector, as convolutions of one pixel that give what `image` is multiplied by; empty where
+    it has other layers."""
+    words: list[str] = []
+    for node in _path(vector, nodes):
+        if isinstance(node.layer, Affine):
+            words.insert(0, f"conv({kept_width(node.output, call, nodes)}, kernel=1)")
+        elif isinstance(node.layer, Pointwise) and node.call is not None:
+            words.insert(0, node.call.source.words(node.call.span))
+        elif len(node.input.shape) == 3 and len(node.output.shape) == 1 and node.layer.name == "globalpool":
+            width = "" if vector.shape[0] == image.shape[0] else f"-conv({kept_width(image, call, nodes)}, kernel=1)"
+            first = f"avgpool({written(node.input.shape[1:])})"
+            return f"{'-'.join([first, *words])}{width}-{enlarging((image.shape[0], 1, 1), image.shape)}"
+        elif node.layer.name != "id":
+            return ""
+    return ""
 
 
 def unpadded(value: Value, other: Value, call: Call, nodes: Sequence[Node]) -> str:

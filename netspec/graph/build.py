@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, Problem, SpecError
 from netspec.base.kinds import Contraction, Head
 from netspec.base.loss import Loss
 from netspec.base.shape import Shape, size
+from netspec.catalog.layers.affine import Affine
 from netspec.frontend.program import Call, Program
 from netspec.frontend.settled import own_loss
+from netspec.frontend.structure import harms_scores
 from netspec.graph.counts import Counts, split_head
 from netspec.graph.graph import Graph, Node, Value
 from netspec.graph.nodes import Nodes
@@ -61,7 +65,9 @@ def _target(head: Head, counts: Counts) -> int | None:
 
 def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[Node, ...], scores: Value, target: int | None) -> int:
     """The number of classes or outputs, checked against the scores that the net gives."""
-    last = next((node.call for node in reversed(nodes) if isinstance(node.layer, Contraction)), None) or head_call
+    behind = list(takewhile(lambda node: not isinstance(node.layer, Contraction), reversed(nodes)))
+    contraction = nodes[len(nodes) - len(behind) - 1] if len(behind) < len(nodes) else None
+    last = (contraction.call if contraction is not None else None) or head_call
     shape = scores.shape
     try:
         head.output_shape(shape)
@@ -78,16 +84,18 @@ def _classes(program: Program, head: Head, head_call: Call | None, nodes: tuple[
         word = "classes" if head.target != "value" else "outputs"
         found = Problem(
             "NS406", f"the net ends in {got} {'score' if got == 1 else 'scores'}, and {classes} {word} need {wanted}",
-            help=_scores_help(last, wanted), argument="width",
+            help=_scores_help(last, wanted, head.name, behind), argument="width",
         )  # fmt: skip
         raise SpecError([diagnostic(program, found, last)])
     return classes
 
 
-def _scores_help(last: Call | None, wanted: int) -> str:
+def _scores_help(last: Call | None, wanted: int, head: str, behind: Sequence[Node]) -> str:
     tie = getattr(last.layer, "tie", None) if last is not None else None
     if tie:
         return f"its W, which is that of {tie.layer}, gives its width: write -> affine behind it, or leave `tie` out"
+    if last is None or not isinstance(last.layer, Affine) or any(harms_scores(node.layer) for node in behind):
+        return f"put -> affine before {head}, which gives {wanted}"
     return f"leave the width of the last affine out, or give it {wanted}"
 
 

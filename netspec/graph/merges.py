@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netspec.base.errors import Problem
@@ -10,9 +11,11 @@ from netspec.base.shape import Shape, is_image, show
 from netspec.catalog.layers.affine import Affine
 from netspec.catalog.layers.conv import Conv
 from netspec.frontend.program import Call
-from netspec.graph.advice import enlarging, kept_width, other_width, same_sides, strides, unpadded
+from netspec.graph.advice import as_image, enlarging, kept_width, other_width, rounded, same_sides, strides, unpadded
 from netspec.graph.graph import Node, Value
 from netspec.graph.origin import origin
+
+_PARAMETERS = re.compile(r"inside def \w+\(")
 
 
 def projection(call: Call, skip: Value, body: Value, nodes: Sequence[Node]) -> Layer:
@@ -67,6 +70,9 @@ def _alike(call: Call, number: int, ends: tuple[Value, Value], nodes: Sequence[N
     image, vector, place = (first, other, number) if is_image(first.shape) else (other, first, 1)
     if call.layer.name == "mul" and is_image(image.shape):
         channels = image.shape[0]
+        other_form = as_image(vector, image, call, nodes) if any(_PARAMETERS.search(note) for note in call.notes) else ""
+        if other_form:
+            return f"write branch {place} as {other_form}: the shape of a reshape is written in numbers, which fit one call alone"
         width = "" if vector.shape[0] == channels else f"affine({channels})-"
         return f"end branch {place} in {width}reshape({channels}x1x1)-{enlarging((channels, 1, 1), image.shape)}"
     return "make both vectors (flatten, globalpool) or both images (reshape)"
@@ -90,4 +96,8 @@ def _sides_of_body(body: Value, skip: Value, call: Call, nodes: Sequence[Node]) 
     if larger and not kept:
         width = "" if body.shape[0] == skip.shape[0] else f"-conv({kept_width(body, call, nodes)}, kernel=1)"
         return f"write add([...] | {larger}{width}), which enlarges the skip too"
-    return kept or "let the body keep height and width, or use stride or pool(window, pad=...) so that they are halved, rounded up"
+    return (
+        kept
+        or rounded(body, skip, call, nodes)
+        or "let the body keep height and width, or use stride or pool(window, pad=...) so that they are halved, rounded up"
+    )

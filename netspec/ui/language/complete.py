@@ -14,9 +14,9 @@ from netspec.base.text import Span
 from netspec.catalog.registry import entries
 from netspec.frontend import syntax
 from netspec.frontend.bind import layers
-from netspec.frontend.expand import BLOCKS
 from netspec.frontend.format import value_text
 from netspec.frontend.sections import MORE_KEYS, SECTION_MODELS
+from netspec.frontend.syntax import BLOCKS
 from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.frontend.words import NOUNS, describe_field
 from netspec.ui.language.analysis import Analysis

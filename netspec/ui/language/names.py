@@ -13,8 +13,8 @@ from netspec.base.entry import Entry
 from netspec.base.layer import Layer
 from netspec.base.text import Span
 from netspec.frontend import syntax
-from netspec.frontend.expand import BLOCKS
 from netspec.frontend.sections import SECTION_MODELS
+from netspec.frontend.syntax import BLOCKS
 from netspec.ui.language.lookup import contract_at, dotted_field, entry_named, layer_of, section_field, words_of
 from netspec.ui.language.points import chains_in
 

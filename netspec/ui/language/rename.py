@@ -7,7 +7,7 @@ import re
 from netspec.base.errors import UsageError
 from netspec.base.text import Span
 from netspec.frontend import limits
-from netspec.frontend.expand import BLOCKS
+from netspec.frontend.syntax import BLOCKS
 from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.lookup import SEARCH_CALLS, layer_of

@@ -64,7 +64,7 @@ def run(name: str | None, *, json: bool) -> int:
         facts, text = argument_facts(takers, name), argument_page(takers, name)
     else:
         keys = [key for model in SECTION_MODELS.values() for key in model.model_fields]
-        near = OTHER_WORDS.get(name.lower()) or OTHER_KEYS.get(squeezed(name)) or nearest(name, [*known, *SECTION_MODELS, *keys])
+        near = OTHER_WORDS.get(squeezed(name)) or OTHER_KEYS.get(squeezed(name)) or nearest(name, [*known, *SECTION_MODELS, *keys])
         hint = f"did you mean {near}? " if near else ""
         raise UsageError(f"there is nothing named {name} in the catalogue; {hint}`netspec layers` lists all")
     if json:
