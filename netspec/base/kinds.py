@@ -296,7 +296,7 @@ Target = Literal["class", "binary", "value"]
 class Head(Layer):
     """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
 
-    `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1, as many a row as there are scores; `value`, numbers of that shape.
+    `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1, as many a row as scores; `value`, numbers of their shape.
     `losses` names the losses allowed, the default first. Labels 0/1 are decided by a threshold on their probability, by default 1/2.
     """
 

@@ -123,6 +123,12 @@ class DataSection(BaseModel):
     ] = None
 
     @property
+    def source_keys(self) -> dict[str, Any]:
+        """The keys that are given and that the source takes."""
+        names = self.source.keys if self.source is not None else ()
+        return {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
+
+    @property
     def preparations(self) -> tuple[Transform, ...]:
         """What every row goes through, in order; `normalize` comes first."""
         first = () if self.normalize == "none" else (entries(Transform)[self.normalize](),)

@@ -158,8 +158,8 @@ def _class_numbers(y: NDArray[Any], classes: int | None, labels: Words | None, n
 def _require_class_shape(y: NDArray[Any], name: str) -> None:
     if y.ndim > 2 and size(y.shape[1:]) != 1:
         raise DataError(
-            f"{name}: shape {y.shape}; class labels are (N,), or one-hot rows (N, classes). For {show(y.shape[1:])} answers of 0 or 1 a row, "
-            f"such as a mask, end the net in {size(y.shape[1:])} scores and sigmoid"
+            f"{name}: shape {y.shape}; class labels are (N,), or one-hot rows (N, classes). For {show(y.shape[1:])} answers of 0 or 1 "
+            f"a row, such as a mask, end the net in {size(y.shape[1:])} scores and sigmoid"
         )
 
 
