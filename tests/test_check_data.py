@@ -81,7 +81,7 @@ def test_a_file_that_is_missing_or_elsewhere_is_a_warning() -> None:
     assert "lies outside the folders that a spec may read" in checked()
     np.save("x.npy", np.ones((4, 2)))
     spec('source = npy; x = "x.npy"; y = "y.npy"')
-    assert '--> e.net:2:43\n   2 | data { source = npy; x = "x.npy"; y = "y.npy" }' in checked()
+    assert '--> e.net:2:39\n   2 | data { source = npy; x = "x.npy"; y = "y.npy" }' in checked()
 
 
 def test_arrays_are_looked_for_by_name() -> None:
