@@ -162,7 +162,7 @@ def _feature(table: Table, name: str, text: bool = False) -> tuple[Column, NDArr
     first = f"{table.place(max(0, odd))} holds {column[max(0, odd)].as_py()!r}"
     categories, numbers = np.unique(words, return_inverse=True)
     if not text:
-        _require_points(table, name, words, categories)
+        _require_points(table, name, words)
     return Column(name, tuple(categories.tolist()), first), numbers.astype(np.float64)
 
 
@@ -172,14 +172,14 @@ def to_labels(table: Table, name: str, text: bool = False) -> NDArray[Any]:
     if found is None:
         words = _words(table, name)
         if not text:
-            _require_points(table, name, words, np.unique(words))
+            _require_points(table, name, words)
         return words
     whole = len(found) and (found == np.floor(found)).all() and np.abs(found).max() < 2.0**53
     return found.astype(np.int64) if whole else found
 
 
-def _require_points(table: Table, name: str, words: NDArray[np.str_], categories: NDArray[np.str_]) -> None:
-    found = categories.tolist()
+def _require_points(table: Table, name: str, words: NDArray[np.str_]) -> None:
+    found = list(dict.fromkeys(words.tolist()))
     require_points(found, name, lambda place: f"{table.path}: {table.place(int(np.flatnonzero(words == found[place])[0]))}")
 
 

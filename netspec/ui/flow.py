@@ -77,6 +77,7 @@ def _told(cell: Cell, graph: Graph) -> Cell:
     main = [one.value for one in row.arguments[:1] if _is_told(one, row)]
     others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if _differs(one, graph.nodes[cell.place]))
     detail = " (implied)" if row.implied else f" ({main[0]})" if main else ""
+    detail += "".join(f" @{name}" for name in row.points)
     forward = [cell.title + detail, *([others] if others else []), *_arrays(cell), *_held(cell)]
     if not cell.reached:
         return replace(cell, forward=tuple(forward), backward=(cell.title, "no gradient needed"))
