@@ -422,5 +422,5 @@ def test_decimal_commas_are_no_categories(tmp_path: Path, monkeypatch: pytest.Mo
     done = call("init", "commas.csv")
     assert done.exit_code == 4
     assert "commas.csv: line 2, column a: 1,5 has a decimal comma; write 1.5" in done.stderr
-    Path("pairs.csv").write_text("a;b;y\n" + "1,5 kg;2;3\n2,0 kg;4;1\n1,5 kg;6;2\n" * 9)
+    Path("pairs.csv").write_text("a;b;y\n" + "1,5 kg;2;0\n2,0 kg;4;1\n1,5 kg;6;2\n" * 9)
     assert call("init", "pairs.csv").exit_code == 0
