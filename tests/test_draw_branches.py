@@ -423,7 +423,7 @@ def test_an_id_that_is_a_branch_is_a_line() -> None:
     assert shown.lines == ("id1", "id2")
     assert not any(cell.row.kind == "id" for cell in shown.cells)
     assert [arrow.source for arrow in shown.arrows if arrow.target == "concat1"] == ["conv7", "relu4"]
-    assert wrong(made) == []
+    assert wrong(made, False) == []
     assert wrong(made, True) == []
     named = stages(read("affine(4) -> add(id @here | relu) -> affine(4) -> add(relu | @here) -> affine -> softmax", Overrides((6,), 3)))
     assert flow_of(named).lines == ()
