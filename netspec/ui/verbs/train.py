@@ -12,6 +12,7 @@ from netspec.base.shape import show
 from netspec.frontend.program import Overrides
 from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
+from netspec.train.cautions import went_wrong
 from netspec.train.history import History
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
@@ -35,6 +36,9 @@ def run(
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
     done = train(file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit)
+    wrong = None if quiet else went_wrong(done.model.program, done.history, done.metrics.get("r2"))
+    if wrong is not None:
+        print(f"warning: {wrong}", file=sys.stderr)
     if json:
         print_json(as_json(done), one_line=True)
     else:
