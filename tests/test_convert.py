@@ -518,6 +518,9 @@ FOREIGN = {
     "Block( (conv): ReLU() )": "a module of its own",
     "Flatten(start_dim=2, end_dim=-1)": "flattens some axes",
     "AdaptiveAvgPool2d(output_size=(2, 2))": "not known; give them with --input",
+    "Softplus(beta=1.0, threshold=2.0)": "above threshold = 2 it is x itself, 0.1 beside",
+    "Softplus(beta=2, threshold=20)": "no beta",
+    "Dropout1d(p=0.5, inplace=False)": "drops whole rows",
 }
 
 
@@ -528,6 +531,49 @@ def test_a_printed_module_without_a_counterpart(module: str) -> None:
     assert FOREIGN[module] in str(found.missing[0])
     assert "((1))" in str(found.missing[0])
     assert "not mapped" in found.text
+
+
+@pytest.mark.parametrize(("threshold", "missing", "noted"), [(20, 0, 0), (20.5, 0, 0), (15, 0, 1), (13, 1, 0), (0.5, 1, 0), (-3, 1, 0)])
+def test_a_threshold_of_softplus_is_told_by_what_it_changes(threshold: float, missing: int, noted: int) -> None:
+    found = converted(printed(f"Linear(in_features=3, out_features=3, bias=True)\nSoftplus(beta=1.0, threshold={threshold})\nTanh()"))
+    told = [[one for one in some if f"threshold = {threshold:g}" in one.why] for some in (found.missing, found.notes)]
+    assert (len(told[0]), len(told[1])) == (len(found.missing), noted) == (missing, noted)
+    assert ("softplus" in net_of(found.text)) == (not missing)
+
+
+def test_what_print_does_not_show_is_told() -> None:
+    """AvgPool2d prints three of its six arguments."""
+    first = "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))\n"
+    found = converted(printed(f"{first}AvgPool2d(kernel_size=2, stride=2, padding=0)"))
+    assert found.missing == ()
+    note = next(str(one) for one in found.notes if "AvgPool2d" in one.why)
+    assert all(word in note for word in ("ceil_mode", "count_include_pad", "divisor_override", "not printed", "torch.export", "((1))"))
+    assert note in found.text
+    maximum = converted(printed(f"{first}MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"))
+    assert not any("not printed" in one.why for one in maximum.notes)
+
+
+KEEPS_CHANNELS = {
+    "PixelShuffle(upscale_factor=2)": False,
+    "Unflatten(dim=1, unflattened_size=(1, 4, 4))": False,
+    "Block( (conv): Conv2d(3, 1, kernel_size=(1, 1), stride=(1, 1)) )": False,
+    "ZeroPad2d((1, 1, 1, 1))": True,
+    "(inner): Sequential((0): ReLU())": True,
+}
+
+
+@pytest.mark.parametrize("before", KEEPS_CHANNELS)
+def test_the_first_weights_tell_the_input_only_where_its_channels_reach_them(before: str) -> None:
+    text = printed(f"{before}\nConv2d(1, 2, kernel_size=(1, 1), stride=(1, 1))").replace("(0): (inner)", "(0)")
+    if KEEPS_CHANNELS[before]:
+        with pytest.raises(UsageError, match=r"the model takes 1x\?x\?"):
+            converted(text, input=(4, 8, 8))
+        return
+    assert "The shape of a row is not known" in converted(text).text
+    if "Unflatten" not in before:
+        found = converted(text, input=(4, 8, 8))
+        assert "input 4x8x8" in found.text
+        assert [one.place for one in found.missing] == ["(0)"]
 
 
 def test_a_module_of_its_own_is_refused_with_what_to_print() -> None:
@@ -846,6 +892,21 @@ def test_an_exported_program_is_the_printed_net(name: str, tmp_path: Path) -> No
     found = exported(torch, net, shape, tmp_path / "net.pt2")
     assert net_of(found.text) == net_of(converted(str(net), input=shape).text)
     assert found.missing == ()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_program_tells_what_print_does_not(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    nn = torch.nn
+    ends: tuple[tuple[Any, str], ...] = (
+        (nn.AvgPool2d(2, divisor_override=3), "divisor_override"), (nn.AvgPool2d(2, ceil_mode=True), "ceil_mode"),
+        (nn.AvgPool2d(3, 2, padding=1), "count_include_pad"), (nn.Softplus(threshold=3), "threshold = 3"), (nn.Softplus(beta=2), "beta"),
+        (nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), ""), (nn.AvgPool2d(2), ""), (nn.Softplus(), ""),
+    )  # fmt: skip
+    for end, why in ends:
+        found = exported(torch, nn.Sequential(nn.Conv2d(1, 2, 3), end), (1, 9, 9), tmp_path / "net.pt2")
+        assert [why in str(one) for one in found.missing] == [True] * bool(why), end
+        assert not any("not printed" in one.why for one in found.notes)
 
 
 @pytest.mark.filterwarnings("ignore")
