@@ -23,8 +23,8 @@ RUNNING = "PyTorch keeps the unbiased variance of a batch in the running average
 SEEN_BY_FLOAT32 = 1e-6
 """A difference at values of about 14, where softplus' threshold makes one of this size."""
 NOT_PRINTED = {
-    "AvgPool2d": "ceil_mode, count_include_pad and divisor_override of an AvgPool2d are not printed, so they are read as their defaults; where "
-    "one was given, the program that torch.export.save writes (.pt2) tells it",
+    "AvgPool2d": "ceil_mode, count_include_pad and divisor_override of an AvgPool2d are not printed, so they are read as their defaults; "
+    "where one was given, the program that torch.export.save writes (.pt2) tells it",
 }
 """Modules with arguments that print(model) does not show, and that change what they compute."""
 
