@@ -20,8 +20,10 @@ ORDER = (
 )
 TRAINED_TOO = "it has no {} there; here there is one, which starts at {}"
 INITIAL = {"GlorotUniform": None, "HeNormal": "he", "LecunNormal": "lecun", "Zeros": "zeros", "Orthogonal": "orthogonal"}
-STARTS = {"bias": "Zeros", "beta": "Zeros", "gamma": "Ones", "moving_mean": "Zeros", "moving_variance": "Ones", "depthwise": "GlorotUniform",
-          "pointwise": "GlorotUniform", "kernel": "", "alpha": ""}  # fmt: skip
+STARTS = {
+    "bias": "Zeros", "beta": "Zeros", "gamma": "Ones", "moving_mean": "Zeros", "moving_variance": "Ones", "depthwise": "GlorotUniform",
+    "pointwise": "GlorotUniform", "kernel": "", "alpha": "",
+}  # fmt: skip
 """The usual initial values; those of a kernel and of slopes are told where they are mapped."""
 HARMLESS = frozenset({
     "name", "trainable", "dtype", "seed", "data_format", "batch_shape", "batch_input_shape", "input_shape", "synchronized", "fused",
