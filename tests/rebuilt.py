@@ -132,8 +132,8 @@ def canonical(node: Any) -> Any:
     match node:
         case syntax.Layer(arguments=tuple()) | syntax.CallValue():
             return replace(node, name=_no_layer(node.name), arguments=_in_order(node.arguments))
-        case syntax.Block():
-            return replace(node, arguments=_in_order(node.arguments or ()) or None)
+        case syntax.Block():  # the builder takes no other word before square brackets
+            return replace(node, name=replace(node.name, text="res"), arguments=_in_order(node.arguments or ()) or None)
         case syntax.Run() if len(node.items) > 1:
             return replace(node, items=tuple(map(_bracketed, node.items)))
         case syntax.Section():
