@@ -536,7 +536,6 @@ def test_every_entry_has_its_keyword() -> None:
         ("train", "class_weights", [1, 2.5], "1, 2.5"),
         ("train", "dtype", "float64", "float64"),
         ("train", "lr", "1e-3", "1e-3"),
-        ("train", "batsch", "(", '"("'),
         ("defaults", "affine.init", "normal(0.1)", "normal(0.1)"),
         ("search", "train.lr", "log(1e-4, 1e-2)", "log(1e-4, 1e-2)"),
     ],

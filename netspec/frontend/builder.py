@@ -113,7 +113,8 @@ Entry = tuple[syntax.Entry, Sequence[Built]]
 def program(
     net: Any = None, /, *, version: int | None = NEWEST, use: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     names: Iterable[Value | Word] | Mapping[str, Any] = (), data: Given = None, input: Any = None,  # noqa: A002  the words of the language
-    classes: Any = None, outputs: Any = None, defaults: Given = None, train: Given = None, search: Given = None, seed: Any = None, **unknown: Any,
+    classes: Any = None, outputs: Any = None, defaults: Given = None, train: Given = None, search: Given = None, seed: Any = None,
+    **unknown: Any,
 ) -> Spec:  # fmt: skip
     """A whole program, to print, to write to a file, to compile.
 
@@ -180,11 +181,12 @@ def _section(word: str, given: Mapping[str, Any] | str) -> Entry:
     if not isinstance(given, Mapping):
         raise UsageError(f"{word}= takes a mapping of keys, or what stands between the braces as a text; this is {in_words(given)}")
     model = SECTION_MODELS.get(word)
-    for key in given if model is not None else ():
-        if key not in (known := list(model.model_fields)) and key != "lr" and isinstance(key, str) and NAME.fullmatch(key):
+    known = [] if model is None else list(model.model_fields)
+    for key in given if known else ():
+        if isinstance(key, str) and NAME.fullmatch(key) and key not in (*known, "lr"):
             near = nearest(key, known)
-            hint = f"; did you mean `{near}`?" if near else ";"
-            raise UsageError(f"{word} has no key `{key}`{hint} its keys are {', '.join(known)}")
+            hint = f"did you mean `{near}`? Its" if near else "its"
+            raise UsageError(f"{word} has no key `{key}`; {hint} keys are {', '.join(known)}")
     values = {_key(word, key): _value(word, key, value) for key, value in given.items()}
     pairs = (syntax.Pair(key, key_span=syntax.NOWHERE, value=value.node) for key, value in values.items())
     return syntax.Section(syntax.Word(word), tuple(pairs)), list(values.values())
