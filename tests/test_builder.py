@@ -742,6 +742,7 @@ SLIPS: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: ns.affine(4)(3), "a layer is called once"),
     (lambda: ns.program(ns.affine, train={"foo": 1}), "train has no key `foo`; its keys are optimizer, batch"),
     (lambda: ns.program(ns.affine, train={"epoch": 1}), r"train has no key `epoch`; did you mean `epochs`\?"),
+    (lambda: ns.program(ns.affine, data={"path.x": 1}), r"data has no key `path\.x`"),
     (lambda: ns.block("foo", ns.affine), r"goes before `\[chain\]` but res; this is 'foo'"),
 )
 

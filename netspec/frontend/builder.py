@@ -183,7 +183,7 @@ def _section(word: str, given: Mapping[str, Any] | str) -> Entry:
     model = SECTION_MODELS.get(word)
     known = [] if model is None else list(model.model_fields)
     for key in given if known else ():
-        if isinstance(key, str) and NAME.fullmatch(key) and key not in (*known, "lr"):
+        if ".".join(_key(word, key)) not in (*known, "lr"):
             near = nearest(key, known)
             hint = f"did you mean `{near}`? Its" if near else "its"
             raise UsageError(f"{word} has no key `{key}`; {hint} keys are {', '.join(known)}")
