@@ -17,10 +17,9 @@ from netspec.frontend import syntax
 from netspec.frontend.builder_check import check_call, check_count, check_def_call
 from netspec.frontend.builder_part import Built, Held, in_words, named_word, together
 from netspec.frontend.builder_value import Value, as_value, param, run_once, single
-from netspec.frontend.expand import BLOCKS
 from netspec.frontend.format import chain_text, format_file
 from netspec.frontend.migrations import newest
-from netspec.frontend.syntax import Bracket, Chain, Reference, Repeated, Run
+from netspec.frontend.syntax import BLOCKS, Bracket, Chain, Reference, Repeated, Run
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
