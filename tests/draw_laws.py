@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations, pairwise
 
 from netspec.graph.graph import Graph
@@ -146,10 +146,12 @@ def misplaced(drawing: Drawing, flow: Flow) -> Iterator[str]:
             yield f"{box.name} {box.side} stands in {found} frames and shades"
 
 
-def edges(graph: Graph) -> Counter[tuple[str, str]]:
-    """Who reads whose value, as often as it does."""
-    producer = {graph.input.index: INPUT, **{node.output.index: node.name for node in graph.nodes}}
-    found = Counter((producer[value.index], node.name) for node in graph.nodes for value in node.inputs)
+def edges(graph: Graph, lines: Collection[str] = ()) -> Counter[tuple[str, str]]:
+    """Who reads whose value, as often as it does; through `lines`, which are layers without a box."""
+    producer = {graph.input.index: INPUT}
+    for node in graph.nodes:
+        producer[node.output.index] = producer[node.inputs[0].index] if node.name in lines else node.name
+    found = Counter((producer[value.index], node.name) for node in graph.nodes if node.name not in lines for value in node.inputs)
     found[producer[graph.output.index], LOSS] += 1
     return found
 
@@ -158,16 +160,19 @@ def untrue(flow: Flow, graph: Graph) -> Iterator[str]:
     """What a picture says that the graph does not, or leaves out. A later copy that is not drawn reads what the first one does, or the
     copy before it where that one reads what stands before the repeat."""
     names = [name for cell in flow.cells for name in cell.names]
-    if sorted(names) != sorted(node.name for node in graph.nodes):
-        yield "not every layer stands in one cell"
+    if sorted([*names, *flow.lines]) != sorted(node.name for node in graph.nodes):
+        yield "not every layer stands in one cell, or is a line"
         return
+    if any(node.name in flow.lines and node.layer.name != "id" for node in graph.nodes):
+        yield "a layer that computes is drawn as a line"
     shown = {name: cell.name for cell in flow.cells for name in cell.names} | {INPUT: INPUT, LOSS: LOSS}
     first = {cell.name for cell in flow.cells} | {INPUT, LOSS}
-    wanted = Counter({(shown[source], target): times for (source, target), times in edges(graph).items() if target in first})
+    there = edges(graph, flow.lines)
+    wanted = Counter({(shown[source], target): times for (source, target), times in there.items() if target in first})
     drawn = Counter((arrow.source, arrow.target) for arrow in flow.arrows)
     if drawn != wanted:
         yield f"arrows {drawn - wanted} are not in the graph, {wanted - drawn} not in the picture"
     repeated = {cell.name for cell in flow.cells if any(frame.times > 1 for frame in cell.frames)}
-    for source, target in edges(graph):
+    for source, target in there:
         if target not in first and (shown[source], shown[target]) not in drawn and not {shown[source], shown[target]} <= repeated:
             yield f"{source} to {target} has no arrow"

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 SECONDS = 60
+LSP = ("-m", "netspec", "lsp")
 EVERYTHING = {
     "general": {"positionEncodings": ["utf-16"]},
     "textDocument": {
@@ -33,20 +34,21 @@ class Refused(Exception):  # noqa: N818  what the server answered
 class Editor:
     """One session. What the server sends unasked is kept in `told`."""
 
-    def __init__(self, capabilities: dict[str, Any] | None = None, words: Sequence[str] = ("-m", "netspec", "lsp")) -> None:
+    def __init__(self, capabilities: dict[str, Any] | None = None, words: Sequence[str] = LSP, root: str | None = None) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([sys.executable, *words], stdin=pipe, stdout=pipe, stderr=pipe)
         self.capabilities = EVERYTHING if capabilities is None else capabilities
         self.arrived: Queue[dict[str, Any] | None] = Queue()
         self.told: list[dict[str, Any]] = []
         self.number = 0
+        self.root = root
         self.errors = b""
         self.threads = [threading.Thread(target=self._read, daemon=True), threading.Thread(target=self._read_errors, daemon=True)]
         for thread in self.threads:
             thread.start()
 
     def __enter__(self) -> Editor:
-        self.started = self.ask("initialize", processId=None, rootUri=None, capabilities=self.capabilities)
+        self.started = self.ask("initialize", processId=None, rootUri=self.root, capabilities=self.capabilities)
         self.tell("initialized")
         return self
 

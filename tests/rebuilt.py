@@ -13,6 +13,7 @@ import netspec as ns
 from netspec.catalog.registry import FOLDERS, entry_of
 from netspec.frontend import syntax
 from netspec.frontend.builder import ORDER
+from netspec.frontend.sections import SECTION_MODELS
 
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "mod": operator.mod}
 
@@ -132,15 +133,21 @@ def canonical(node: Any) -> Any:
     match node:
         case syntax.Layer(arguments=tuple()) | syntax.CallValue():
             return replace(node, name=_no_layer(node.name), arguments=_in_order(node.arguments))
-        case syntax.Block():
-            return replace(node, arguments=_in_order(node.arguments or ()) or None)
+        case syntax.Block():  # the builder takes no other word before square brackets
+            return replace(node, name=replace(node.name, text="res"), arguments=_in_order(node.arguments or ()) or None)
         case syntax.Run() if len(node.items) > 1:
             return replace(node, items=tuple(map(_bracketed, node.items)))
         case syntax.Section():
-            return replace(node, pairs=tuple({pair.key: pair for pair in reversed(node.pairs)}.values())[::-1])
+            return replace(node, pairs=tuple({pair.key: pair for pair in reversed(node.pairs) if _is_known(node, pair)}.values())[::-1])
         case syntax.File():
             return replace(node, entries=_entries(node.entries))
     return node
+
+
+def _is_known(section: syntax.Section, pair: syntax.Pair) -> bool:
+    """Whether the builder takes the key: it refuses one that its section does not know."""
+    model = SECTION_MODELS.get(section.word.text)
+    return model is None or ".".join(pair.key) in (*model.model_fields, "lr")
 
 
 def _no_layer(name: syntax.Word) -> syntax.Word:

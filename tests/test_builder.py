@@ -126,7 +126,7 @@ def layers_of(net: Any) -> list[Layer]:
         (ns.layer(ns.param("act")) - ns.param("gate"), "act-gate"),
         (ns.layer("hidden")(64, act=ns.tanh), "hidden(64, act=tanh)"),
         (ns.call("hidden"), "hidden()"),
-        (ns.block("gate", ns.affine, 2, bias=False), "gate[affine](2, bias=false)"),
+        (ns.block("res", ns.affine, 2, bias=False), "res[affine](2, bias=false)"),
         (ns.branches("max", ns.relu, ns.tanh), "max(relu | tanh)"),
     ],
 )
@@ -536,7 +536,6 @@ def test_every_entry_has_its_keyword() -> None:
         ("train", "class_weights", [1, 2.5], "1, 2.5"),
         ("train", "dtype", "float64", "float64"),
         ("train", "lr", "1e-3", "1e-3"),
-        ("train", "batsch", "(", '"("'),
         ("defaults", "affine.init", "normal(0.1)", "normal(0.1)"),
         ("search", "train.lr", "log(1e-4, 1e-2)", "log(1e-4, 1e-2)"),
     ],
@@ -730,3 +729,34 @@ def test_building_and_checking_need_no_numba() -> None:
 def test_the_formatter_prints_what_is_built() -> None:
     tree = digits().tree
     assert format_file(tree) == ns.format(digits()) == ns.format(tree)
+
+
+SLIPS: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: -ns.affine, "nets are joined by - and >> alone"),
+    (lambda: ns.res(ns.affine(4), "proj"), r"ns\.res\(chain, proj=True\)"),
+    (lambda: ns.program(net=ns.affine), "the net stands first, without a key"),
+    (lambda: ns.program(ns.affine, optimizer=ns.adam), "program has no key `optimizer`; its keys are version, use"),
+    (lambda: ns.define("f", ns.affine), r"ns\.definition\(\"hidden\", chain\)"),
+    (lambda: ns.layer("affine", 3), r"ns\.layer\(\"affine\"\)\(3\)"),
+    (lambda: ns.relu()(), "a layer is called once"),
+    (lambda: ns.affine(4)(3), "a layer is called once"),
+    (lambda: ns.program(ns.affine, train={"foo": 1}), "train has no key `foo`; its keys are optimizer, batch"),
+    (lambda: ns.program(ns.affine, train={"epoch": 1}), r"train has no key `epoch`; did you mean `epochs`\?"),
+    (lambda: ns.program(ns.affine, data={"path.x": 1}), r"data has no key `path\.x`"),
+    (lambda: ns.block("foo", ns.affine), r"goes before `\[chain\]` but res; this is 'foo'"),
+)
+
+
+@pytest.mark.parametrize(("slip", "told"), SLIPS)
+def test_slips_of_python_are_told_with_what_to_write(slip: Callable[[], Any], told: str) -> None:
+    with pytest.raises(ns.NetspecError, match=told):
+        slip()
+
+
+def test_a_word_of_the_catalogue_is_checked_where_another_kind_is_needed() -> None:
+    for wrong in (ns.relu, ns.adam):
+        with pytest.raises(ns.SpecError, match="unknown initial-weight rule"):
+            ns.affine(init=wrong)
+    assert str(ns.affine(init=ns.he)) == "affine(init=he)"
+    assert str(ns.affine(init=ns.param("rule"))) == "affine(init=rule)"  # a name that has its value later
+    assert str(ns.program(ns.affine, train={"lr": 0.1}).tree.entries[-1].pairs[0].key) == "('lr',)"  # type: ignore[union-attr]

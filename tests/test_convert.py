@@ -304,14 +304,134 @@ MISSING = {
 @pytest.mark.parametrize(("kind", "config"), MISSING)
 def test_a_layer_of_keras_without_a_counterpart(kind: str, config: str) -> None:
     found = keras_layer(kind, **json.loads(config))
-    if kind == "ZeroPadding2D":  # what it says is seen at the next layer that would have to take the zeros
-        assert found.missing == ()
+    if kind == "ZeroPadding2D":  # what it says is seen where no layer has taken the zeros
+        assert [str(one) for one in found.missing] == [
+            "not mapped: padding (layer behind): zeros stand around its output, and no conv follows that takes them over"
+        ]
         return
     assert len(found.missing) == 1
     assert MISSING[kind, config] in str(found.missing[0])
     assert "(layer it)" in str(found.missing[0])
     assert net_of(found.text) == "relu -> relu"
     assert "# not mapped" in found.text.partition("\ninput")[2]
+
+
+FLAT = ("Dense", {"units": 4})
+
+
+def vectors_of_keras(kind: str, **config: Any) -> Conversion:
+    """A model of one layer behind a Dense."""
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 4]}}, {"class_name": FLAT[0], "config": FLAT[1]},
+              {"class_name": kind, "config": {"name": "it", **config}}]  # fmt: skip
+    return converted(json.dumps({"class_name": "Sequential", "config": {"name": "m", "layers": layers}}))
+
+
+TOLD: dict[tuple[str, str], tuple[bool, str]] = {
+    ("LayerNormalization", '{"rms_scaling": true}'): (True, "mean square alone (rms_scaling)"),
+    ("LayerNormalization", '{"rms_scaling": false}'): (False, ""),
+    ("LayerNormalization", '{"beta_constraint": {"class_name": "MaxNorm"}}'): (True, "its beta_constraint has no counterpart"),
+    ("BatchNormalization", '{"gamma_regularizer": {"class_name": "L2"}}'): (True, "its gamma_regularizer has no counterpart"),
+    ("BatchNormalization", '{"gamma_initializer": {"class_name": "Zeros"}}'): (False, "its gamma starts by Zeros there"),
+    ("BatchNormalization", '{"gamma_initializer": {"class_name": "Ones"}}'): (False, ""),
+    ("BatchNormalization", '{"renorm": true}'): (True, "its renorm = True has no counterpart"),
+    ("Dense", '{"units": 3, "lora_rank": 2}'): (True, "its lora_rank = 2 has no counterpart"),
+    ("Dense", '{"units": 3, "lora_rank": null, "bias_initializer": {"class_name": "Ones"}}'): (False, "its bias starts by Ones there"),
+    ("Dense", '{"units": 3, "dtype": {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}}'): (False, "mixed_float16"),
+    ("Dense", '{"units": 3, "dtype": "float32", "seed": 3}'): (False, ""),
+    ("Dropout", '{"rate": 0.5, "seed": 7, "noise_shape": null}'): (False, ""),
+}
+
+
+@pytest.mark.parametrize(("kind", "config"), TOLD)
+def test_no_argument_of_a_layer_of_keras_is_dropped_in_silence(kind: str, config: str) -> None:
+    found = vectors_of_keras(kind, **json.loads(config))
+    missing, why = TOLD[kind, config]
+    told = [str(one) for one in (*found.missing, *found.notes) if one.place == "layer it"]
+    assert bool(found.missing) == missing
+    assert len(told) == bool(why)
+    assert all(why in one for one in told)
+
+
+@pytest.mark.parametrize("kind", ["LayerNormalization", "GroupNormalization", "BatchNormalization"])
+def test_a_normalization_that_is_not_trained_is_frozen(kind: str) -> None:
+    more = {"groups": 2} if kind == "GroupNormalization" else {}
+    assert "frozen=true" in net_of(vectors_of_keras(kind, trainable=False, **more).text)
+    assert "frozen" not in net_of(vectors_of_keras(kind, trainable=True, **more).text)
+
+
+@pytest.mark.parametrize(("activation", "kept"), [("sigmoid", False), ("softplus", False), ("tanh", True), ("relu", True)])
+def test_zeros_go_through_what_keeps_them_zero(activation: str, kept: bool) -> None:
+    """sigmoid makes a half of each zero of a padding layer, and the conv behind would pad with zeros."""
+    layers = [("Conv2D", "f", ["in"], conv_of(4)), ("ZeroPadding2D", "z", ["f"], {"padding": 1}),
+              ("Activation", "a", ["z"], {"activation": activation}), ("Conv2D", "c", ["a"], {"filters": 4, "kernel_size": 3})]  # fmt: skip
+    found = functional(layers, "c")
+    assert (found.missing == ()) == kept
+    assert all("layer a" in one.place and "zeros around" in one.why for one in found.missing)
+
+
+def test_the_order_of_channels_is_one_for_a_whole_model() -> None:
+    first, pool = {**conv_of(4), "data_format": "channels_first"}, {"pool_size": 2, "data_format": "channels_last"}
+    mixed = functional([("Conv2D", "c", ["in"], first), ("MaxPooling2D", "p", ["c"], pool)], "p", (4, 8, 8))
+    assert "its data_format is channels_last" in str(mixed.missing[0])
+    for order, notes in (("channels_first", 1), ("channels_last", 0)):
+        flat = functional([("Conv2D", "c", ["in"], first), ("Flatten", "f", ["c"], {"data_format": order})], "f", (4, 8, 8))
+        assert flat.missing == ()
+        assert sum("in another order" in one.why for one in flat.notes) == notes, order
+
+
+def test_the_mode_that_a_layer_is_called_in_is_told() -> None:
+    def called(kind: str, training: Any, **config: Any) -> Conversion:
+        for_keras_3 = {
+            "args": [{"class_name": "__keras_tensor__", "config": {"keras_history": ["f", 0, 0]}}],
+            "kwargs": {"training": training},
+        }
+        found = []
+        for inbound in ([["f", 0, 0, {"training": training}]], for_keras_3):
+            nodes = [
+                {"class_name": "InputLayer", "name": "in", "config": {"batch_input_shape": [None, 6]}, "inbound_nodes": []},
+                {"class_name": "Dense", "name": "f", "config": {"units": 6}, "inbound_nodes": [[["in", 0, 0, {}]]]},
+                {"class_name": kind, "name": "it", "config": config, "inbound_nodes": [inbound]},
+            ]
+            model = {"name": "m", "layers": nodes, "input_layers": [["in", 0, 0]], "output_layers": [["it", 0, 0]]}
+            found.append(converted(json.dumps({"class_name": "Functional", "config": model})))
+        assert found[0] == found[1]
+        return found[0]
+
+    for training in (True, False):
+        for kind, config in (("BatchNormalization", {}), ("Dropout", {"rate": 0.5})):
+            found = called(kind, training, **config)
+            told = [str(one) for one in found.missing if f"training = {str(training).lower()}" in one.why]
+            assert len(told) == len(found.missing) == (training or kind == "BatchNormalization")
+            assert called(kind, None, **config).missing == ()
+    assert net_of(called("Dropout", False, rate=0.5).text) == "affine -> linear"
+    assert called("BatchNormalization", False, trainable=False).missing == ()
+    assert called("Dense", True, units=3).missing == ()
+
+
+def test_a_function_of_tensorflow_keeps_its_arguments() -> None:
+    def joined(axis: int) -> Conversion:
+        nodes = [
+            {"class_name": "InputLayer", "name": "in", "config": {"batch_input_shape": [None, 8, 8, 4]}, "inbound_nodes": []},
+            {"class_name": "ReLU", "name": "r", "config": {}, "inbound_nodes": [[["in", 0, 0, {}]]]},
+            {"class_name": "TFOpLambda", "name": "c", "config": {"function": "concat"},
+             "inbound_nodes": [[["in", 0, 0, {"axis": axis}], ["r", 0, 0, {"axis": axis}]]]},
+            {"class_name": "ReLU", "name": "e", "config": {}, "inbound_nodes": [[["c", 0, 0, {}]]]},
+        ]  # fmt: skip
+        config = {"name": "m", "layers": nodes, "input_layers": [["in", 0, 0]], "output_layers": [["e", 0, 0]]}
+        return converted(json.dumps({"class_name": "Functional", "config": config}))
+
+    assert (net_of(joined(-1).text), joined(-1).missing) == ("concat(id | relu)-relu", ())
+    assert "joins axis 1" in str(joined(1).missing[0])
+
+
+def test_a_function_that_reshapes_is_read_as_rows() -> None:
+    assert net_of(keras_layer("Reshape", newshape=[-1, 256]).text) == "relu-flatten -> relu"
+    assert "a whole batch" in str(keras_layer("Reshape", newshape=[2, -1]).missing[0])
+
+
+def test_where_nothing_is_left_the_reasons_are_told() -> None:
+    with pytest.raises(NoChain, match=r"none of its layers has a counterpart here: Subtract \(layer s\): no layer here is the same"):
+        functional([("Subtract", "s", ["in", "in"], {})], "s")
 
 
 # graphs
@@ -518,6 +638,9 @@ FOREIGN = {
     "Block( (conv): ReLU() )": "a module of its own",
     "Flatten(start_dim=2, end_dim=-1)": "flattens some axes",
     "AdaptiveAvgPool2d(output_size=(2, 2))": "not known; give them with --input",
+    "Softplus(beta=1.0, threshold=2.0)": "above threshold = 2 it is x itself, 0.1 beside",
+    "Softplus(beta=2, threshold=20)": "no beta",
+    "Dropout1d(p=0.5, inplace=False)": "drops whole rows",
 }
 
 
@@ -528,6 +651,49 @@ def test_a_printed_module_without_a_counterpart(module: str) -> None:
     assert FOREIGN[module] in str(found.missing[0])
     assert "((1))" in str(found.missing[0])
     assert "not mapped" in found.text
+
+
+@pytest.mark.parametrize(("threshold", "missing", "noted"), [(20, 0, 0), (20.5, 0, 0), (15, 0, 1), (13, 1, 0), (0.5, 1, 0), (-3, 1, 0)])
+def test_a_threshold_of_softplus_is_told_by_what_it_changes(threshold: float, missing: int, noted: int) -> None:
+    found = converted(printed(f"Linear(in_features=3, out_features=3, bias=True)\nSoftplus(beta=1.0, threshold={threshold})\nTanh()"))
+    told = [[one for one in some if f"threshold = {threshold:g}" in one.why] for some in (found.missing, found.notes)]
+    assert (len(told[0]), len(told[1])) == (len(found.missing), noted) == (missing, noted)
+    assert ("softplus" in net_of(found.text)) == (not missing)
+
+
+def test_what_print_does_not_show_is_told() -> None:
+    """AvgPool2d prints three of its six arguments."""
+    first = "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))\n"
+    found = converted(printed(f"{first}AvgPool2d(kernel_size=2, stride=2, padding=0)"))
+    assert found.missing == ()
+    note = next(str(one) for one in found.notes if "AvgPool2d" in one.why)
+    assert all(word in note for word in ("ceil_mode", "count_include_pad", "divisor_override", "not printed", "torch.export", "((1))"))
+    assert note in found.text
+    maximum = converted(printed(f"{first}MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"))
+    assert not any("not printed" in one.why for one in maximum.notes)
+
+
+KEEPS_CHANNELS = {
+    "PixelShuffle(upscale_factor=2)": False,
+    "Unflatten(dim=1, unflattened_size=(1, 4, 4))": False,
+    "Block( (conv): Conv2d(3, 1, kernel_size=(1, 1), stride=(1, 1)) )": False,
+    "ZeroPad2d((1, 1, 1, 1))": True,
+    "(inner): Sequential((0): ReLU())": True,
+}
+
+
+@pytest.mark.parametrize("before", KEEPS_CHANNELS)
+def test_the_first_weights_tell_the_input_only_where_its_channels_reach_them(before: str) -> None:
+    text = printed(f"{before}\nConv2d(1, 2, kernel_size=(1, 1), stride=(1, 1))").replace("(0): (inner)", "(0)")
+    if KEEPS_CHANNELS[before]:
+        with pytest.raises(UsageError, match=r"the model takes 1x\?x\?"):
+            converted(text, input=(4, 8, 8))
+        return
+    assert "The shape of a row is not known" in converted(text).text
+    if "Unflatten" not in before:
+        found = converted(text, input=(4, 8, 8))
+        assert "input 4x8x8" in found.text
+        assert [one.place for one in found.missing] == ["(0)"]
 
 
 def test_a_module_of_its_own_is_refused_with_what_to_print() -> None:
@@ -846,6 +1012,21 @@ def test_an_exported_program_is_the_printed_net(name: str, tmp_path: Path) -> No
     found = exported(torch, net, shape, tmp_path / "net.pt2")
     assert net_of(found.text) == net_of(converted(str(net), input=shape).text)
     assert found.missing == ()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_program_tells_what_print_does_not(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    nn = torch.nn
+    ends: tuple[tuple[Any, str], ...] = (
+        (nn.AvgPool2d(2, divisor_override=3), "divisor_override"), (nn.AvgPool2d(2, ceil_mode=True), "ceil_mode"),
+        (nn.AvgPool2d(3, 2, padding=1), "count_include_pad"), (nn.Softplus(threshold=3), "threshold = 3"), (nn.Softplus(beta=2), "beta"),
+        (nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), ""), (nn.AvgPool2d(2), ""), (nn.Softplus(), ""),
+    )  # fmt: skip
+    for end, why in ends:
+        found = exported(torch, nn.Sequential(nn.Conv2d(1, 2, 3), end), (1, 9, 9), tmp_path / "net.pt2")
+        assert [why in str(one) for one in found.missing] == [True] * bool(why), end
+        assert not any("not printed" in one.why for one in found.notes)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -235,7 +235,7 @@ def test_copies_of_other_shapes_are_drawn_for_themselves() -> None:
 
 def test_a_repeat_in_a_repeat() -> None:
     made = net("nested")
-    assert sorted(times for times, _ in counts(made)) == [2, 2, 2, 3]
+    assert sorted(times for times, _ in counts(made)) == [1, 2, 2, 2, 3]
     assert all(times == 1 for times, _ in counts(made, unroll=True))
     cells = flow_of(made).cells
     named = [name for cell in cells for name in cell.names]
@@ -248,7 +248,7 @@ def test_a_repeat_in_a_repeat() -> None:
 
 def test_a_def_with_a_count_and_a_long_repeat() -> None:
     made = stages_of("netspec 1\ndef hidden(w, p = 25%) = affine(w)-bn-relu-dropout(p)\nnet hidden(9)x500 -> affine -> softmax", (9,))
-    assert counts(made) == [(500, "hidden(9)")]
+    assert counts(made) == [(500, "hidden(w=9, p=0.25)")]
     assert len(draw(flow_of(made)).boxes) == 2 + 2 * 5
 
 

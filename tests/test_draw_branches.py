@@ -196,8 +196,8 @@ def test_branches_stand_side_by_side_and_what_they_join_is_below() -> None:
     drawing = draw(flow_of(made_of(NETS["inception"])))
     places = forward(drawing)
     starts = [places[name] for name in ("conv2", "conv3", "conv5", "pool2")]
-    assert len({y for _, y in starts}) == 1
-    assert [x for x, _ in starts] == sorted((x for x, _ in starts), reverse=True)
+    assert max(y for _, y in starts) - min(y for _, y in starts) < 40  # frames have a line of words
+    assert [x for x, _ in starts] == sorted(x for x, _ in starts)
     assert places["concat1"][1] > max(y for name, (_, y) in places.items() if name in ("relu2", "relu4", "relu6", "relu7"))
     assert drawing.width < 2000
 
@@ -402,3 +402,49 @@ def test_labels_of_the_flowchart_are_readable_as_text(unroll: bool) -> None:
     assert "affine(6) -> tanh" in text
     assert ("affine2#3 (6)" in text) == unroll
     assert not re.search(r"#\w+;", text)  # what mermaid would read as a character's number
+
+
+# names, defs, and branches that are lines
+
+UNET = """netspec 1
+def dbl(c) = conv(c)-bn-relu-conv(c)-bn-relu
+net dbl(4) @d1 -> pool -> dbl(8) @d2 -> pool -> dbl(16) -> upsample(2)-conv(8) -> concat(id | @d2) -> dbl(8) -> upsample(2)-conv(4)
+    -> concat(id | @d1) -> dbl(4) -> conv(1, kernel=1)-flatten -> sigmoid
+"""
+
+
+def unet() -> Stages:
+    return stages(read(UNET, Overrides(input=(1, 16, 16), classes=256)))
+
+
+def test_an_id_that_is_a_branch_is_a_line() -> None:
+    made = unet()
+    shown = flow_of(made)
+    assert shown.lines == ("id1", "id2")
+    assert not any(cell.row.kind == "id" for cell in shown.cells)
+    assert [arrow.source for arrow in shown.arrows if arrow.target == "concat1"] == ["conv7", "relu4"]
+    assert wrong(made, False) == []
+    assert wrong(made, True) == []
+    named = stages(read("affine(4) -> add(id @here | relu) -> affine(4) -> add(relu | @here) -> affine -> softmax", Overrides((6,), 3)))
+    assert flow_of(named).lines == ()
+
+
+def test_gradients_that_skip_pages_do_not_cross_the_forward_boxes() -> None:
+    drawing = draw(flow_of(unet()))
+    heads = sorted(text.x for text in drawing.texts if text.text == "forward, down")
+    assert len(heads) > 1
+    merge = {box.side: box for box in drawing.boxes if box.name == "concat2"}
+    (way,) = (way for way in drawing.ways if (way.side, way.source, way.target) == ("backward", "relu2", "concat2"))
+    level = [x for x, y in way.points if merge["backward"].y - 200 < y <= merge["backward"].y]
+    assert min(level) > merge["forward"].x + merge["forward"].width
+
+
+def test_named_points_and_values_of_defs_are_told() -> None:
+    shown = flow_of(unet())
+    titles = {cell.name: cell.forward[0] for cell in shown.cells}
+    assert (titles["relu2"], titles["relu4"], titles["relu6"]) == ("relu2 @d1", "relu4 @d2", "relu6")
+    frames = list(dict.fromkeys(frame.label for cell in shown.cells for frame in cell.frames))
+    assert frames == ["dbl(c=4) @d1", "dbl(c=8) @d2", "dbl(c=16)", "dbl(c=8)", "dbl(c=4)"]
+    over = stages(read("[conv(c)-relu]x(c: 4, 8) @deep -> affine -> softmax", Overrides((1, 8, 8), 3)))
+    labels = list(dict.fromkeys(frame.label for cell in flow_of(over).cells for frame in cell.frames))
+    assert labels == ["copy 1 of 2: conv(c)-relu, c=4 @deep", "copy 2 of 2: conv(c)-relu, c=8 @deep"]

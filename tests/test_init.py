@@ -396,3 +396,31 @@ def test_calls_that_are_refused(folder: Path, words: tuple[object, ...], code: i
     result = call("init", *words)
     assert (result.exit_code, result.stdout) == (code, "")
     assert part in result.stderr
+
+
+def test_a_folder_of_two_arrays_is_read_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("arrays").mkdir()
+    np.save("arrays/x.npy", np.random.default_rng(0).normal(size=(50, 3)))
+    np.save("arrays/y.npy", np.arange(50) % 2)
+    assert call("init", "arrays").exit_code == 0
+    assert 'x = "arrays/x.npy"' in Path("arrays.net").read_text()
+
+
+def test_a_folder_of_tables_says_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tables").mkdir()
+    Path("tables/a.csv").write_text("a,b\n1,2\n")
+    done = call("init", "tables")
+    assert done.exit_code == 2
+    assert "tables: holds a.csv, and no pictures; name the file: netspec init tables/a.csv" in done.stderr
+
+
+def test_decimal_commas_are_no_categories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("commas.csv").write_text("a;b;y\n" + "1,5;2;3\n2;4;1\n-1.200,75;6;2\n" * 9)
+    done = call("init", "commas.csv")
+    assert done.exit_code == 4
+    assert "commas.csv: line 2, column a: 1,5 has a decimal comma; write 1.5" in done.stderr
+    Path("pairs.csv").write_text("a;b;y\n" + "1,5 kg;2;0\n2,0 kg;4;1\n1,5 kg;6;2\n" * 9)
+    assert call("init", "pairs.csv").exit_code == 0

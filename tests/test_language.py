@@ -396,7 +396,8 @@ def test_every_name_of_a_text_has_a_meaning(source: Source) -> None:
 
 
 def renamed(text: str, offset: int, name: str, path: str = "<string>") -> str:
-    for span in sorted(rename(Analysis(Source(text, path), read_file), offset, name), key=lambda one: -one.start):
+    changes = rename(Analysis(Source(text, path), read_file), offset, name)
+    for span in sorted((span for change in changes for span in change.spans), key=lambda one: -one.start):
         text = text[: span.start] + name + text[span.end :]
     return text
 

@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlparse
 import pytest
 from editor import Editor, Refused
 
+from netspec.base.errors import UsageError
 from netspec.frontend.explain import page
 from netspec.frontend.text import source_of
 from netspec.graph.check import diagnose
+from netspec.ui.language.folders import texts_in
 
 MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.net"))
 ERRORS = sorted((Path(__file__).parent / "errors").glob("*.net"))
@@ -319,13 +321,134 @@ def test_use_leads_to_the_other_file(editor: Editor, tmp_path: Path) -> None:
     assert there["range"]["start"] == {"line": 1, "character": 4}
     editor.open(blocks.as_uri(), "netspec 1\n\ndef unit(c) = conv(c)-relu\n")  # not saved yet
     assert editor.at("definition", address, *place(text, "unit(3)"))["range"]["start"] == {"line": 2, "character": 4}
-    with pytest.raises(Refused, match="change it there"):
-        editor.at("rename", address, *place(text, "unit(3)"), newName="block")
+    edits = editor.at("rename", address, *place(text, "unit(3)"), newName="block")["changes"]
+    assert {uri: [(one["range"]["start"]["line"], one["newText"]) for one in found] for uri, found in edits.items()} == {
+        address: [(3, "block")], blocks.as_uri(): [(2, "block")],
+    }  # fmt: skip
     blocks.write_text("netspec 1\ndef unit(c) = bogus(c)\n")
     editor.tell("textDocument/didSave", textDocument={"uri": blocks.as_uri()})
     found = next(found for found in iter(lambda: editor.findings(address), None) if found)
     assert found[0]["message"].startswith(f"{blocks}:2:15: unknown layer `bogus`")
     assert words_at(text, found[0]["range"]) == '"my blocks.net"'
+
+
+# a rename across files
+
+LIBRARY = "netspec 1\nlet size = 3\ndef unit(c, k = size) = conv(c, kernel=k)-relu @out\ndef pair(c) = unit(c)-unit(c, k=5)\n"
+USER = (
+    'netspec 1\nuse "blocks.net"\nlet wide = 8\ndef mine(w) = unit(w)-bn\ninput 1x8x8\nnet unit(wide, k=3) @here -> mine(4) -> affine(2)\n'
+)
+OTHERS = {
+    "deep/user.net": ('netspec 1\nuse "../blocks.net"\ninput 1x8x8\nnet unit(3) -> affine(2)\n', 1),
+    "second.net": ('netspec 1\nuse "middle.net"\ninput 1x8x8\nnet unit(c=3)-twice -> affine(2)\n', 1),
+    "middle.net": ('netspec 1\nuse "blocks.net"\ndef twice = unit(3)-unit(3)\n', 2),
+    "apart.net": ("netspec 1\ninput 1x8x8\ndef unit(c) = conv(c)\nnet unit(3) -> affine(2)\n", 0),
+    ".hidden/user.net": ('netspec 1\nuse "blocks.net"\nnet unit(3)\n', 0),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A library, a text that uses it, and others around them."""
+    files = {"blocks.net": LIBRARY, "main.net": USER, **{name: text for name, (text, _) in OTHERS.items()}}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode())
+    return tmp_path
+
+
+def applied(folder: Path, edits: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """Writes the edits into the files, and gives their number by file."""
+    counts = {}
+    for uri, found in edits.items():
+        path = Path(unquote(urlparse(uri).path))
+        lines = path.read_text().split("\n")
+        for one in sorted(found, key=lambda one: (one["range"]["start"]["line"], -one["range"]["start"]["character"])):
+            start, end = one["range"]["start"], one["range"]["end"]
+            line = lines[start["line"]]
+            lines[start["line"]] = line[: start["character"]] + one["newText"] + line[end["character"] :]
+        path.write_text("\n".join(lines))
+        counts[str(path.relative_to(folder))] = len(found)
+    return counts
+
+
+@pytest.mark.parametrize("opened", ["blocks.net", "main.net"])
+@pytest.mark.parametrize("workspace", [True, False])
+def test_a_def_is_renamed_in_every_text_that_uses_it(project: Path, opened: str, workspace: bool) -> None:
+    before = {name: [one.code for one in diagnose(source_of(project / name))] for name in ("main.net", "second.net")}
+    text, uri = (project / opened).read_text(), (project / opened).as_uri()
+    with Editor(root=project.as_uri() if workspace else None) as session:
+        session.open(uri, text)
+        assert session.at("prepareRename", uri, *place(text, "unit("))["placeholder"] == "unit"
+        edits = session.at("rename", uri, *place(text, "unit("), newName="fresh")["changes"]
+    counts = applied(project, edits)
+    assert counts == {"blocks.net": 3, "main.net": 2, **{name: count for name, (_, count) in OTHERS.items() if count}}
+    assert {name: [one.code for one in diagnose(source_of(project / name))] for name in before} == before
+    assert "unit" not in (project / "second.net").read_text()
+    assert "unit" in (project / "apart.net").read_text()
+
+
+def test_a_parameter_is_renamed_where_other_texts_give_it_by_its_key(project: Path) -> None:
+    for opened, words in (("blocks.net", "k = size"), ("main.net", "k=3")):
+        uri, text = (project / opened).as_uri(), (project / opened).read_text()
+        with Editor() as session:
+            session.open(uri, text)
+            edits = session.at("rename", uri, *place(text, words), newName="side")["changes"]
+        assert {Path(uri).name: len(found) for uri, found in edits.items()} == {"blocks.net": 3, "main.net": 1}
+    assert applied(project, edits)
+    assert [one.code for one in diagnose(source_of(project / "main.net"))] == []
+
+
+def test_texts_that_are_open_count_as_they_are_in_the_editor(project: Path) -> None:
+    unsaved = USER.replace("mine(w) = unit(w)", "mine(w) = pair(w)")
+    with Editor() as session:
+        library, main = (project / "blocks.net").as_uri(), (project / "main.net").as_uri()
+        session.open(library, "\n" + LIBRARY)
+        session.open(main, unsaved)
+        edits = session.at("rename", library, *place("\n" + LIBRARY, "unit("), newName="fresh")["changes"]
+        assert [one["range"]["start"]["line"] for one in edits[library]] == [3, 4, 4]
+        assert [words_at(unsaved, one["range"]) for one in edits[main]] == ["unit"]
+        session.change(main, 2, unsaved.replace("net unit", "net [unit"))
+        with pytest.raises(Refused, match=r"main\.net uses `unit` and has an error of syntax"):
+            session.at("rename", library, *place("\n" + LIBRARY, "unit("), newName="fresh")
+
+
+TAKEN = {
+    ("main.net", "wide = 8", "pair"): r"`pair` is a def of .*blocks\.net, which this text uses",
+    ("main.net", "mine(w)", "unit"): r"`unit` is a def of .*blocks\.net",
+    ("main.net", "w) = unit", "unit"): r"`unit` is a def of .*blocks\.net",
+    ("main.net", "here ->", "pair"): r"`pair` is a def of .*blocks\.net",
+    ("main.net", "wide = 8", "mine"): r"`mine` already means something in this text \(line 4\)",
+    ("main.net", "wide = 8", "here"): r"`here` already means something in this text",
+    ("main.net", "mine(w)", "wide"): r"`wide` already means something",
+    ("main.net", "mine(w)", "conv"): "`conv` is a layer",
+    ("main.net", "unit(wide", "wide"): r"`wide` already means something in this text",
+    ("main.net", "unit(wide", "size"): r"`size` already means something in .*blocks\.net \(line 2\)",
+    ("blocks.net", "unit(c, k", "pair"): r"`pair` already means something in this text",
+    ("blocks.net", "unit(c, k", "mine"): r"`mine` already means something in .*main\.net \(line 4\)",
+    ("blocks.net", "unit(c, k", "wide"): r"`wide` already means something in .*main\.net \(line 3\)",
+    ("blocks.net", "pair(c)", "twice"): r"`twice` (already means something in .*middle|is a def of .*middle)",
+    ("blocks.net", "k = size", "c"): r"`c` already means something in this text",
+}
+
+
+@pytest.mark.parametrize(("opened", "words", "name"), TAKEN)
+def test_a_name_that_is_taken_in_any_of_the_texts_is_refused(project: Path, opened: str, words: str, name: str) -> None:
+    uri, text = (project / opened).as_uri(), (project / opened).read_text()
+    with Editor(root=project.as_uri()) as session:
+        session.open(uri, text)
+        with pytest.raises(Refused, match=TAKEN[opened, words, name]) as refused:
+            session.at("rename", uri, *place(text, words), newName=name)
+        assert refused.value.code == -32803
+        assert session.at("rename", uri, *place(text, words), newName="fresh")["changes"]
+
+
+def test_a_workspace_with_too_many_files_is_told(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.net").touch()
+    assert [path.name for path in texts_in([tmp_path, tmp_path / "absent"], 4)] == ["0.net", "1.net", "2.net", "3.net"]
+    with pytest.raises(UsageError, match="more than 3 files lie in the workspace"):
+        texts_in([tmp_path], 3)
 
 
 # nothing that is typed ends the session

@@ -66,6 +66,15 @@ class Facts:
     target: Target
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What the beginning of a source tells: its first `labels`, text or numbers, none where only their names were looked at; and what
+    messages call them: `column price`."""
+
+    target: str = "y"
+    labels: tuple[str | float, ...] = ()
+
+
 class DataSource(Entry):
     """A file in catalog/sources: `facts()` without touching the data where that is possible, `read()` the rows. Keys are `data`'s."""
 
@@ -79,6 +88,11 @@ class DataSource(Entry):
 
     def facts(self) -> Facts | None:
         """None when only reading can tell."""
+        return None
+
+    def glance(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Glimpse | None:
+        """What can be told in milliseconds and without a library; None where nothing can. The arguments are those of `read`. Raises
+        DataError as that would, Problem with the key at fault as `argument`."""
         return None
 
     @abstractmethod

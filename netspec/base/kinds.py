@@ -296,7 +296,7 @@ Target = Literal["class", "binary", "value"]
 class Head(Layer):
     """The meaning of the last scores: which losses they may have, what labels are, what is predicted. Computes nothing in the net.
 
-    `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1 of the shape of the scores; `value`, numbers of that shape.
+    `target`: `class`, integer labels 0..C-1 or one-hot rows; `binary`, 0/1, as many a row as scores; `value`, numbers of their shape.
     `losses` names the losses allowed, the default first. Labels 0/1 are decided by a threshold on their probability, by default 1/2.
     """
 
@@ -309,7 +309,9 @@ class Head(Layer):
     parts: ClassVar[tuple[str, ...]] = ("target", "losses")
 
     def output_shape(self, shape: Shape) -> Shape:
-        if self.target != "value":
+        if self.target == "binary":
+            require_vector(self.name, shape, ", or flatten where every element is an answer of its own, as in a mask")
+        elif self.target == "class":
             require_vector(self.name, shape)
         return shape
 
@@ -349,10 +351,10 @@ def require_image(name: str, shape: Shape) -> None:
         raise problem("NS401", message, help=help)
 
 
-def require_vector(name: str, shape: Shape) -> None:
-    """Raises NS404 unless `shape` is (D,)."""
+def require_vector(name: str, shape: Shape, otherwise: str = "") -> None:
+    """Raises NS404 unless `shape` is (D,); `otherwise` ends the advice."""
     if len(shape) != 1:
-        help = "put affine or globalpool before it, or flatten to keep every pixel"  # noqa: A001
+        help = f"put affine or globalpool before it{otherwise}"  # noqa: A001
         raise problem("NS404", f"{name} needs a vector, and here it gets {describe(shape)}", help=help)
 
 

@@ -99,7 +99,7 @@ def load_npz(path: Path, names: Iterable[str], limit_bytes: int = LIMIT_BYTES, *
             arrays = []
             for name in names:
                 if name not in stored:
-                    raise DataError(f"{_missing(path, name, list(stored))}; {advice}")
+                    raise DataError(f"{missing(path, name, list(stored))}; {advice}")
                 with archive.open(stored[name]) as stream:
                     arrays.append(_read(stream, stored[name].file_size, f"{path}: array {name}", limit_bytes))
             return arrays
@@ -188,7 +188,8 @@ def require_file(path: Path) -> None:
     raise DataError(f"{path}: is a pipe or a device; copy what it gives to a file")
 
 
-def _missing(path: Path, name: str, stored: list[str]) -> str:
+def missing(path: Path, name: str, stored: list[str]) -> str:
+    """That an .npz file has no array of that name, the nearest name and all that it has."""
     near = get_close_matches(name, stored, n=1, cutoff=0.65)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{path}: has no array {name}; {hint}It holds {', '.join(sorted(stored)) or 'no arrays'}"

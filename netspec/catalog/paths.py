@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netspec.base.errors import DataError
+from netspec.base.text import Source
 
 DATA_VARIABLE = "NETSPEC_DATA"
 
@@ -18,6 +19,11 @@ def data_folders(spec: Path | None = None) -> tuple[Path, ...]:
     if os.environ.get(DATA_VARIABLE):
         folders.append(Path(os.environ[DATA_VARIABLE]))
     return tuple(dict.fromkeys(folder.resolve() for folder in folders))
+
+
+def folders_of(text: Source) -> tuple[Path, ...]:
+    """Those of a text, which may stand in no file."""
+    return data_folders(None if text.path == "<string>" else Path(text.path))
 
 
 def resolve_path(path: str | Path, folders: Sequence[Path], allow: Sequence[Path] = ()) -> Path:

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, Problem
 from netspec.base.extras import library
 
 MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "none")
 """Cells without a value, among numbers. In a column of text only an empty cell is one: NA may be a country."""
 NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?$"
 LARGE_INTEGER = re.compile(r"([+-]?)0*([0-9]{16,309})")
 MOST_NAMES = 20
 """Names that a message lists."""
@@ -85,6 +86,35 @@ def choose(
     return chosen, tuple(features)
 
 
+def choose_by_key(
+    path: str, names: Sequence[str], target: str | None, features: Sequence[str] | None
+) -> tuple[str, tuple[str, ...]]:  # fmt: skip
+    """`choose`, whose errors are Problem W601 with the key at fault, "data.target" or "data.features", as `argument`."""
+    try:
+        require_columns(path, names, [target] if target is not None else [])
+    except DataError as error:
+        raise Problem("W601", str(error), argument="data.target") from None
+    try:
+        return choose(path, names, target, features)
+    except DataError as error:
+        raise Problem("W601", str(error), argument="data.path" if features is None else "data.features") from None
+
+
+def require_points(cells: Sequence[str], name: str, place: Callable[[int], str]) -> None:
+    """Raises DataError where a column of text holds numbers alone, some of them with a decimal comma. `place` says where a row stands."""
+    filled = [(row, cell) for row, cell in enumerate(cells) if cell not in MISSING]
+    commas = [(row, cell) for row, cell in filled if re.match(DECIMAL_COMMA, cell, re.ASCII)]
+    points = sum(1 for _, cell in filled if re.match(NUMBER, cell, re.ASCII))
+    if not commas or len(commas) + points < len(filled):
+        return
+    row, cell = commas[0]
+    whole, _, rest = cell.replace(".", "").partition(",")
+    raise DataError(
+        f"{place(row)}, column {name}: {cell} has a decimal comma; write {whole}.{rest}, and so in all of the file "
+        "(pandas: read_csv(..., decimal=',') and to_csv)"
+    )
+
+
 def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
     """Features (N, D) float64, labels (N,): int64 where all are whole numbers, float64 for numbers, else text.
 
@@ -119,7 +149,7 @@ def require_columns(path: str, names: Sequence[str], wanted: Sequence[str]) -> N
         if name not in there:
             near = get_close_matches(name, names, n=1, cutoff=0.65)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise DataError(f"{path}: has no column {name}; {hint}It has {listed(names) or 'no columns'}")
+            raise DataError(f"{path}: has no column {name}; {hint}{'It' if near else 'it'} has {listed(names) or 'no columns'}")
 
 
 def _feature(table: Table, name: str, text: bool = False) -> tuple[Column, NDArray[np.float64]]:
@@ -131,6 +161,8 @@ def _feature(table: Table, name: str, text: bool = False) -> tuple[Column, NDArr
     odd = compute.index(compute.match_substring_regex(column, NUMBER), False).as_py()
     first = f"{table.place(max(0, odd))} holds {column[max(0, odd)].as_py()!r}"
     categories, numbers = np.unique(words, return_inverse=True)
+    if not text:
+        _require_points(table, name, words)
     return Column(name, tuple(categories.tolist()), first), numbers.astype(np.float64)
 
 
@@ -138,9 +170,17 @@ def to_labels(table: Table, name: str, text: bool = False) -> NDArray[Any]:
     """Labels (N,) as in `to_dataset`; text, if it is known to be such, whatever the cells look like. Raises DataError."""
     found = None if text else _numbers(table, name)
     if found is None:
-        return _words(table, name)
+        words = _words(table, name)
+        if not text:
+            _require_points(table, name, words)
+        return words
     whole = len(found) and (found == np.floor(found)).all() and np.abs(found).max() < 2.0**53
     return found.astype(np.int64) if whole else found
+
+
+def _require_points(table: Table, name: str, words: NDArray[np.str_]) -> None:
+    found = list(dict.fromkeys(words.tolist()))
+    require_points(found, name, lambda place: f"{table.path}: {table.place(int(np.flatnonzero(words == found[place])[0]))}")
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64] | None:

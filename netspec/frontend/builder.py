@@ -23,7 +23,7 @@ from netspec.frontend.format import format_file
 from netspec.frontend.migrations import newest
 from netspec.frontend.parse import parse_pairs, parse_value
 from netspec.frontend.sections import SECTION_MODELS
-from netspec.frontend.words import accepts_words, is_list
+from netspec.frontend.words import accepts_words, is_list, nearest
 
 NEWEST = newest()
 EXAMPLE = "write @ns.define above `def hidden(w): return ns.affine(w) - ns.relu`"
@@ -56,7 +56,7 @@ def let(name: str, value: Any) -> Value:
     return Value(Held((*given.held.names, Definition.of(entry))), syntax.Name(name))
 
 
-def define(function: Callable[..., Any]) -> Word:
+def define(function: Callable[..., Any], *more: Any) -> Word:
     """A def from a Python function that takes its parameters and gives its chain; the decorated name is then called as a layer is:
 
         @ns.define
@@ -65,6 +65,9 @@ def define(function: Callable[..., Any]) -> Word:
 
     is `def hidden(w, p = 25%) = affine(w)-bn-relu-dropout(p)`. The function runs once, with names for its parameters. Raises UsageError.
     """
+    if more:
+        other = 'of a name and a chain a def is made by ns.definition("hidden", chain)'
+        raise UsageError(f"define takes a function alone: {EXAMPLE}; {other}")
     if not isfunction(function):
         raise UsageError(f"define takes a Python function that gives a chain: {EXAMPLE}; this is {in_words(function)}")
     parameters = {name: _parameter(one) for name, one in signature(function).parameters.items()}
@@ -110,6 +113,7 @@ def program(
     net: Any = None, /, *, version: int | None = NEWEST, use: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     names: Iterable[Value | Word] | Mapping[str, Any] = (), data: Given = None, input: Any = None,  # noqa: A002  the words of the language
     classes: Any = None, outputs: Any = None, defaults: Given = None, train: Given = None, search: Given = None, seed: Any = None,
+    **unknown: Any,
 ) -> Spec:  # fmt: skip
     """A whole program, to print, to write to a file, to compile.
 
@@ -119,6 +123,11 @@ def program(
     key is what the text says there: `"80% / 10% / 10%"`, `"adam(lr=1e-3)"`, a path. `input` is a shape or a number of features. Without a
     net it is a library for `use`. Raises UsageError, and SpecError for a text with an error.
     """
+    if unknown:
+        first = next(iter(unknown))
+        takes = "version, use, names, data, input, classes, outputs, defaults, train, search and seed"
+        help_text = f"its keys are {takes}" if first != "net" else "the net stands first, without a key: ns.program(net, ...)"
+        raise UsageError(f"program has no key `{first}`; {help_text}")
     sections = {"data": data, "defaults": defaults, "train": train, "search": search}
     settings = {"input": input, "classes": classes, "outputs": outputs, "seed": seed}
     entries = {word: _section(word, given) for word, given in sections.items() if given is not None}
@@ -170,6 +179,13 @@ def _section(word: str, given: Mapping[str, Any] | str) -> Entry:
         return syntax.Section(syntax.Word(word), parse_pairs(Source(given, f"<{word}>"))), []
     if not isinstance(given, Mapping):
         raise UsageError(f"{word}= takes a mapping of keys, or what stands between the braces as a text; this is {in_words(given)}")
+    model = SECTION_MODELS.get(word)
+    known = [] if model is None else list(model.model_fields)
+    for key in given if known else ():
+        if ".".join(_key(word, key)) not in (*known, "lr"):
+            near = nearest(key, known)
+            hint = f"did you mean `{near}`? Its" if near else "its"
+            raise UsageError(f"{word} has no key `{key}`; {hint} keys are {', '.join(known)}")
     values = {_key(word, key): _value(word, key, value) for key, value in given.items()}
     pairs = (syntax.Pair(key, key_span=syntax.NOWHERE, value=value.node) for key, value in values.items())
     return syntax.Section(syntax.Word(word), tuple(pairs)), list(values.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.entry import Entry
@@ -16,18 +16,21 @@ from netspec.frontend.format import value_text
 from netspec.frontend.parse import parse_value
 from netspec.frontend.used import nodes_in
 from netspec.frontend.values import Content, Definition, Given, Named, Scope, Value, evaluate
+from netspec.frontend.words import NOUNS
 
 LATER = frozenset({"NS306", "NS501"})
 """Told of the whole program: what is missing may stand in `defaults`."""
 
 
-def check_call(contracts: Sequence[type[Entry]], call: syntax.CallValue) -> None:
-    """Raises SpecError for arguments that no entry of that name takes. A value made with names waits until the names have values."""
+def check_call(contracts: Sequence[type[Entry]], call: syntax.CallValue, words: Set[str] = frozenset()) -> None:
+    """Raises SpecError for arguments that no entry of that name takes. A value made with names waits until the names have values; `words`
+    are those that are names of the catalogue, and wait for nothing."""
+    words = {one for one in words if any(entry_of(contract, one) is not None for contract in NOUNS)}
     refused: SpecError | None = None
     for contract in contracts:
         if call.arguments and entry_of(contract, call.name.text) is not None:
             try:
-                _check(contract, value_text(call))
+                _check(contract, value_text(call), words)
                 return
             except SpecError as error:
                 refused = refused or error
@@ -35,7 +38,7 @@ def check_call(contracts: Sequence[type[Entry]], call: syntax.CallValue) -> None
         raise refused
 
 
-def _check(contract: type[Entry], text: str) -> None:
+def _check(contract: type[Entry], text: str, words: Set[str]) -> None:
     source = Source(text)
     call = parse_value(source)
     assert isinstance(call, syntax.CallValue), "a call is printed as one"
@@ -43,7 +46,8 @@ def _check(contract: type[Entry], text: str) -> None:
     given, open_places = [], {call.name.span}
     for argument in call.arguments:
         place = argument.value.span
-        if _has_names(argument.value):
+        node = argument.value
+        if _has_names(node) and not (isinstance(node, syntax.Name) and node.text in words and not _is_place(argument)):
             open_places.add(place)
             given.append(Given(argument.key, Value(0, source, place)))
         else:
@@ -54,6 +58,11 @@ def _check(contract: type[Entry], text: str) -> None:
         found = [one for one in error.diagnostics if _can_be_told(one, open_places)]
         if found:
             raise SpecError(sorted(found, key=lambda one: one.span.start if one.span else -1)) from None
+
+
+def _is_place(argument: syntax.Argument) -> bool:
+    """Whether an argument names a layer of the net, and none of the catalogue."""
+    return argument.key is not None and argument.key.text == "tie"
 
 
 def check_def_call(definition: syntax.Def, call: syntax.CallValue) -> None:

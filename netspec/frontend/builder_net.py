@@ -19,7 +19,7 @@ from netspec.frontend.builder_part import Built, Held, in_words, named_word, tog
 from netspec.frontend.builder_value import Value, as_value, param, run_once, single
 from netspec.frontend.format import chain_text, format_file
 from netspec.frontend.migrations import newest
-from netspec.frontend.syntax import Bracket, Chain, Reference, Repeated, Run
+from netspec.frontend.syntax import BLOCKS, Bracket, Chain, Reference, Repeated, Run
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,6 +53,11 @@ class Net(Built):
 
     __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __and__ = __rand__ = _no_operator
     __truediv__ = __matmul__ = __lshift__ = __rlshift__ = __pow__ = __getitem__ = _no_operator
+    __neg__ = __pos__ = __invert__ = __lt__ = __le__ = __gt__ = __ge__ = _no_operator
+
+    def __call__(self, /, *_: Any, **__: Any) -> Net:
+        """A call of what is no word. Raises UsageError."""
+        raise UsageError(f"`{self.text}` takes no arguments, or has them already: a layer is called once, as in ns.affine(100, bias=False)")
 
     def named(self, name: str) -> Net:
         """The unit with a name, to be read later by `ns.ref(name)`: `unit @name`. Raises UsageError for what is no name."""
@@ -138,7 +143,8 @@ def word_net(name: str, contracts: tuple[type[Entry], ...], held: Held | None = 
 
 def _called(name: syntax.Word, positional: Sequence[Any], keywords: dict[str, Any], contracts: Sequence[type[Entry]], held: Held) -> Net:
     arguments, parts = _arguments(positional, keywords)
-    check_call(contracts, syntax.CallValue(name, arguments))
+    words = {one.text for one in (*positional, *keywords.values()) if isinstance(one, Word) and one.definition is None and one.contracts}
+    check_call(contracts, syntax.CallValue(name, arguments), words)
     return Net(together([held, *(part.held.bracketed() for part in parts)]), _chain(syntax.Layer(name, arguments)))
 
 
@@ -222,7 +228,7 @@ def repeat(what: Any, times: Any = None, /, *, tied: bool = False, **over: Any) 
     each = [as_value(value) for value in values]
     if not each:
         raise UsageError(f"`{name}` is given no values; a repeat over values has one or more, as in {name}=(16, 32, 64)")
-    body = as_net(run_once(what, [param(name)], {}) if callable(what) else what)
+    body = as_net(run_once(what, [param(name)], {}) if callable(what) and (isinstance(what, Word) or not isinstance(what, Net)) else what)
     return _repeated(body, each, syntax.Over(named_word(name), tuple(map(single, each))), tied)
 
 
@@ -241,9 +247,11 @@ def _repeatable(body: Net) -> syntax.Layer | Bracket | syntax.Block | syntax.Bra
     return None
 
 
-def layer(name: str | Value) -> Word:
+def layer(name: str | Value, *arguments: Any) -> Word:
     """The layer or def of that name, to be called: one that `use` brings, one whose name netspec has for itself, a parameter that stands
-    for a layer. Raises UsageError for what is no name."""
+    for a layer. Raises UsageError for what is no name, and for arguments, which go into a call of their own."""
+    if arguments:
+        raise UsageError(f'layer takes a name alone; its arguments follow in brackets of their own: ns.layer("{name}")({arguments[0]!r})')
     if isinstance(name, Value):
         return word_net(str(name), (), name.held)
     return word_net(name, (Layer,))
@@ -287,8 +295,10 @@ def branches(name: str, /, *chains: Any) -> Net:
     return Net(together(net.held.bracketed() for net in nets), _chain(syntax.Branches(word, tuple(net.chain for net in nets))))
 
 
-def res(chain: Any, *, proj: bool = False) -> Net:
+def res(chain: Any, *more: Any, proj: bool = False) -> Net:
     """A residual unit: `ns.res(chain)` is `res[chain]`, and with `proj=True` `res[chain](proj)`, whose skip fits any shape."""
+    if more:
+        raise UsageError("res takes one chain; a projection on the skip is ns.res(chain, proj=True), and chains in a row are joined by -")
     if proj not in (True, False):
         raise UsageError(f"proj is True or False; this is {in_words(proj)}")
     return block("res", chain, *(("proj",) if proj else ()))
@@ -296,6 +306,8 @@ def res(chain: Any, *, proj: bool = False) -> Net:
 
 def block(name: str, chain: Any, /, *positional: Any, **keywords: Any) -> Net:
     """A chain that the word is about: `name[chain]`, `name[chain](argument)`. Raises UsageError."""
+    if name not in BLOCKS:
+        raise UsageError(f"no word of the language goes before `[chain]` but {', '.join(BLOCKS)}; this is {in_words(name)}")
     inner = as_net(chain)
     arguments, values = _arguments(positional, keywords)
     node = syntax.Block(named_word(name), inner.chain, arguments or None)

@@ -64,7 +64,7 @@ class Expander:
             return runs[0][1]
         pieces: list[Piece] = []
         for run, found in runs:
-            pieces += unit(_run_text(run), (found,)) if len(run.items) > 1 else found
+            pieces += unit(_run_text(run), (found,), label=run.label.text if run.label else "") if len(run.items) > 1 else found
         return tuple(pieces)
 
     def _run(self, run: syntax.Run, scope: Scope, depth: int) -> Pieces:
@@ -176,13 +176,14 @@ class Expander:
 
     def _over(self, item: syntax.Repeated, over: syntax.Over, words: tuple[str, str], scope: Scope, depth: int) -> Pieces:
         text, note = words
-        bodies = []
+        bodies, titles = [], []
         for number, node in enumerate(over.values, 1):
             value = evaluate(node, scope)
             inner = replace(scope, parameters={**scope.parameters, over.name.text: value})
             with self.report.inside(f"in copy {number} of {len(over.values)} {note}"):
                 bodies.append(self._item(item.unit, inner, depth))
-        return unit(text, tuple(bodies), note=note, repeat=_repeat_span(item, scope), source=scope.source)
+            titles.append(f"{text}, {over.name.text}={show(value.content)}")
+        return unit(text, tuple(bodies), note=note, repeat=_repeat_span(item, scope), source=scope.source, titles=tuple(titles))
 
     def _line(self, source: Source, span: Span) -> str:
         """`line 3`, with the file's name where it is another one."""
@@ -284,7 +285,7 @@ class Expander:
             inner = replace(home, parameters=parameters)
             with self.report.inside(note):
                 body = self.expanded[home.source, text] = self.chain(node.chain, inner, depth + 1)
-        return unit(show(named), (body,), inside=note)
+        return unit(show(named), (body,), inside=note, titles=(text,))
 
     def uncalled(self, definition: Definition) -> Pieces:
         """The body of a def that nothing calls: with the defaults of its parameters, the others open."""

@@ -120,19 +120,20 @@ class _Writer:
         self.calls.append(replace(call, reads=reads, units=place.marks, notes=place.told, shares_weight_of=shared))
         return len(self.calls) - 1
 
-    def mark(self, place: _Place, text: str, copy: int = 1, copies: int = 1) -> tuple[UnitMark, ...]:
+    def mark(self, place: _Place, text: str, copy: int = 1, copies: int = 1, *, title: str = "", label: str = "") -> tuple[UnitMark, ...]:
         self.keys += 1
-        return (*place.marks, UnitMark(self.keys, text, copy, copies))
+        point = label and f" @{label}"
+        return (*place.marks, UnitMark(self.keys, text + point, copy, copies, title and title + point))
 
     # units
 
     def unit(self, unit: Unit, value: int, place: _Place) -> int:
         copies, number, first = unit.times * len(unit.bodies), 0, 0
         for _ in range(unit.times):
-            for body in unit.bodies:
+            for body, title in zip(unit.bodies, unit.titles or ("",) * len(unit.bodies), strict=True):
                 number += 1
                 start = len(self.calls)
-                value = self._copy(unit, body, (number, copies), value, place)
+                value = self._copy(replace(unit, titles=(title,)), body, (number, copies), value, place)
                 if number == 1:
                     first = start
                 elif unit.tied:
@@ -140,14 +141,15 @@ class _Writer:
         return value
 
     def _copy(self, unit: Unit, body: Pieces, copy: tuple[int, int], value: int, place: _Place) -> int:
-        text, inside, number, copies = unit.text, unit.inside, *copy
+        text, inside, title, number, copies = unit.text, unit.inside, unit.titles[0], *copy
         here = (f"in copy {number} of {copies} {unit.note}",) if unit.note else ()
         only = body[0] if len(body) == 1 else None
         if isinstance(only, Unit) and only.inside and not inside:  # copies of one def call: its mark is theirs
-            text, inside, body = only.text, only.inside, only.bodies[0]
+            text, inside, title, body = only.text, only.inside, only.titles[0], only.bodies[0]
         points, owner = ({}, inside) if inside else (place.points, place.inside)
         notes = (*((inside,) if inside else ()), *here, *place.notes)
-        return self.pieces(body, value, _Place(self.mark(place, text, number, copies), notes, points, owner))
+        marks = self.mark(place, text, number, copies, title=title, label=unit.label)
+        return self.pieces(body, value, _Place(marks, notes, points, owner))
 
     def _tie(self, first: int, start: int) -> None:
         """The calls from `start` on have the arrays of those from `first` on."""
@@ -158,7 +160,9 @@ class _Writer:
 
     def named(self, piece: Named, value: int, place: _Place) -> int:
         start, gaps = len(self.calls), self.gaps
-        value = self.pieces(piece.pieces, value, place)
+        only = piece.pieces[0] if len(piece.pieces) == 1 else None
+        inner = (replace(only, label=piece.word.text),) if isinstance(only, (Unit, Merge)) else piece.pieces
+        value = self.pieces(inner, value, place)
         name, known = piece.word.text, place.points.get(piece.word.text)
         if known is not None and (known.word, known.source) != (piece.word.span, piece.source):
             with self.report.collecting():
@@ -168,6 +172,8 @@ class _Writer:
             with self.report.collecting():
                 _check_name(piece)
             self.calls[start] = replace(self.calls[start], label=name)
+        elif start <= value < len(self.calls):
+            self.calls[value] = replace(self.calls[value], points=(*self.calls[value].points, name))
         place.points[name] = _Point(value, alone, self.gaps > gaps, piece.word.span, piece.source)
         return value
 
@@ -248,7 +254,7 @@ class _Writer:
 
     def merge(self, piece: Merge, value: int, place: _Place) -> int:
         at_start = self.branch_start == len(self.calls)
-        whole = replace(place, marks=self.mark(place, piece.text))
+        whole = replace(place, marks=self.mark(place, piece.text, label=piece.label))
         ends: list[int] = []
         starts: list[int] = []
         for number, (branch, text) in enumerate(zip(piece.branches, piece.texts, strict=True), 1):

@@ -27,6 +27,10 @@ class Unit:
     """Whether all copies share one set of arrays."""
     source: Source | None = None
     """The text that `repeat` is in."""
+    titles: tuple[str, ...] = ()
+    """Of each body: the text with the values that its names stand for, `rb(c=64)`."""
+    label: str = ""
+    """The name of the point behind it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Merge:
     """Of each branch."""
     layers: int
     is_res: bool = False
+    label: str = ""
+    """The name of the point behind it."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,11 @@ def count_layers(pieces: Pieces) -> int:
 
 def unit(
     text: str, bodies: tuple[Pieces, ...], times: int = 1, *, note: str = "", inside: str = "", repeat: Span | None = None,
-    tied: bool = False, source: Source | None = None,
+    tied: bool = False, source: Source | None = None, titles: tuple[str, ...] = (), label: str = "",
 ) -> Pieces:  # fmt: skip
     """One unit, or nothing where it holds no layer: what repeats nothing costs nothing."""
     layers = times * sum(map(count_layers, bodies))
-    return (Unit(text, bodies, layers, times, note, inside, repeat, tied, source),) if layers else ()
+    return (Unit(text, bodies, layers, times, note, inside, repeat, tied, source, titles, label),) if layers else ()
 
 
 def merge(text: str, call: Call, branches: tuple[Pieces, ...], texts: tuple[str, ...], *, is_res: bool = False) -> Pieces:

@@ -36,6 +36,8 @@ class UnitMark:
     text: str
     copy: int
     copies: int
+    title: str = ""
+    """The text with the values that its names stand for, where it has some: `rb(c=64)`."""
 
 
 INPUT, UNKNOWN = -1, -2
@@ -64,6 +66,8 @@ class Call:
     """The places of the calls whose values it takes: several for a merge."""
     label: str | None = None
     """Its name, where it is named alone: `affine(100) @enc`."""
+    points: tuple[str, ...] = ()
+    """Names of units of several layers that end in it."""
     copy_of: int | None = None
     """The call whose arrays it has, as a tied copy."""
     shares_weight_of: int | None = None
@@ -121,6 +125,12 @@ class DataSection(BaseModel):
     transforms: Annotated[
         tuple[Transform, ...] | None, Field(description="what rows go through, in order; `netspec layers` lists the transforms")
     ] = None
+
+    @property
+    def source_keys(self) -> dict[str, Any]:
+        """The keys that are given and that the source takes."""
+        names = self.source.keys if self.source is not None else ()
+        return {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
 
     @property
     def preparations(self) -> tuple[Transform, ...]:

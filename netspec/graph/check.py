@@ -70,23 +70,28 @@ def _require_images(program: Program, counts: Counts) -> None:
 
 def diagnose(source: Source, overrides: Overrides = NO_OVERRIDES) -> list[Diagnostic]:
     """Every finding about a text: errors of syntax and meaning, of shapes where an input shape is known, and warnings."""
+    return diagnosed(source, overrides)[1]
+
+
+def diagnosed(source: Source, overrides: Overrides = NO_OVERRIDES) -> tuple[Program | None, list[Diagnostic]]:
+    """The findings, with the program where none of them is an error."""
     try:
         file = migrate(parse(source))
         program, found = validate_partly(file, source, overrides)
     except SpecError as error:
-        return list(error.diagnostics)
+        return None, list(error.diagnostics)
     if program is None:
-        return [one for one in found if one.code != "NS504" or not _is_library(file)]
+        return None, [one for one in found if one.code != "NS504" or not _is_library(file)]
     try:
         counts = counts_of(program)
         if found:
             errors = survey(program, counts).errors if counts is not None else ()
-            return [*found, *errors]
+            return None, [*found, *errors]
         if counts is not None:
             to_graph(program, counts)
     except SpecError as error:
-        return [*found, *error.diagnostics, *(() if found else program.warnings)]
-    return list(program.warnings)
+        return None, [*found, *error.diagnostics, *(() if found else program.warnings)]
+    return program, list(program.warnings)
 
 
 def _is_library(file: syntax.File) -> bool:

@@ -7,10 +7,34 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from netspec.base.figure import shown_figure
 from netspec.frontend.program import Program
+from netspec.train.history import History
 
 SPENT = 1e-3
 """Of the optimiser's rate: below it a schedule has come to its end."""
+
+
+FAR_BELOW = -1.0
+"""An r2 of nets that are far worse than the mean of all values."""
+GREW = 1.25
+"""How many times as large a loss is that no longer goes up and down by chance alone."""
+
+
+def went_wrong(program: Program, history: History, r2: float | None) -> str | None:
+    """A sentence where a training did harm though its loss was a number in every step: for values an r2 far below 0, and a loss that grew;
+    for classes a loss that grew. None where nothing is clearly wrong."""
+    if not history.loss or not history.epochs:
+        return None
+    first, last = history.loss[0], min(history.epochs[-1]["loss"], history.loss[-1])  # one wild step makes a mean large
+    if last <= GREW * first or (r2 is not None and r2 > FAR_BELOW):
+        return None
+    lr = program.train.optimizer.lr
+    advice = f"write a smaller lr in train, such as {lr / 10:g} for {lr:g}"
+    if program.data is not None and not program.data.preparations:
+        advice = f"write transforms = per_feature (per_channel for images) in data, or {advice.removeprefix('write ')}"
+    told = f"the loss grew from {shown_figure(first)} in the first step to {shown_figure(last)} at the end"
+    return f"this training went wrong: {told}; {advice}"
 
 
 def cautions(program: Program, x: NDArray[Any], epochs_done: int, rate: float, has_folder: bool) -> Iterator[str]:

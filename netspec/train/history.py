@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from netspec.base.figure import shown_figure
+
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 _FORMATS = {"epoch": "{}", "step": "{}", "lr": "{:.4g}", "seconds": "{:.2f}"}
 SHOWN = 10
@@ -58,4 +60,6 @@ class History:
 
 
 def _shown(column: str, figure: Any) -> str:
-    return "" if figure is None else _FORMATS.get(column, "{:.4f}").format(figure)
+    if figure is None:
+        return ""
+    return _FORMATS[column].format(figure) if column in _FORMATS else shown_figure(figure)

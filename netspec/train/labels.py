@@ -1,7 +1,8 @@
 """Labels in, labels out: what users write as y becomes what the kernels read, and predictions become words again.
 
 Three targets (`netspec.base.kinds.Target`). `class`: whole numbers 0..C-1, one-hot rows, or text. `binary`: any two values as (N,) or
-(N, 1), or 0/1 rows (N, K) for several labels a row. `value`: numbers of the shape of the scores. Rows count from 0 in messages.
+(N, 1), or 0/1 of any other shape (N, ...), flattened to rows (N, K), for several labels a row, such as the mask of an image. `value`:
+numbers of the shape of the scores. Rows count from 0 in messages.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ def count_classes(y: NDArray[Any], labels: Words | None, target: Target, name: s
     if labels is not None:
         return len(labels)
     if y.ndim > 1 and size(y.shape[1:]) != 1:
-        return int(y.shape[1])
+        if target == "class":
+            _require_class_shape(y, name)
+        return size(y.shape[1:])
     if target == "binary":
         return 2
     numbers = _whole_numbers(y.reshape(-1), None, name)
@@ -145,12 +148,19 @@ def _number_words(flat: NDArray[Any]) -> Words | None:
 def _class_numbers(y: NDArray[Any], classes: int | None, labels: Words | None, name: str) -> NDArray[np.int64]:
     if y.ndim == 2 and y.shape[1] > 1:
         return _from_one_hot(y, classes, name)
-    if y.ndim > 1 and size(y.shape[1:]) != 1:
-        raise DataError(f"{name}: shape {y.shape}; class labels are (N,), or one-hot rows (N, classes)")
+    _require_class_shape(y, name)
     flat = y.reshape(-1)
     if flat.dtype.kind == "U" or (labels is not None and not isinstance(labels[0], str)):
         return _from_words(flat, labels, name)
     return _whole_numbers(flat, classes if classes is not None else None if labels is None else len(labels), name)
+
+
+def _require_class_shape(y: NDArray[Any], name: str) -> None:
+    if y.ndim > 2 and size(y.shape[1:]) != 1:
+        raise DataError(
+            f"{name}: shape {y.shape}; class labels are (N,), or one-hot rows (N, classes). For {show(y.shape[1:])} answers of 0 or 1 "
+            f"a row, such as a mask, end the net in {size(y.shape[1:])} scores and sigmoid"
+        )
 
 
 def _from_words(flat: NDArray[Any], labels: Words | None, name: str) -> NDArray[np.int64]:
@@ -220,8 +230,8 @@ def _from_one_hot(y: NDArray[Any], classes: int | None, name: str) -> NDArray[np
 def _binary(y: NDArray[Any], classes: int | None, labels: Words | None, name: str) -> NDArray[np.float64]:
     columns = size(y.shape[1:])
     wanted = columns if classes is None else 1 if classes == 2 else classes
-    if y.ndim > 2 or columns != wanted:
-        shape = "(N,) or (N, 1)" if wanted == 1 else f"0/1 rows (N, {wanted})"
+    if columns != wanted:
+        shape = "(N,) or (N, 1)" if wanted == 1 else f"0/1 rows (N, {wanted}), or rows of another shape with as many elements"
         two = "; two labels a row need a third that is always 0" if columns == 2 and wanted == 1 else ""
         raise DataError(f"{name}: shape {y.shape}; sigmoid with classes {classes or columns} takes {shape}{two}")
     if columns == 1:
@@ -232,8 +242,7 @@ def _binary(y: NDArray[Any], classes: int | None, labels: Words | None, name: st
     wrong = np.argwhere((y != 0) & (y != 1)) if y.dtype.kind != "U" else np.zeros((1, y.ndim), np.int64)
     if len(wrong):
         at = tuple(wrong[0])
-        column = f", column {at[1]}" if y.ndim == 2 and columns > 1 else ""
-        raise DataError(f"{name}: label {_shown(y[at])} in row {at[0]}{column} (counting from 0); allowed are 0 and 1")
+        raise DataError(f"{name}: label {_shown(y[at])} in row {at[0]}{_within(at, y.shape)} (counting from 0); allowed are 0 and 1")
     return np.ascontiguousarray(y, dtype=np.float64).reshape(len(y), columns)
 
 
@@ -275,8 +284,14 @@ def _require_finite(y: NDArray[Any], name: str) -> None:
     wrong = np.argwhere(~np.isfinite(y))
     if len(wrong):
         at = tuple(wrong[0])
-        column = f", column {at[1]}" if y.ndim == 2 and y.shape[1] > 1 else ""
-        raise DataError(f"{name}: label {_shown(y[at])} in row {at[0]}{column} (counting from 0); labels must be finite")
+        raise DataError(f"{name}: label {_shown(y[at])} in row {at[0]}{_within(at, y.shape)} (counting from 0); labels must be finite")
+
+
+def _within(at: tuple[Any, ...], shape: Shape) -> str:
+    """Where in its row a label stands, if the row has several."""
+    if size(shape[1:]) == 1:
+        return ""
+    return f", column {at[1]}" if len(shape) == 2 else f", element ({', '.join(map(str, at[1:]))})"
 
 
 def _shown(value: Any) -> str:

@@ -188,7 +188,7 @@ class Training:
         self.steps_done = 0
         """Of the epoch that is not over."""
         self.keeps_losses = True
-        """Whether the history keeps the losses of epochs that are over: of a long run they are many."""
+        """Whether the history keeps the losses of epochs that are over, and not the first and last alone: of a long run they are many."""
         self.on_begin: Callable[[], None] | None = None
         self.on_steps: StepsHook | None = None
         self.on_epoch: EpochHook | None = None
@@ -303,7 +303,7 @@ class Training:
         if self.on_epoch:
             self.on_epoch(row)
         if not self.keeps_losses:
-            self.history.loss.clear()
+            del self.history.loss[1:-1]
         self._stop_if_signalled(epoch)
         self._stop_if_no_better()
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError
+from netspec.base.figure import shown_figure
 from netspec.plan.network import Network, train_rows
 from netspec.train.feed import Material, feed_of
 from netspec.train.loop import Schedule, batches
@@ -42,7 +43,7 @@ class LrFind:
         at = int(np.abs(np.log(self.rates / self.lr)).argmin())
         shown = sorted({*np.linspace(0, count - 1, min(SHOWN, count)).astype(int).tolist(), at})
         lines = [f"{'lr':>9}  {'loss':>9}"]
-        lines += [f"{self.rates[i]:>9.2e}  {self.smoothed[i]:>9.4f}{'  <- steepest' if i == at else ''}" for i in shown]
+        lines += [f"{self.rates[i]:>9.2e}  {shown_figure(self.smoothed[i]):>9}{'  <- steepest' if i == at else ''}" for i in shown]
         end = "the loss exploded" if self.exploded else "the highest rate was reached"
         return "\n".join([*lines, "", f"{count} steps; {end}", f"suggested lr {self.lr:.1e}"])
 

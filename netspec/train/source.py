@@ -13,7 +13,7 @@ import numpy as np
 from netspec.base.dataset import Dataset, Facts
 from netspec.base.errors import DataError
 from netspec.base.text import Source
-from netspec.catalog.paths import data_folders, resolve_path
+from netspec.catalog.paths import folders_of, resolve_path
 from netspec.catalog.tables import listed
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
@@ -32,10 +32,9 @@ def read_data(program: Program, allow: Sequence[Path] = ()) -> Dataset:
             f"{program.source.path}: there is no data: the text has no data section with a source. "
             "Add one, or in Python give arrays to model.fit(X, y)"
         )
-    folders = (*_folders(program), *allow)
+    folders = (*folders_of(program.source), *allow)
     path = resolve_path(section.path, folders, allow) if section.path is not None else None
-    keys: dict[str, Any] = {name: getattr(section, name) for name in section.source.keys if getattr(section, name, None) is not None}
-    dataset = section.source.read(path, keys, folders)
+    dataset = section.source.read(path, section.source_keys, folders)
     if not section.encodes:
         _require_numbers(dataset, section.path or section.source.name)
     return dataset
@@ -63,16 +62,12 @@ def _require_numbers(dataset: Dataset, name: str) -> None:
         )
 
 
-def _folders(program: Program) -> tuple[Path, ...]:
-    return data_folders(None if program.source.path == "<string>" else Path(program.source.path))
-
-
 def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow: Sequence[Path] = ()) -> str:
     """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run."""
     keys: dict[str, Any] = {"train.epochs": epochs} if epochs > 0 else {}
     section = program.data
     if section is not None and section.source is not None:
-        folders = (*_folders(program), *allow)
+        folders = (*folders_of(program.source), *allow)
         for key in section.source.path_keys:
             path = getattr(section, key)
             if path is not None:

@@ -103,3 +103,5 @@ class Flow:
     loss: tuple[str, ...]
     subtitles: tuple[str, ...]
     notes: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    """Layers that are branches by themselves and change nothing: they are drawn as the line from what they read to the merge."""

@@ -1,6 +1,7 @@
 """The picture of a net: the forward pass downwards on the left of an axis, the backward pass upwards on its right, as its mirror image.
 
-Branches stand side by side, the first one next to the axis; what skips layers runs beside them. A tall net stands on several pages.
+Branches stand side by side, in the forward pass from left to right as in the text; what skips layers runs beside them. A tall net stands on
+several pages.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ class _Picture:
             for place, line in enumerate(lines):
                 line.at = x + GUTTER / 2 + place * TRACK
             x += GUTTER + TRACK * (len(lines) - 1)
+        for place, line in enumerate(self.gaps.gutters.get(len(self.pages) - 1, [])):  # of gradients that leave the last page
+            line.at = x = x + (TRACK if place else GUTTER / 2)
         wide = x + MARGIN
         if wide < 420:
             self.axes = [axis + (420 - wide) / 2 for axis in self.axes]

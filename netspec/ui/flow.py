@@ -21,7 +21,8 @@ from netspec.ui.summary import summarize
 def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unroll: bool = False) -> Flow:
     """What the picture of a net shows; with `unroll` each copy of a repeat."""
     summary = summarize(program, graph, plan)
-    cells = tuple(_told(cell, graph) for cell in _lending(folded(_cells(graph, summary.rows), unroll)))
+    boxes, lines = _without_lines(_cells(graph, summary.rows))
+    cells = tuple(_told(cell, graph) for cell in _lending(folded(boxes, unroll)))
     noun = "labels" if graph.head.target != "value" else "targets"
     held = plan.train.bytes_by_layer()
     given, scored = (bytes_in_words(sum(held.get(one, (0, 0)))) for one in (INPUT, LOSS))
@@ -34,7 +35,7 @@ def flow(program: Program, graph: Graph, plan: TrainingPlan, name: str, *, unrol
         name, cells, tuple(_arrows(cells, graph)), tuple(_groups(cells)),
         (f"input {show(graph.input.shape)}", *([given] if INPUT in held else [])),
         (f"{graph.head.name}, {graph.classes} {counted}", f"loss {graph.loss.name} of scores and {noun}", *([scored] * (LOSS in held))),
-        (f"batch {summary.batch}, {summary.dtype}; {parameters}", buffers), tuple(_notes(cells)),
+        (f"batch {summary.batch}, {summary.dtype}; {parameters}", buffers), tuple(_notes(cells)), lines,
     )  # fmt: skip
 
 
@@ -61,6 +62,27 @@ def _cells(graph: Graph, rows: Sequence[LayerRow]) -> list[Cell]:
     return cells
 
 
+def _without_lines(cells: Sequence[Cell]) -> tuple[list[Cell], tuple[str, ...]]:
+    """The cells without each `id` that is a branch by itself and has no name of its own; and those. Its merge reads what it reads."""
+    merges = {source: cell for cell in cells if cell.merges for source in cell.inputs}
+    read = {
+        cell.name: cell.inputs[0]
+        for cell in cells
+        if cell.row.kind == "id" and cell.name.removeprefix("id").isdigit() and not cell.row.points
+        and cell.name in merges and merges[cell.name].row.units == cell.row.units
+    }  # fmt: skip
+    kept = [
+        replace(
+            cell,
+            inputs=tuple(read.get(one, one) for one in cell.inputs),
+            values=tuple((read.get(one, one), shape) for one, shape in cell.values),
+        )
+        for cell in cells
+        if cell.name not in read
+    ]
+    return kept, tuple(read)
+
+
 def _shares(node: Node, places: Mapping[str, int]) -> Iterator[Share]:
     for key in node.parameters:
         if key in node.shared:
@@ -77,6 +99,7 @@ def _told(cell: Cell, graph: Graph) -> Cell:
     main = [one.value for one in row.arguments[:1] if _is_told(one, row)]
     others = ", ".join(f"{one.name}={one.value}" for one in row.arguments[1:] if _differs(one, graph.nodes[cell.place]))
     detail = " (implied)" if row.implied else f" ({main[0]})" if main else ""
+    detail += "".join(f" @{name}" for name in row.points)
     forward = [cell.title + detail, *([others] if others else []), *_arrays(cell), *_held(cell)]
     if not cell.reached:
         return replace(cell, forward=tuple(forward), backward=(cell.title, "no gradient needed"))

@@ -75,7 +75,7 @@ def _shape_of(parts: Sequence[Cell | _Unit]) -> list[Any]:
             found.append((part.mark.text, part.mark.copy, part.mark.copies, part.times, _shape_of(part.parts)))
         else:
             shapes, keys = tuple(shape for _, shape in part.values), _keys(part)
-            found.append((part.row.kind, part.row.arguments, shapes, part.row.output, keys, part.reached, part.joined))
+            found.append((part.row.kind, part.row.arguments, shapes, part.row.output, part.row.points, keys, part.reached, part.joined))
     return found
 
 
@@ -138,18 +138,19 @@ def _merged(before: _Unit, unit: _Unit) -> _Unit:
         elif isinstance(old, Cell) and isinstance(new, Cell):
             names, held = (*old.names, *new.names), (*old.held, *new.held)
             parts.append(replace(old, names=names, held=held, tied=old.tied or _are_tied(old, new)))
-    return _Unit(before.mark, parts, unit.last)
+    mark = before.mark if before.mark.title == unit.mark.title else replace(before.mark, title="")
+    return _Unit(mark, parts, unit.last)
 
 
 def _framed(parts: Sequence[Cell | _Unit], frames: tuple[Frame, ...]) -> Iterator[Cell]:
     for part in parts:
         if isinstance(part, Cell):
             yield replace(part, frames=frames)
-        elif part.mark.copies == 1:  # a unit that nothing repeats
+        elif part.mark.copies == 1 and (not part.mark.title or len(part.cells) == 1):  # a unit that nothing repeats, and no def's
             yield from _framed(part.parts, frames)
         else:
             copies, times = part.mark.copies, part.times
             which = f"copy {part.mark.copy} of {copies}: " if times == 1 else f"copies {part.mark.copy} to {part.last} of {copies}: "
             tied = ", tied" if any(cell.tied for cell in part.cells) else ""
-            label = ("" if times == copies else which) + part.mark.text + tied
+            label = ("" if times == copies else which) + (part.mark.title or part.mark.text) + tied
             yield from _framed(part.parts, (*frames, Frame(part.mark.key, times, label)))

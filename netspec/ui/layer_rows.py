@@ -43,6 +43,8 @@ class LayerRow:
     frozen: bool = False
     shares: tuple[tuple[str, str], ...] = ()
     """Its arrays that belong to another layer, with their full names."""
+    points: tuple[str, ...] = ()
+    """Names of units that end in it."""
     forward_bytes: int = 0
     backward_bytes: int = 0
 
@@ -65,7 +67,7 @@ def rows_of(nodes: Sequence[Node], batch: int, itemsize: int) -> list[LayerRow]:
         LayerRow(
             node.name, node.layer.name, _arguments(node), node.output.shape, sum(size(one.shape) for one in node.own_parameters.values()),
             node.flops, 0 if _moves_nothing(node) else batch * size(node.output.shape) * itemsize, 0, node.call is None,
-            node.call.units if node.call else (), node.frozen, tuple(node.shared.items()),
+            node.call.units if node.call else (), node.frozen, tuple(node.shared.items()), node.call.points if node.call else (),
         )
         for node in nodes
     ]  # fmt: skip

@@ -125,7 +125,9 @@ def _shown(row: LayerRow) -> str:
     """`affine1 (100*)`: the name with its first argument."""
     if row.implied:
         return f"{row.name} (implied)"
-    more = " frozen" * row.frozen + " tied" * bool(row.shares and "#" not in row.name)
+    above = [unit.text for unit in row.units]
+    points = [f" @{name}" for name in row.points if not any(text.endswith(f" @{name}") for text in above)]
+    more = "".join(points) + " frozen" * row.frozen + " tied" * bool(row.shares and "#" not in row.name)
     if not row.arguments:
         return f"{row.name}{more}"
     first = row.arguments[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from netspec.base.figure import shown_figure
+
 
 class Lines:
     """The monitor of `fit(verbose=1)`: a line on stderr for each epoch."""
@@ -16,7 +18,8 @@ class Lines:
         """Says nothing between epochs."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        shown = ", ".join(f"{key} {row[key]:.4f}" for key in ("loss", "train_accuracy", "val_loss", "val_accuracy") if row[key] is not None)
+        keys = ("loss", "train_accuracy", "val_loss", "val_accuracy")
+        shown = ", ".join(f"{key} {shown_figure(row[key])}" for key in keys if row[key] is not None)
         print(f"epoch {row['epoch']}: {shown}, {row['seconds']:.1f} s", file=sys.stderr)
 
     def end(self) -> None:

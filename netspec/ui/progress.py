@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from netspec.base.figure import shown_figure
 from netspec.train.loop import Monitor
 from netspec.ui.screen import plain, print_json, short_count
 from netspec.ui.tables import console
@@ -26,14 +27,14 @@ class Bar:
         self._task = self._progress.add_task(self._title(first_epoch), total=epochs * steps_per_epoch, figures="")
 
     def steps(self, *, epoch: int, step: int, loss: float, rows_per_second: float, done: int) -> None:
-        figures = f"loss {loss:.4f}{self._accuracy} {short_count(rows_per_second)} rows/s"
+        figures = f"loss {shown_figure(loss)}{self._accuracy} {short_count(rows_per_second)} rows/s"
         completed = (epoch - self._first) * self._steps + done
         self._progress.update(self._task, completed=completed, description=self._title(epoch), figures=figures)
 
     def epoch(self, row: dict[str, Any]) -> None:
         for key, word in (("val_accuracy", "val"), ("train_accuracy", "train")):
             if row[key] is not None:
-                self._accuracy = f" {word} {row[key]:.4f}"
+                self._accuracy = f" {word} {shown_figure(row[key])}"
                 return
 
     def end(self) -> None:

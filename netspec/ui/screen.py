@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from netspec.base.diagnostic import Diagnostic
+from netspec.base.figure import shown_figure
 
 RED, YELLOW, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;33m", "\033[34m", "\033[1m", "\033[0m"
 GREEN, CYAN = "\033[32m", "\033[36m"
@@ -64,8 +65,8 @@ def figures_in_words(figures: Mapping[str, float | None], width: int = 80) -> st
     lines = [""]
     for name, value in figures.items():
         if value is not None:
-            longer = f"{lines[-1]}  {name} {value:.4f}".strip()
-            lines = [*lines[:-1], longer] if len(longer) <= width else [*lines, f"{name} {value:.4f}"]
+            longer = f"{lines[-1]}  {name} {shown_figure(value)}".strip()
+            lines = [*lines[:-1], longer] if len(longer) <= width else [*lines, f"{name} {shown_figure(value)}"]
     return "\n".join(lines)
 
 

@@ -14,8 +14,8 @@ from netspec.base.layer import BadSample, Sample
 class SigmoidHead(Head):
     """p[k] = 1 / (1 + exp(-s[k])). The net gives the logits s; one logit stands for two classes, K for K labels of their own.
 
-    Shapes: s (N, 1) or (N, K); labels 0/1, (N,), (N, 1) or (N, K); predictions 0/1, (N,) or (N, K), 1 where p exceeds the threshold;
-    probabilities (N, 2) or (N, K).
+    Shapes: s (N, 1) or (N, K); labels 0/1, (N,), (N, 1) or (N, K), or (N, ...) of K elements, flattened; predictions 0/1, (N,) or
+    (N, K), 1 where p exceeds the threshold; probabilities (N, 2) or (N, K).
     Source: Cox, The regression analysis of binary sequences, 1958.
     """
 

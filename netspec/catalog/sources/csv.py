@@ -11,16 +11,19 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from netspec.base.dataset import Dataset, DataSource
+from netspec.base.dataset import Dataset, DataSource, Glimpse
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import DataError, LimitError
 from netspec.base.extras import library
 from netspec.catalog.arrays import LIMIT_BYTES, first_line, refuse_larger, require_file, too_large
-from netspec.catalog.tables import NUMBER, Table, choose, repeated, to_dataset
+from netspec.catalog.tables import MISSING, NUMBER, Table, choose, choose_by_key, repeated, require_points, to_dataset
 
+GLANCE_BYTES, GLANCE_ROWS = 1 << 16, 50
+"""How much of a file a glance takes in."""
 SEPARATORS = (",", ";", "\t")
 BLOCK_BYTES = 1 << 20
 """What pyarrow reads at a time: a row that spans three blocks is refused, and then the file is read as one."""
@@ -38,6 +41,17 @@ class Csv(DataSource):
 
     name: ClassVar[str] = "csv"
     keys: ClassVar[tuple[str, ...]] = ("path", "target", "features")
+
+    def glance(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Glimpse | None:
+        """The names of the columns and the first rows, as far as `begins_plainly`."""
+        if path is None or not begins_plainly(path):
+            return None
+        try:
+            return _glimpse(path, keys)
+        except UnicodeDecodeError:
+            raise DataError(_not_utf8(path)) from None
+        except (OSError, csv.Error) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from None
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
         """All rows. Raises DataError naming the line of the file and the column."""
@@ -97,6 +111,30 @@ def read_header(path: Path) -> tuple[str, list[str]]:
         first, second = twice
         raise DataError(f"{path}: line 1: columns {first + 1} and {second + 1} are both named {names[first]}; rename one of them")
     return separator, names
+
+
+def begins_plainly(path: Path) -> bool:
+    """Whether the first rows can be read without the rest: the file is short, or its beginning has lines, and no quote is open in it."""
+    require_file(path)
+    with path.open("rb") as stream:
+        beginning = stream.read(GLANCE_BYTES)
+    whole, newline, _ = beginning.rpartition(b"\n")
+    return len(beginning) < GLANCE_BYTES or (whole.count(b"\n") > GLANCE_ROWS and bool(newline) and whole.count(b'"') % 2 == 0)
+
+
+def _glimpse(path: Path, keys: dict[str, Any]) -> Glimpse:
+    separator, names = read_header(path)
+    target, features = choose_by_key(str(path), names, keys.get("target"), keys.get("features"))
+    wrong = _why(path, separator, len(names), GLANCE_ROWS)
+    if wrong is not None:
+        raise DataError(wrong)
+    first = [(line, cells) for line, cells, _ in islice(records(path, separator), 1, GLANCE_ROWS)]
+    for name in (target, *features):
+        column = names.index(name)
+        require_points([cells[column].strip() for _, cells in first], name, lambda row: f"{path}: line {first[row][0]}")
+    cells = [cells[names.index(target)].strip() for _, cells in first]
+    labels = tuple(float(cell) if re.match(NUMBER, cell) else cell for cell in cells if cell not in MISSING)
+    return Glimpse(f"column {target}", labels)
 
 
 def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
@@ -207,10 +245,10 @@ def line_finder(path: Path, separator: str) -> Callable[[int], str]:
     return place
 
 
-def _why(path: Path, separator: str, columns: int) -> str | None:
-    """What is wrong: the first record that is not as wide as the first line, a quote, or that there are no rows."""
+def _why(path: Path, separator: str, columns: int, most: int | None = None) -> str | None:
+    """What is wrong in the first records (None: in all): one that is not as wide as the first line, a quote, or that there are no rows."""
     line = 0
-    for line, cells, closed in records(path, separator):
+    for line, cells, closed in islice(records(path, separator), most):
         if not closed:
             return _not_closed(path, line)
         if len(cells) != columns:

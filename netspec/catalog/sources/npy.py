@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError
-from netspec.catalog.arrays import LIMIT_BYTES, as_rows, load_npy, map_npy
+from netspec.base.dataset import Dataset, DataSource, Glimpse
+from netspec.base.errors import DataError, Problem
+from netspec.catalog.arrays import LIMIT_BYTES, as_rows, load_npy, map_npy, require_file
 from netspec.catalog.paths import resolve_path
 
 
@@ -22,6 +22,16 @@ class Npy(DataSource):
     name: ClassVar[str] = "npy"
     keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
     path_keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
+
+    def glance(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Glimpse | None:
+        """Whether both files are there."""
+        for key in ("x", "y"):
+            if keys.get(key):
+                try:
+                    require_file(resolve_path(keys[key], folders))
+                except DataError as error:
+                    raise Problem("W601", str(error), argument=f"data.{key}") from None
+        return Glimpse()
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
         """All rows, the inputs mapped. `path` is another word for x. `folders` are those in which the files may lie."""

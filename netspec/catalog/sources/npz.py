@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from netspec.base.dataset import Dataset, DataSource
-from netspec.base.errors import DataError
-from netspec.catalog.arrays import LIMIT_BYTES, as_rows, load_npz
+from netspec.base.dataset import Dataset, DataSource, Glimpse
+from netspec.base.errors import DataError, Problem
+from netspec.catalog.arrays import LIMIT_BYTES, NAMES_HELP, as_rows, load_npz, missing, npz_names
 
 
 class Npz(DataSource):
@@ -20,6 +20,19 @@ class Npz(DataSource):
     name: ClassVar[str] = "npz"
     keys: ClassVar[tuple[str, ...]] = ("path", "x", "y")
     usual: ClassVar[Mapping[str, str]] = {"x": "x", "y": "y"}
+
+    def glance(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Glimpse | None:
+        """Whether the file holds arrays of these names."""
+        if path is None:
+            return None
+        there = npz_names(path)
+        if not there:
+            raise DataError(f"{path}: cannot be read as .npz; write it with numpy.savez")
+        for key, usual in self.usual.items():
+            name = keys.get(key) or usual
+            if name not in there:
+                raise Problem("W601", f"{missing(path, name, there)}; {NAMES_HELP}", argument=f"data.{key}")
+        return Glimpse()
 
     def read(self, path: Path | None, keys: dict[str, Any], folders: Sequence[Path]) -> Dataset:
         """All rows. `keys["limit_bytes"]`, which only a caller can give, replaces the limit on an array's declared size."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from netspec.base.duration import Duration, Length
+from netspec.base.figure import shown_figure
 from netspec.base.stopping import Figure, StoppingRule
 
 
@@ -39,4 +40,4 @@ class Stop(StoppingRule):
             return None
         more = f" by more than {self.min_delta:g}" if self.min_delta else ""
         since = f"{self.patience.amount} {unit if self.patience.amount > 1 else unit[:-1]}"
-        return f"{figure} has not improved{more} for {since}; it was {best[figure]:.4f} in epoch {best['epoch']}"
+        return f"{figure} has not improved{more} for {since}; it was {shown_figure(best[figure])} in epoch {best['epoch']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,12 @@ class Config:
     values: Mapping[str, Any]
     place: str
     channels_last: bool = True
+    asked: set[str] = field(default_factory=set, compare=False)
+    """The arguments that were read so far: the others had no part in what a layer became."""
 
     def raw(self, key: str, default: Any = REQUIRED) -> Any:
         """The value as it stands. Raises DataError where there is none, nor a default."""
+        self.asked.add(key)
         if key in self.values:
             return self.values[key]
         if default is REQUIRED:

@@ -37,7 +37,7 @@ def convert(sketch: Sketch, input: Shape | None = None, head: str | None = None)
     pieces = to_chain(sketch, mapping.made, mapping.gaps)
     layers = layers_in(pieces)
     if not layers:
-        raise NoChain("none of its layers has a counterpart here" if sketch.steps else "it has no layers")
+        raise NoChain(_nothing(mapping) if sketch.steps else "it has no layers")
     l2, lost = _l2(sketch, mapping)
     row = mapping.rows[sketch.output] if pieces[-1].gap is None else Row()
     end = with_end(pieces, row, head or sketch.head)
@@ -54,6 +54,13 @@ def convert(sketch: Sketch, input: Shape | None = None, head: str | None = None)
         header.append("The shape of a row is not known: write it below (input 30, or input 3x32x32), or convert with --input.")
     text = to_file(end, None if known is None else show(known), header, l2)
     return Conversion(sketch.title, text, len(layers), missing, notes)
+
+
+def _nothing(mapping: Mapped, most: int = 3) -> str:
+    """That nothing is left to write, with the reasons."""
+    reasons = [str(one).removeprefix("not mapped: ") for one in together(mapping.findings) if one.missing]
+    more = f"; and {len(reasons) - most} more" if len(reasons) > most else ""
+    return "none of its layers has a counterpart here" + (f": {'; '.join(reasons[:most])}{more}" if reasons else "")
 
 
 def _is_sequence(sketch: Sketch, mapping: Mapped) -> bool:

@@ -93,15 +93,15 @@ class _Reader:
     input: tuple[int | None, ...] | None = None
     names: set[str] = field(default_factory=set)
 
-    def model(self, node: Mapping[str, Any], value: str, prefix: str, depth: int) -> str:
-        """Adds the steps of a model that reads `value`, and gives the name of its output."""
+    def model(self, node: Mapping[str, Any], value: str, prefix: str, depth: int, training: bool | None = None) -> str:
+        """Adds the steps of a model that reads `value`, and gives the name of its output. `training` is the mode that it is called in."""
         if depth > MOST_NESTING:
             raise NoChain(f"models lie more than {MOST_NESTING} deep in each other")
         config = node.get("config")
         if node.get("class_name") == "Sequential":
             layers = config if isinstance(config, list) else self._list(config, "layers")
-            return self._sequential(layers, value, prefix, depth)
-        return self._functional(config, value, prefix, depth)
+            return self._sequential(layers, value, prefix, depth, training)
+        return self._functional(config, value, prefix, depth, training)
 
     def _list(self, config: Any, key: str) -> list[Any]:
         found = config.get(key) if isinstance(config, Mapping) else None
@@ -117,14 +117,17 @@ class _Reader:
             raise NoChain(f"it has more than {MOST_LAYERS} layers")
         return node["class_name"], config if isinstance(config, Mapping) else {}
 
-    def _sequential(self, layers: list[Any], value: str, prefix: str, depth: int) -> str:
+    def _sequential(self, layers: list[Any], value: str, prefix: str, depth: int, training: bool | None) -> str:
         for node in layers:
             kind, config = self._layer(node)
             self._note_input(config, node, depth)
             if kind == "InputLayer":
                 continue
             own = f"{prefix}{config.get('name', kind)}"
-            value = self.model(node, value, f"{own}/", depth + 1) if kind in MODELS else self._add(own, kind, config, (value,), False)
+            if kind in MODELS:
+                value = self.model(node, value, f"{own}/", depth + 1, training)
+            else:
+                value = self._add(own, kind, config, (value,), False, training)
         return value
 
     def _note_input(self, config: Mapping[str, Any], node: Mapping[str, Any], depth: int) -> None:
@@ -140,16 +143,18 @@ class _Reader:
         if isinstance(found, list) and found and all(side is None or (type(side) is int and side > 0) for side in found[1:]):
             self.input = tuple(found[1:])
 
-    def _add(self, name: str, kind: str, values: Mapping[str, Any], inputs: tuple[str, ...], shared: bool) -> str:
+    def _add(
+        self, name: str, kind: str, values: Mapping[str, Any], inputs: tuple[str, ...], shared: bool, training: bool | None
+    ) -> str:  # fmt: skip
         unique, number = name, 2
         while unique in self.names or unique == INPUT:
             unique, number = f"{name}_{number}", number + 1
         self.names.add(unique)
         place = f"layer {name}"
-        config = Config(values, f"{self.name}: {place}", self.channels_last)
+        at = f"{self.name}: {place}"
 
         def own(rows: Sequence[Row]) -> Made:
-            made = operation(kind, config, rows)
+            made = operation(kind, Config(values, at, self.channels_last), rows, training)
             if shared and any(isinstance(layer, Trained) for layer in made.layers):
                 raise NotMapped("it is called several times, with the same weights each time; copies here have weights of their own")
             return made
@@ -159,16 +164,17 @@ class _Reader:
 
     # functional models
 
-    def _functional(self, config: Any, value: str, prefix: str, depth: int) -> str:
+    def _functional(self, config: Any, value: str, prefix: str, depth: int, training: bool | None) -> str:
         nodes: dict[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {}
         ways: dict[Call, tuple[Call, ...]] = {}
+        given: dict[Call, dict[str, Any]] = {}
         for node in self._list(config, "layers"):
             kind, values = self._layer(node)
             name = str(node.get("name", values.get("name", kind)))
             nodes[name] = (kind, values, node)
             inbound_nodes = node.get("inbound_nodes")
             for number, inbound in enumerate(inbound_nodes if isinstance(inbound_nodes, list) else []):
-                ways[name, number] = tuple(_tensors(inbound))
+                ways[name, number], given[name, number] = tuple(_tensors(inbound)), _arguments(inbound)
         source, target = (self._end(config, key) for key in ("input_layers", "output_layers"))
         self._note_input(nodes[source[0]][1] if source[0] in nodes else {}, {}, depth)
         counts = {name: sum(one == name for one, _ in ways) for name in nodes}
@@ -182,12 +188,16 @@ class _Reader:
             kind, own, node = nodes[call[0]]
             inputs = tuple(values_of[one] for one in ways[call])
             shared = calls.count(call[0]) > 1
+            told = given[call].pop("training", None)
+            mode = told if isinstance(told, bool) else training
+            if given[call]:
+                own = {**own, "arguments": given[call]}
             if kind not in MODELS:
-                values_of[call] = self._add(f"{prefix}{call[0]}", kind, own, inputs, shared)
+                values_of[call] = self._add(f"{prefix}{call[0]}", kind, own, inputs, shared, mode)
             elif len(inputs) != 1 or shared:
                 raise NoChain(f"the model {call[0]} in it is called with several inputs, or several times with the same weights")
             else:
-                values_of[call] = self.model(node, inputs[0], f"{prefix}{call[0]}/", depth + 1)
+                values_of[call] = self.model(node, inputs[0], f"{prefix}{call[0]}/", depth + 1, mode)
         return values_of[_existing(target, counts)]
 
     def _end(self, config: Mapping[str, Any], key: str) -> Call:
@@ -252,6 +262,20 @@ def _tensors(inbound: Any) -> Iterator[Call]:
         for one in inbound.values():
             for inner in one if isinstance(one, list) else [one]:
                 yield from _nested(inner)
+
+
+def _arguments(inbound: Any) -> dict[str, Any]:
+    """What one call is given by key beside the values that it reads, such as `training`."""
+    if isinstance(inbound, Mapping):
+        given = inbound.get("kwargs")
+    else:
+        ends = [one for one in inbound if isinstance(one, list)] if isinstance(inbound, list) else []
+        first = inbound if isinstance(inbound, list) and inbound and isinstance(inbound[0], str) else ends[0] if ends else []
+        given = first[3] if len(first) > 3 else None
+    if not isinstance(given, Mapping):
+        return {}
+    tensors = {key for key, value in given.items() if any(_references(value)) or any(_nested(value))}
+    return {str(key): value for key, value in given.items() if key not in tensors and key != "name" and value is not None}
 
 
 def _nested(found: Any) -> Iterator[Call]:

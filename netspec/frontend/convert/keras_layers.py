@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,16 @@ ORDER = (
 )
 TRAINED_TOO = "it has no {} there; here there is one, which starts at {}"
 INITIAL = {"GlorotUniform": None, "HeNormal": "he", "LecunNormal": "lecun", "Zeros": "zeros", "Orthogonal": "orthogonal"}
-LEFT_OUT = ("bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint", "depthwise_constraint", "gamma_regularizer",
-            "beta_regularizer", "depthwise_regularizer", "pointwise_regularizer")  # fmt: skip
+STARTS = {
+    "bias": "Zeros", "beta": "Zeros", "gamma": "Ones", "moving_mean": "Zeros", "moving_variance": "Ones", "depthwise": "GlorotUniform",
+    "pointwise": "GlorotUniform", "kernel": "", "alpha": "",
+}  # fmt: skip
+"""The usual initial values; those of a kernel and of slopes are told where they are mapped."""
+HARMLESS = frozenset({
+    "name", "trainable", "dtype", "seed", "data_format", "batch_shape", "batch_input_shape", "input_shape", "synchronized", "fused",
+    "autocast", "implementation", "sparse", "ragged", "renorm_momentum", "optional", "input_dim", *(f"{one}_initializer" for one in STARTS),
+})  # fmt: skip
+"""Arguments that change nothing of what a layer computes, or are told of apart."""
 
 
 def function(name: str, config: Config) -> tuple[Layer, ...]:
@@ -55,7 +63,7 @@ def activation(config: Config, default: str = "linear") -> tuple[Layer, ...]:
         if isinstance(inner, str) and name == "function":
             return function(inner, Config({}, config.place))
         if isinstance(inner, Mapping) and name in LAYERS:
-            return LAYERS[name](replace(config, values=inner), [Row()]).layers
+            return LAYERS[name](Config(inner, config.place, config.channels_last), [Row()]).layers
         raise NotMapped(f"its activation is {name}, which is none of this library's own")
     return function("linear" if value is None else Config({"activation": value}, config.place).word("activation"), Config({}, config.place))
 
@@ -66,12 +74,11 @@ def _activated(config: Config, own: Made) -> Made:
         foreign: tuple[str, ...] = ()
     except NotMapped as reason:
         extra, foreign = (), (f"its activation is left out: {reason}",)
-    lost = tuple(f"its {key} has no counterpart" for key in LEFT_OUT if config.raw(key, None))
     return replace(
         own,
         layers=(*own.layers, *extra),
         l2=_l2(config),
-        lost=(*foreign, *lost, *_other_penalty(config)),
+        lost=(*foreign, *_other_penalty(config)),
         notes=(*own.notes, *_initial(config)),
     )
 
@@ -105,10 +112,6 @@ def _initial(config: Config) -> tuple[str, ...]:
 
 def _frozen(config: Config) -> bool | None:
     return None if config.truth("trainable", True) else True
-
-
-def _order(config: Config) -> str:
-    return ORDER if config.channels_last else ""
 
 
 def dense(config: Config, rows: Sequence[Row]) -> Made:
@@ -158,6 +161,8 @@ def _channels(row: Row) -> int:
 def depthwise(config: Config, rows: Sequence[Row]) -> Made:
     """A convolution with as many groups as channels."""
     channels = _channels(rows[0])
+    if config.whole("groups", 1) != 1:
+        raise NotMapped("a group for each channel, and groups besides")
     filters = channels * config.whole("depth_multiplier", 1)
     bias = config.truth("use_bias", True)
     return _activated(config, build.conv(rows[0], filters, **_conv_arguments(config), groups=channels, bias=bias, frozen=_frozen(config)))
@@ -166,6 +171,8 @@ def depthwise(config: Config, rows: Sequence[Row]) -> Made:
 def separable(config: Config, rows: Sequence[Row]) -> Made:
     """A depthwise convolution without bias, then one of a pixel."""
     channels = _channels(rows[0])
+    if config.whole("groups", 1) != 1:
+        raise NotMapped("a group for each channel, and groups besides")
     filters = channels * config.whole("depth_multiplier", 1)
     first = build.conv(rows[0], filters, **_conv_arguments(config), groups=channels, bias=False, frozen=_frozen(config))
     second = layer(
@@ -203,9 +210,11 @@ def batch_norm(config: Config, rows: Sequence[Row]) -> Made:
 def layer_norm(config: Config, rows: Sequence[Row]) -> Made:
     row, axes = rows[0], _axes(config, -1)
     build.no_zeros(row)
+    if config.truth("rms_scaling", False):
+        raise NotMapped("it divides by the root of the mean square alone (rms_scaling); layernorm here takes the mean off first")
     if not row.is_vector or axes not in ((-1,), (1,)):
         raise NotMapped("layernorm here is over all features of a vector, or over a whole image with a scale for each channel")
-    return replace(plain("layernorm", eps=config.number("epsilon", 1e-3)), notes=_scale_and_shift(config))
+    return replace(plain("layernorm", eps=config.number("epsilon", 1e-3), frozen=_frozen(config)), notes=_scale_and_shift(config))
 
 
 def group_norm(config: Config, rows: Sequence[Row]) -> Made:
@@ -214,7 +223,9 @@ def group_norm(config: Config, rows: Sequence[Row]) -> Made:
     if row.bare or len(axes) != 1 or not _is_channel(config, row, axes[0]):
         raise NotMapped("groupnorm here is over groups of channels")
     count = _channels(row) if groups == (-1,) else groups[0]
-    return replace(plain("groupnorm", groups=count, eps=config.number("epsilon", 1e-3)), notes=_scale_and_shift(config))
+    return replace(
+        plain("groupnorm", groups=count, eps=config.number("epsilon", 1e-3), frozen=_frozen(config)), notes=_scale_and_shift(config)
+    )
 
 
 def _pool(name: str) -> Operation:
@@ -231,11 +242,13 @@ def _global(pool: Callable[..., Made]) -> Operation:
 
 
 def flatten(config: Config, rows: Sequence[Row]) -> Made:
-    return build.flatten(rows[0], note="" if rows[0].bare else _order(config))
+    """With the channels first there, a Flatten that is told so puts them last before it flattens."""
+    in_our_order = not config.channels_last and config.raw("data_format", "channels_last") == "channels_last"
+    return build.flatten(rows[0], note="" if rows[0].bare or in_our_order else ORDER)
 
 
 def reshape(config: Config, rows: Sequence[Row]) -> Made:
-    row, target = rows[0], config.wholes("target_shape")
+    row, target = rows[0], _target(config)
     if not config.channels_last:
         return build.reshape(row, target)
     if len(target) == 3:
@@ -247,6 +260,16 @@ def reshape(config: Config, rows: Sequence[Row]) -> Made:
         own = build.reshape(row, target)
     several = not row.bare and (row.channels != 1 if row.is_image else len(target) == 3 and target[2] != 1)
     return replace(own, notes=(ORDER,) if several and own.layers else ())
+
+
+def _target(config: Config) -> tuple[int, ...]:
+    """The shape of a row; the function of that name says that of a batch."""
+    if "newshape" not in config.values:
+        return config.wholes("target_shape")
+    batch, *row = (-1 if side is None else side for side in config.raw("newshape") or (0,))
+    if batch != -1 or -1 in row or not row:
+        raise NotMapped("it reshapes a whole batch, and not each of its rows alone")
+    return Config({"newshape": row}, config.place).wholes("newshape")
 
 
 def zero_padding(config: Config, rows: Sequence[Row]) -> Made:
@@ -334,7 +357,8 @@ def operator(config: Config, rows: Sequence[Row]) -> Made:
     name = config.word("function")
     if name not in OPERATORS:
         raise NotMapped(f"no layer here is the same as the function {name}")
-    return LAYERS[OPERATORS[name]](Config({}, config.place, config.channels_last), rows)
+    given = config.raw("arguments", {})
+    return operation(OPERATORS[name], Config(given, config.place, config.channels_last), rows)
 
 
 Operation = Callable[[Config, Sequence[Row]], Made]
@@ -355,11 +379,47 @@ LAYERS: dict[str, Operation] = {
 """Classes of layers, and of the functions that a functional model may call."""
 
 
-def operation(name: str, config: Config, rows: Sequence[Row]) -> Made:
-    """What a layer of the class `name` becomes."""
+def operation(name: str, config: Config, rows: Sequence[Row], training: bool | None = None) -> Made:
+    """What a layer of the class `name` becomes. `training` is the mode that it is called in, where the model says one."""
     if name not in LAYERS:
         raise NotMapped(why_unknown(name))
-    return LAYERS[name](config, rows)
+    own_order = config.raw("data_format", None)
+    if name != "Flatten" and rows[0].shape is not None and own_order == ("channels_first" if config.channels_last else "channels_last"):
+        raise NotMapped(f"its data_format is {own_order}, and that of the model's first layer is the other one")
+    if training is False and name in ("Dropout", "SpatialDropout2D"):
+        return made()
+    found = LAYERS[name](config, rows)
+    return replace(found, lost=(*found.lost, *_left_out(config), *_called(name, config, training)), notes=(*found.notes, *_starts(config)))
+
+
+def _left_out(config: Config) -> list[str]:
+    """The arguments that had no part in what the layer became."""
+    left = {key: value for key, value in config.values.items() if value and key not in config.asked and key not in HARMLESS}
+    shown = (f"{key} = {value}" if isinstance(value, (bool, int, float, str)) else key for key, value in left.items())
+    return [f"its {one} has no counterpart" for one in shown]
+
+
+def _called(name: str, config: Config, training: bool | None) -> tuple[str, ...]:
+    """What the mode of a call says, where it is another than that of the whole net."""
+    if training is None or name not in ("Dropout", "SpatialDropout2D", "BatchNormalization") or (not training and _frozen(config)):
+        return ()
+    does = "takes running averages" if not training else "drops" if name != "BatchNormalization" else "takes the statistics of the batch"
+    when = "in testing" if training else "in training"
+    return (f"it is called with training = {str(training).lower()}, and {does} {when} too; no layer here does",)
+
+
+def _starts(config: Config) -> Iterator[str]:
+    """Notes on initial values and on a precision of the layer's own."""
+    for key, usual in STARTS.items():
+        given = config.values.get(f"{key}_initializer")
+        name = given.get("class_name") if isinstance(given, Mapping) else None
+        if usual and name not in (None, usual):
+            yield f"its {key} starts by {name} there, and by netspec's own rule here"
+    policy = config.values.get("dtype")
+    inner = policy.get("config") if isinstance(policy, Mapping) else None
+    precision = inner.get("name") if isinstance(inner, Mapping) else policy
+    if isinstance(precision, str) and "float16" in precision:
+        yield f"it computes in {precision} there; `dtype` of train is float32 or float64"
 
 
 WORDS = ("units", "filters", "rate", "pool_size", "size", "target_shape", "function", "activation", "padding")

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from netspec.base.errors import Problem
 from netspec.base.kinds import Head, Pointwise
 from netspec.base.layer import Layer
-from netspec.frontend.convert.rows import Row, Sides, after
+from netspec.frontend.convert.build import no_zeros
+from netspec.frontend.convert.rows import NO_MARGINS, Row, Sides, after
 from netspec.frontend.convert.sketch import INPUT, Finding, Made, Misfit, NotMapped, Sketch, Step
 
 POSITIVE = ("relu", "sigmoid", "softplus", "softmax")
 KEEPS_SIGN = ("pool", "avgpool", "globalpool", "flatten", "reshape", "upsample", "dropout", "dropout2d", "id")
+NOT_ZERO_AT_ZERO = ("sigmoid", "softplus")
+"""Activations behind which the zeros of a padding layer are zeros no more."""
 HEAD_INSIDE = "a head here, which stands at the end of a net; the layer of that name within a net is not in version 1 of the language"
 
 
@@ -47,6 +50,11 @@ def map_steps(sketch: Sketch, shape: Sides | None) -> Mapped:
         found.made[step.name] = made
         found.findings += [Finding(False, step.words, step.place, note) for note in made.notes]
         found.findings += [Finding(True, step.words, step.place, lost) for lost in made.lost]
+    if sketch.steps and found.rows[sketch.output].margins != NO_MARGINS:
+        last = sketch.steps[-1]
+        found.findings.append(
+            Finding(True, "padding", last.place, "zeros stand around its output, and no conv follows that takes them over")
+        )
     return found
 
 
@@ -61,6 +69,8 @@ def _row_after(made: Made, rows: Sequence[Row]) -> Row:
         return made.row(Row(_merged(made.merge, [row.shape for row in rows]), pixel=all(row.pixel for row in rows)))
     row = rows[0]
     for layer in made.layers:
+        if layer.name in NOT_ZERO_AT_ZERO:
+            no_zeros(row)
         row = replace(row, shape=after(layer, row.shape), positive=_is_positive(layer, row))
     return made.row(row)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import exp, log1p
 
 from netspec.frontend.convert import build
 from netspec.frontend.convert.build import Pad, layer, made, plain
@@ -18,6 +19,14 @@ POSITIONAL = {
     "ZeroPad2d": ("padding",),
 }  # fmt: skip
 RUNNING = "PyTorch keeps the unbiased variance of a batch in the running average of batch normalisation; bn keeps the biased one"
+
+SEEN_BY_FLOAT32 = 1e-6
+"""A difference at values of about 14, where softplus' threshold makes one of this size."""
+NOT_PRINTED = {
+    "AvgPool2d": "ceil_mode, count_include_pad and divisor_override of an AvgPool2d are not printed, so they are read as their defaults; "
+    "where one was given, the program that torch.export.save writes (.pt2) tells it",
+}
+"""Modules with arguments that print(model) does not show, and that change what they compute."""
 
 
 def takes(name: str) -> tuple[str, ...]:
@@ -116,7 +125,7 @@ def max_pool(config: Config, rows: Sequence[Row]) -> Made:
 
 def avg_pool(config: Config, rows: Sequence[Row]) -> Made:
     if config.pair("padding", 0) != (0, 0) and config.truth("count_include_pad", True):
-        raise NotMapped("its mean counts the zeros around the image (count_include_pad, which is not printed); that of avgpool does not")
+        raise NotMapped("its mean counts the zeros around the image (count_include_pad); that of avgpool does not")
     if config.raw("divisor_override", None) is not None:
         raise NotMapped("it divides by a number of its own (divisor_override)")
     return _pool("avgpool", config, rows[0])
@@ -210,9 +219,15 @@ def gelu(config: Config, rows: Sequence[Row]) -> Made:
 
 
 def softplus(config: Config, rows: Sequence[Row]) -> Made:
+    """Above its threshold it is x itself there: at the default, 20, less than 3e-9 beside log(1 + exp(x))."""
     if config.number("beta", 1.0) != 1:
         raise NotMapped("softplus here has no beta")
-    return plain("softplus")
+    threshold = config.number("threshold", 20.0)
+    off = log1p(exp(-max(threshold, 0.0)))
+    if off > SEEN_BY_FLOAT32:
+        raise NotMapped(f"above threshold = {threshold:g} it is x itself, {off:.1g} beside log(1 + exp(x)); softplus here has no threshold")
+    note = f"above threshold = {threshold:g} it is x itself there, {off:.1g} beside log(1 + exp(x)), which softplus is everywhere"
+    return replace(plain("softplus"), notes=(note,) if threshold < 20 else ())
 
 
 def prelu(config: Config, rows: Sequence[Row]) -> Made:
@@ -225,6 +240,13 @@ def prelu(config: Config, rows: Sequence[Row]) -> Made:
 
 def _dropout(name: str) -> Operation:
     return lambda config, rows: build.dropout(rows[0], name, config.number("p", 0.5))
+
+
+def dropout_of_channels(config: Config, rows: Sequence[Row]) -> Made:
+    """Dropout1d: its channels are of rows of channels x length, and of vectors it takes the rows of a batch for them."""
+    if config.number("p", 0.5) == 0:
+        return made()
+    raise NotMapped("of rows that are vectors it drops whole rows, and images it does not take; dropout here drops elements")
 
 
 def _same(name: str, *arguments: tuple[str, str]) -> Operation:
@@ -243,7 +265,7 @@ MODULES: dict[str, Operation] = {
     "MaxPool2d": max_pool, "AvgPool2d": avg_pool, "AdaptiveAvgPool2d": _adaptive("avgpool", build.global_mean),
     "AdaptiveMaxPool2d": _adaptive("pool", build.global_max), "Flatten": flatten, "Unflatten": unflatten,
     "Upsample": upsample, "UpsamplingNearest2d": upsample, "ZeroPad2d": zero_pad,
-    "Dropout": _dropout("dropout"), "Dropout1d": _dropout("dropout"), "Dropout2d": _dropout("dropout2d"),
+    "Dropout": _dropout("dropout"), "Dropout1d": dropout_of_channels, "Dropout2d": _dropout("dropout2d"),
     "ReLU": _same("relu"), "LeakyReLU": _same("leaky_relu", ("slope", "negative_slope")), "ELU": _same("elu", ("alpha", "alpha")),
     "SiLU": _same("silu"), "Tanh": _same("tanh"), "Sigmoid": _same("sigmoid"), "LogSoftmax": softmax, "Softmax": softmax,
     "GELU": gelu, "Softplus": softplus, "PReLU": prelu, "Identity": _nothing,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from netspec.base.errors import DataError
 from netspec.frontend.convert.config import Config
 from netspec.frontend.convert.rows import Row, Sides
 from netspec.frontend.convert.sketch import INPUT, Made, NoChain, Sketch, Step
-from netspec.frontend.convert.torch_layers import operation, takes
+from netspec.frontend.convert.torch_layers import MODULES, NOT_PRINTED, operation, takes
 
 GRAMMAR = r"""
 module: NAME "(" [_item (","? _item)* ","?] ")"
@@ -41,6 +41,8 @@ THROUGH = ("DataParallel", "DistributedDataParallel", "OptimizedModule")
 """Modules around another one that change nothing of what it computes."""
 SEQUENCES = ("Sequential", "Conv2dNormActivation")
 """Modules that hand rows from each part to the next."""
+RESHAPES = ("Flatten", "Unflatten")
+"""Modules behind which rows have other channels than before."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def _add(module: Module, path: str, value: str, name: str, steps: list[Step]) ->
     config = Config(named(module), f"{name}: {place} {module.name}")
 
     def own(rows: Sequence[Row]) -> Made:
-        return operation(module.name, config, rows, composed=bool(module.children))
+        found = operation(module.name, config, rows, composed=bool(module.children))
+        hidden = NOT_PRINTED.get(module.name)
+        return found if hidden is None else replace(found, notes=(*found.notes, hidden))
 
     own_name = f"m{len(steps)}"  # a text may have a path twice, though no module has
     steps.append(Step(own_name, place, words_of(module), own, (value,)))
@@ -206,12 +210,13 @@ def _input(module: Module) -> Sides | None:
         if one.name in ("Conv2d", "BatchNorm2d"):
             channels = config.get("in_channels", config.get("num_features"))
             return (channels, None, None) if type(channels) is int and channels > 0 else None
-        if one.name == "Flatten":
+        if one.name not in MODULES or one.name in RESHAPES:
             return None
     return None
 
 
 def _leaves(module: Module) -> list[Module]:
-    if not module.children:
+    """The modules in their order; of one whose forward is not printed the module itself."""
+    if module.name not in (*SEQUENCES, *THROUGH):
         return [module]
     return [leaf for _, child in module.children for leaf in _leaves(child)]

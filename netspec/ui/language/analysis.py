@@ -104,7 +104,7 @@ class Analysis:
                 continue
             other = readable(source)
             self._import(other, str(path), found, seen)
-            found |= {e.name.text: Imported(str(path), e) for e in other.entries if isinstance(e, syntax.Def)}
+            found |= {e.name.text: Imported(str(path), e, at) for at, e in enumerate(other.entries) if isinstance(e, syntax.Def)}
 
     # what the words of the text stand for
 

@@ -94,6 +94,9 @@ def _definition_in(analysis: Analysis, offset: int, moved: Callable[[Span], Span
 
 
 def _elsewhere(analysis: Analysis, symbol: Symbol) -> Place | None:
+    brought = next((one for one in analysis.imported.values() if (one.path, one.index) == (symbol.path, symbol.place)), None)
+    if symbol.kind == "parameter" and brought is not None:
+        return Place(next(one.name.span for one in brought.entry.parameters if one.name.text == symbol.name), brought.path)
     brought = analysis.imported.get(symbol.name)
     return None if brought is None else Place(brought.entry.name.span, brought.path)
 

@@ -174,6 +174,9 @@ def _name(analysis: Analysis, found: Occurrence) -> str | None:
     symbol = found.symbol
     if symbol is None:
         return None
+    if symbol.kind == "parameter" and symbol.path:
+        of = next((name for name, one in analysis.imported.items() if (one.path, one.index) == (symbol.path, symbol.place)), "")
+        return f"**{symbol.name}**, a parameter of `{of}`\n\nfrom {symbol.path}"
     brought = analysis.imported.get(symbol.name) if symbol.path else None
     node = brought.entry if brought else analysis.names.definitions.get(symbol)
     parts: list[str] = []

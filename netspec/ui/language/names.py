@@ -58,10 +58,11 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Imported:
-    """A def that `use` brings, and the file that it is in."""
+    """A def that `use` brings, the file that it is in, and the number of its entry there."""
 
     path: str
     entry: syntax.Def
+    index: int
 
 
 @dataclass
@@ -256,7 +257,8 @@ class _Walk:
 
     def arguments(self, name: str, given: Sequence[syntax.Argument] | None, scope: Scope, contract: type[Entry] | None) -> None:
         """The keys and values of a call: keys are parameters of a def, or arguments of an entry."""
-        definition = self.defs.get(name)
+        brought = self.imported.get(name)
+        definition = self.defs.get(name) or (brought.entry if brought else None)
         entry = None if definition else entry_named(name, contract)
         fields = entry.model_fields if entry else {}
         places = entry.positionals() if entry else ()
@@ -271,6 +273,9 @@ class _Walk:
     def _parameter(self, definition: syntax.Def, key: str) -> Symbol | None:
         if key not in {one.name.text for one in definition.parameters}:
             return None
+        brought = self.imported.get(definition.name.text)
+        if brought is not None and brought.entry is definition:
+            return Symbol("parameter", key, brought.index, brought.path)
         return Symbol("parameter", key, next(at for at, entry in enumerate(self.file.entries) if entry is definition))
 
     # values

@@ -1,8 +1,11 @@
-"""A name of a text changed everywhere it is used, with the meaning of everything kept."""
+"""A name changed everywhere it is used, in its text and in those that use it, with the meaning of everything kept."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from netspec.base.errors import UsageError
 from netspec.base.text import Span
@@ -25,8 +28,6 @@ def renamable(analysis: Analysis, offset: int) -> Occurrence:
         raise UsageError("there is no name here")
     if found.symbol is None:
         raise UsageError(f"`{found.text}` is {_what(found)}; names of `let`, `def`, parameters and points can be changed")
-    if found.symbol.path:
-        raise UsageError(f"`{found.text}` is defined in {found.symbol.path}; change it there")
     return found
 
 
@@ -44,17 +45,72 @@ def _what(found: Occurrence) -> str:
             return "not defined in this text"
 
 
-def rename(analysis: Analysis, offset: int, name: str) -> list[Span]:
-    """The words to replace. Raises UsageError for a name that cannot stand there, with the reason."""
+@dataclass(frozen=True)
+class Change:
+    """The words of one text to replace."""
+
+    analysis: Analysis
+    spans: list[Span]
+
+
+def rename(analysis: Analysis, offset: int, name: str, others: Iterable[Analysis] = ()) -> list[Change]:
+    """The words to replace in this text, in the one that defines the name, and in those of `others` that use it from there. Raises
+    UsageError for a name that cannot stand in one of them, with the reason."""
     found = renamable(analysis, offset)
     if found.symbol is None or name == found.text:
         return []
     _check(name)
-    clash = next((one for one in analysis.names.occurrences if one.text == name and _meets(analysis, found.symbol, one)), None)
+    if found.symbol.kind not in ("def", "parameter"):
+        _require_free(analysis, found.symbol, name, "this text")
+        return [Change(analysis, [one.span for one in analysis.names.of(found.symbol)])]
+    home = _home(analysis, found.symbol)
+    symbol = replace(found.symbol, path="")
+    texts = {_place(home): home, **{_place(one): one for one in (*others, analysis) if _place(one) != _place(home)}}
+    changes = []
+    for place, text in texts.items():
+        own = symbol if text is home else _symbol_in(text, symbol, _place(home))
+        spans = [] if own is None else [one.span for one in text.names.of(own)]
+        if own is None or not (spans or own.kind == "def"):
+            continue
+        where = "this text" if text is analysis else place
+        if text.parsed is None:
+            raise UsageError(f"{where} uses `{found.text}` and has an error of syntax, where names would be missed; mend it first")
+        if text is home or own.kind == "def":
+            _require_free(text, own, name, where)
+        changes += [Change(text, spans)] if spans else []
+    return changes
+
+
+def _place(analysis: Analysis) -> str:
+    """The real path of a text's file; the text's own words for its place where it has none."""
+    path = analysis.source.path
+    return str(Path(path).resolve()) if path.endswith(".net") else path
+
+
+def _home(analysis: Analysis, symbol: Symbol) -> Analysis:
+    """The text that defines a name."""
+    source = analysis.read(Path(symbol.path)) if symbol.path else None
+    return analysis if source is None else Analysis(source, analysis.read)
+
+
+def _symbol_in(analysis: Analysis, symbol: Symbol, home: str) -> Symbol | None:
+    """What a def of another text, or a parameter of it, is in a text that uses it; None in one that does not."""
+    for name, one in analysis.imported.items():
+        is_it = name == symbol.name if symbol.kind == "def" else one.index == symbol.place
+        if is_it and str(Path(one.path).resolve()) == home:
+            return replace(symbol, path=one.path)
+    return None
+
+
+def _require_free(analysis: Analysis, symbol: Symbol, name: str, where: str) -> None:
+    """Raises UsageError where the name means something in a text already, or is a def that it uses."""
+    brought = analysis.imported.get(name)
+    if brought is not None:
+        raise UsageError(f"`{name}` is a def of {brought.path}, which {where} uses; choose another name")
+    clash = next((one for one in analysis.names.occurrences if one.text == name and _meets(analysis, symbol, one)), None)
     if clash is not None:
         line = analysis.source.position(clash.span.start)[0]
-        raise UsageError(f"`{name}` already means something in this text (line {line}); choose another name")
-    return [one.span for one in analysis.names.of(found.symbol)]
+        raise UsageError(f"`{name}` already means something in {where} (line {line}); choose another name")
 
 
 def _check(name: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +19,10 @@ from netspec.frontend.format import format_file
 from netspec.frontend.text import source_of
 from netspec.ui.guard import DEBUG
 from netspec.ui.language import convert
+from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.complete import complete
 from netspec.ui.language.document import Document, path_of
+from netspec.ui.language.folders import texts_in
 from netspec.ui.language.outline import outline
 from netspec.ui.language.positions import Lines, with_ends_of, with_plain_ends
 from netspec.ui.language.rename import renamable, rename
@@ -79,6 +82,29 @@ class Server(LanguageServer):
             return Source(with_plain_ends(source_of(path).text), str(path))
         except (UsageError, ValueError, OSError):
             return None
+
+    def others(self, document: Document) -> Iterator[Analysis]:
+        """The other texts that are open, and those in the folders of the workspace; without one in the folders of the open texts."""
+        opened = {one.analysis.source.path: one.analysis for one in self.documents.values() if one is not document}
+        yield from opened.values()
+        own = document.analysis.source.path
+        roots = [Path(path) for path in map(to_fs_path, self.workspace.folders) if path]
+        if not roots and self.workspace.root_path:
+            roots = [Path(self.workspace.root_path)]
+        beside = [Path(path).parent for path in (own, *opened, *document.analysis.used_files) if path.endswith(".net")]
+        known = {str(Path(path).resolve()) for path in (own, *opened)}
+        for path in texts_in(roots or beside):
+            source = None if str(path) in known else self.read(path)
+            if source is not None:
+                yield Analysis(source, self.read)
+
+    def uri_of(self, path: str) -> str:
+        """The address by which the editor knows a file."""
+        place = Path(path).resolve()
+        for uri, document in self.documents.items():
+            if document.analysis.source.path.endswith(".net") and Path(document.analysis.source.path).resolve() == place:
+                return uri
+        return from_fs_path(str(place)) or path
 
     def take(self, uri: str, pause: float) -> None:
         """Takes the text that the editor has now, and checks it after a pause, unless there is another by then."""
@@ -236,11 +262,16 @@ def prepare_rename(ls: Server, params: types.PrepareRenameParams) -> types.Prepa
 def rename_everywhere(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit:
     document, offset = _at(ls, params)
     try:
-        spans = rename(document.analysis, offset, params.new_name)
+        changes = rename(document.analysis, offset, params.new_name, ls.others(document))
     except UsageError as error:
         raise refused(str(error)) from None
-    edits = [types.TextEdit(convert.range_of(document.lines, span), params.new_name) for span in spans]
-    return types.WorkspaceEdit(changes={params.text_document.uri: edits})
+    edits: dict[str, list[types.TextEdit]] = {}
+    for change in changes:
+        own = change.analysis is document.analysis
+        uri = params.text_document.uri if own else ls.uri_of(change.analysis.source.path)
+        lines = Lines(change.analysis.source.text, ls.encoding)
+        edits[uri] = [types.TextEdit(convert.range_of(lines, span), params.new_name) for span in change.spans]
+    return types.WorkspaceEdit(changes=edits)
 
 
 def make_server() -> Server:

@@ -93,7 +93,8 @@ class Detour:
 
 @dataclass(eq=False)
 class Fork:
-    """Branches side by side, those with layers first; the merge stands behind it in the chain."""
+    """Branches side by side from the axis outwards, those with layers first, the last of them first, so that the forward pass has them from
+    left to right as the text has; the first of them first where some begin elsewhere. The merge stands behind it in the chain."""
 
     branches: list[Branch]
     chain: Chain = field(init=False)
@@ -198,7 +199,9 @@ class _Builder:
             end = places.get(source, -1) + 1
             parts.append((number, source, cells[start:end]))
             start = max(start, end)
-        parts.sort(key=lambda part: not part[2])
+        begin = {inside[0].inputs[:1] for _, _, inside in parts if inside}
+        outwards = -1 if len(begin) < 2 else 1  # what comes from afar stands outside
+        parts.sort(key=lambda part: (not part[2], outwards * part[0]))
         column.entries = max(column.entries, len(parts))
         branches: list[Branch] = []
         for number, source, inside in parts:

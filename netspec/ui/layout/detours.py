@@ -51,6 +51,7 @@ def lay_detours(pages: Sequence[Chain]) -> Gaps:
                 branch.detour = Detour(source, {})
                 ends = next((leaf.name for leaf in leaves(branch.chain)), "") if branch.chain else source.name
                 found.append((abs(order[ends] - order[source.name]) if branch.chain else _length(fork, source, order), branch))
+        fork.branches.sort(key=lambda branch: (branch.chain is None, branch.chain is None and branch.detour is not None))
     gaps = Gaps()
     for _, branch in sorted(found, key=lambda one: one[0]):
         assert branch.detour is not None
@@ -112,7 +113,8 @@ def _between_branches(detour: Detour, branch: Branch, ahead: list[Item], behind:
 
 
 def _between_pages(detour: Detour, ahead: list[Item], behind: list[Item], pages: Sequence[Chain], gaps: Gaps) -> Ways:
-    """Out of a page on its right, into another from its left; both passes have lines of their own where they would meet."""
+    """Out of a page on its right, into another from its left, from its right in the backward pass, whose boxes stand there. Both passes
+    have lines of their own where they would meet."""
     start, end = pages.index(ahead[-1].chain), pages.index(behind[-1].chain)
     out, into = _out(ahead), _into(behind, detour.source)
     inner = next(item for item in reversed(behind) if isinstance(item, Fork))
@@ -127,11 +129,12 @@ def _between_pages(detour: Detour, ahead: list[Item], behind: list[Item], pages:
                 outer.below.append(leave)
             enter = Line()
             inner.above.append(enter)
+        last = end - 1 if side == "forward" else end
         gaps.come.setdefault(start, []).append(leave)
-        gaps.leave.setdefault(end - 1, []).append(enter)
+        (gaps.leave if side == "forward" else gaps.come).setdefault(last, []).append(enter)
         between = [gaps.gutter(start, detour.source, side)]
-        if end > start + 1:
-            between += [gaps.top(detour.source, side), gaps.gutter(end - 1, detour.source, side)]
+        if last > start:
+            between += [gaps.top(detour.source, side), gaps.gutter(last, detour.source, side)]
         ways[side] = [*out[:-1], leave, *between, enter, *into[1:]]
     return ways
 

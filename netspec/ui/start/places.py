@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,15 @@ from netspec.catalog.arrays import npz_names
 from netspec.catalog.paths import data_folders, resolve_path
 from netspec.catalog.registry import entries, entry_of
 from netspec.catalog.sources.cifar10 import BATCHES
+from netspec.catalog.sources.images import SUFFIXES
 
 INPUTS = ("x", "X", "data", "images", "features", "inputs", "x_train", "X_train", "train_x")
 LABELS = ("y", "Y", "labels", "label", "target", "targets", "y_train", "Y_train", "train_y")
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 PARTS = {"x_train", "y_train", "x_test", "y_test"}
 READ = "a table (.csv, .parquet), arrays (.npz, .npy), or a folder or zip of pictures by class"
+KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet", ".zip": "images"}
+FILES = (*KINDS, ".npy", ".npz")
 PANDAS = {
     **dict.fromkeys((".xlsx", ".xls", ".ods"), 'pandas.read_excel("table.xlsx").to_csv("table.csv", index=False)'),
     ".json": 'pandas.read_json("table.json").to_csv("table.csv", index=False)',
@@ -71,28 +75,44 @@ def source_named(name: str) -> DataSource:
 def _source(real: Path, shown: Path) -> tuple[str, dict[str, Path]]:
     name = real.name.lower()
     if real.is_dir():
-        return _of_folder(real)
+        return _of_folder(real, shown)
     if name.endswith(".npy"):
         return "npy", _arrays(real, shown)
     if name.endswith(".npz"):
         return ("mnist" if set(npz_names(real)) >= PARTS else "npz"), {"path": real}
-    kinds = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet", ".zip": "images"}
     if name.endswith(ARCHIVES):
         return "cifar10", {"path": real}
-    if real.suffix.lower() not in kinds:
+    if real.suffix.lower() not in KINDS:
         advice = PANDAS.get(real.suffix.lower(), "")
         raise UsageError(f"{shown}: no source reads a file of this name; {READ} is needed{advice and f'; pandas writes one: {advice}'}")
-    return kinds[real.suffix.lower()], {"path": real}
+    return KINDS[real.suffix.lower()], {"path": real}
 
 
-def _of_folder(folder: Path) -> tuple[str, dict[str, Path]]:
+def _of_folder(folder: Path, shown: Path) -> tuple[str, dict[str, Path]]:
     names = {entry.name for entry in folder.iterdir()}
     if any(name.startswith(("train-images-idx3", "train-images.idx3")) for name in names):
         return ("fashion_mnist" if "fashion" in str(folder).lower() else "mnist"), {"path": folder}
     inner = {f"{name}/{entry.name}" for name in names if name.startswith("cifar-10") for entry in _listed(folder / name)}
     if any(name.rsplit("/", 1)[-1].removesuffix(".bin") == BATCHES[0] for name in names | inner):
         return "cifar10", {"path": folder}
+    for inputs, labels in zip(INPUTS, LABELS, strict=True):
+        if {f"{inputs}.npy", f"{labels}.npy"} <= names:
+            return "npy", {"x": folder / f"{inputs}.npy", "y": folder / f"{labels}.npy"}
+    _require_pictures(folder, shown)
     return "images", {"path": folder}
+
+
+def _require_pictures(folder: Path, shown: Path) -> None:
+    """Raises UsageError for a folder of tables or arrays, which are named one at a time."""
+    entries = sorted(folder.iterdir())
+    files = [entry.name for entry in entries if entry.suffix.lower() in FILES]
+    if files and not any(entry.is_dir() or entry.suffix.lower() in SUFFIXES for entry in entries):
+        advice = f"netspec init {shlex.quote(str(shown / files[0]))}"
+        raise UsageError(f"{shown}: holds {_few(files)}, and no pictures; name the file: {advice}")
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _listed(folder: Path) -> list[Path]:

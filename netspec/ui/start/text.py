@@ -151,10 +151,12 @@ def _about_net(found: Found, design: Design) -> list[str]:
     if design.scaled == 1:
         return []
     if design.scaled > 1:
-        return [f"the values reach {design.scaled:,.0f} or so: the last layer learns by steps that are as much larger (lr_scale)"]
-    return [
-        f"the values spread by {design.scaled:g} alone: the last layer begins at 0 and learns by steps that are as much smaller (lr_scale)"
-    ]
+        return [f"{_values(found, 'large')}: the last layer learns by steps {design.scaled:,.0f} times as large (lr_scale)"]
+    return [f"{_values(found, 'small')}: the last layer begins at 0 and learns by steps {design.scaled:g} times as large (lr_scale)"]
+
+
+def _values(found: Found, how: str) -> str:
+    return f"the values are {how}{f' ({found.example})' if found.count == 1 else ''}"
 
 
 def _train(design: Design) -> list[syntax.Pair]:

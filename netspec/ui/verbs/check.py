@@ -1,7 +1,8 @@
-"""`netspec check FILE...`: every finding about the files, without data and without kernels."""
+"""`netspec check FILE...`: every finding about the files, without kernels, and with no more of the data than its beginning."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError, UsageError
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
-from netspec.graph.check import diagnose
+from netspec.graph.check import diagnosed
+from netspec.graph.glance import glanced
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell
 from netspec.ui.screen import print_diagnostic, print_json
@@ -23,17 +25,21 @@ def run(files: Sequence[Path], overrides: Overrides, *, json: bool) -> int:
     listed: list[dict[str, Any]] = []
     for file in files:
         try:
-            found = diagnose(source_of(spec_file(file)), overrides)
+            program, found = diagnosed(source_of(spec_file(file)), overrides)
         except UsageError as error:
             tell(f"error: {error}")
             codes.append(error.exit_code)
             continue
+        seen = "all"
+        if program is not None:
+            doubt, seen = glanced(program)
+            found = [*found, *([doubt] if doubt is not None else [])]
         codes.append(exit_code(found))
         listed += [diagnostic.as_json() for diagnostic in found]
         if not json:
             for diagnostic in found:
                 print_diagnostic(diagnostic, sys.stdout)
-            print(f"{file}: {in_words(found)}")
+            print(f"{file}: {in_words(found)}{'' if found else of_data(file, seen)}")
     if json:
         print_json(listed)
     return next((code for code in codes if code), 0)
@@ -45,6 +51,17 @@ def exit_code(found: Sequence[Diagnostic]) -> int:
     if not errors:
         return 0
     return LimitError.exit_code if any(error.code.startswith("NS8") for error in errors) else SpecError.exit_code
+
+
+def of_data(file: Path, seen: str) -> str:
+    """How much of the data was read, and what reads all of it."""
+    command = f"netspec train {shlex.quote(str(file))} --dry-run"
+    match seen:
+        case "none":
+            return f" (its data was not read: {command} reads it)"
+        case "some":
+            return f" (of its data the beginning was read: {command} reads all)"
+    return ""
 
 
 def in_words(found: Sequence[Diagnostic]) -> str:

@@ -13,6 +13,7 @@ from netspec.frontend.program import Overrides
 from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
 from netspec.save.run_folder import open_run_folder
+from netspec.train.cautions import went_wrong
 from netspec.train.history import History
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
@@ -51,6 +52,9 @@ def run(
     done = train(
         file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False
     )
+    wrong = None if quiet else went_wrong(done.model.program, done.history, done.metrics.get("r2"))
+    if wrong is not None:
+        print(f"warning: {wrong}", file=sys.stderr)
     if json:
         print_json(as_json(done), one_line=True)
     else:
