@@ -161,8 +161,8 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has the first and last of them alone, and a long run no growing memory. Raises SpecError, DataError, UsageError,
-    DivergedError, Interrupted.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. Raises SpecError, DataError,
+    UsageError, DivergedError, Interrupted.
     """
     given = with_keys(overrides, keys)
     if resume is not None:

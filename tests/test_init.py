@@ -18,6 +18,7 @@ from netspec.catalog.sources.cifar10 import Cifar10
 from netspec.frontend.format import format_file
 from netspec.frontend.text import load, source_of
 from netspec.graph.check import diagnose
+from netspec.pipeline import train
 from netspec.ui.cli import app
 from netspec.ui.start.look import _are_classes
 from netspec.ui.start.places import place_of
@@ -141,6 +142,18 @@ def test_two_classes_get_one_logit(folder: Path) -> None:
     np.savez("two.npz", x=x, y=np.where(x[:, 0] * x[:, 1] > 0, 1, -1))
     assert "classes 2\nnet [affine(64)-bn-relu-dropout(10%)]x2 -> affine -> sigmoid" in init("two.npz")
     assert trained("two.net")["accuracy"] > 0.85
+
+
+@pytest.mark.parametrize("words", [(1, 2, 3), (10, 20, 30, 40)])
+def test_classes_that_do_not_begin_at_0_are_learnt_as_they_are(folder: Path, words: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(0)
+    rows = (f"{draw.normal(k):.3f},{draw.normal(-k):.3f},{word}" for k, word in list(enumerate(words)) * 30)
+    Path("kinds.csv").write_text("\n".join(["a,b,kind", *rows]))
+    assert "\nclasses" not in init("kinds.csv")
+    Path("kinds.net").write_text(init("kinds.csv"))
+    run = train(Path("kinds.net"), **{"train.epochs": 2})
+    assert run.model.classes_ is not None
+    assert run.model.classes_.tolist() == list(words)
 
 
 def test_a_target_by_its_name(folder: Path) -> None:

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_runs import MLP, left, write_spec
@@ -102,47 +102,42 @@ def test_a_closed_stdout_does_not_end_training() -> None:
     read_state(Path("run/state/last.safetensors"))
 
 
+ON_A_TERMINAL = """import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+
+def on_a_terminal(words: list[str], ignored: bool = False) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, in a session of its own whose terminal it has, and our end of that."""
+    ours, theirs = pty.openpty()
+    start = [sys.executable, "-c", ON_A_TERMINAL, "ignored" if ignored else "heard", *words]
+    process = subprocess.Popen(start, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    return process, ours
+
+
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_lost_terminal(ignored: bool) -> None:
     """The terminal closes: the run saves and ends, or, where hanging up is ignored, goes on without its bar."""
-    process, terminal = pty.fork()
-    if process == 0:  # a session of its own, whose terminal this is
-        if ignored:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        words = command("--epochs", "1500") if ignored else command(*LONG)
-        os.execv(words[0], words)
+    process, terminal = on_a_terminal(command("--epochs", "1500") if ignored else command(*LONG), ignored)
     wait_until("run/results.csv")
     os.close(terminal)
-    status: Any = None
-    deadline = time.monotonic() + 120
-    while status is None and time.monotonic() < deadline:
-        found, code = os.waitpid(process, os.WNOHANG)
-        status = os.waitstatus_to_exitcode(code) if found else None
-        time.sleep(0.02)
+    status = process.wait(120)
     rows = len(Path("run/results.csv").read_text().splitlines()) - 1
-    if ignored:
-        assert rows == 1500
-    else:
-        assert status == 129
+    assert rows == 1500 if ignored else status == 129
     assert read_state(Path("run/state/last.safetensors")).found.epoch == rows
 
 
 def test_the_bar_does_not_change_a_byte() -> None:
     """A run on a terminal, with its bar, leaves the bytes of one without."""
-    process, terminal = pty.fork()
-    if process == 0:
-        words = command()
-        os.execv(words[0], words)
+    process, terminal = on_a_terminal(command())
     shown = b""
-    while True:
-        try:
-            more = os.read(terminal, 65536)
-        except OSError:
-            break
-        shown += more
-        if not more:
-            break
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    with suppress(OSError):  # the other end is closed
+        while more := os.read(terminal, 65536):
+            shown += more
+    assert process.wait(60) == 0
     os.close(terminal)
     assert b"epoch" in shown
     subprocess.run([*command()[:-1], "quiet", "--quiet"], check=True, stdout=subprocess.DEVNULL)

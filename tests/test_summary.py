@@ -195,4 +195,4 @@ def test_names_of_units_are_told() -> None:
     text = "netspec 1 input 3x8x8 classes 3 def d(c) = conv(c)-relu net d(4) @a -> conv(4)-relu @b -> [conv(4)-bn @c] -> [d(4)]x2 @e"
     summary = summary_of(text + " -> conv(4) @f -> affine -> softmax")
     told = [line for _, line in entries(summary) if "@" in line or line.startswith("f ")]
-    assert told == ["d(4) @a", "conv(4)-relu @b", "bn2 (1e-05*) @c", "d(4) @e", "f (4)"]
+    assert told == ["d(4) @a", "conv(4)-relu @b", "bn1 (1e-05*) @c", "d(4) @e", "f (4)"]

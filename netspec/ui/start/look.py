@@ -47,6 +47,8 @@ class Found:
     """Of values, how far they spread, or lie from 0."""
     offset: float = 0.0
     """What values lie around, where that is far beyond how they spread."""
+    from_zero: bool = True
+    """Whether the count of the classes says all: they are words, two, or the numbers 0, 1, ..."""
     has_test: bool = False
     is_bytes: bool = False
     target: str | None = None
@@ -94,7 +96,8 @@ def _of_dataset(place: Place, dataset: Dataset) -> Found:
     kind, count, example, scale = _labels(y, dataset.labels, name)
     offset = _offset(y) if kind == "values" and count == 1 else 0.0
     return Found(
-        place, x.shape[1:], len(x), kind, count, example, scale, offset, has_test=dataset.test is not None, is_bytes=x.dtype == np.uint8,
+        place, x.shape[1:], len(x), kind, count, example, scale, offset, _from_zero(y, kind, count),
+        has_test=dataset.test is not None, is_bytes=x.dtype == np.uint8,
         target=dataset.target_column,
     )  # fmt: skip
 
@@ -118,7 +121,20 @@ def _table(place: Place, target: str | None) -> Found:
         raise DataError(f"{shown}: no column is left to learn {own} from: {reasons}")
     kind, count, example, scale = _labels(labels, None, f"{shown}: column {own}")
     offset = _offset(labels) if kind == "values" else 0.0
-    return Found(place, (width(kept),), len(x), kind, count, example, scale, offset, target=own, columns=kept, left_out=left_out)
+    return Found(
+        place,
+        (width(kept),),
+        len(x),
+        kind,
+        count,
+        example,
+        scale,
+        offset,
+        _from_zero(labels, kind, count),
+        target=own,
+        columns=kept,
+        left_out=left_out,
+    )
 
 
 def _label_column(names: Sequence[str]) -> str | None:
@@ -175,6 +191,10 @@ def _are_classes(flat: NDArray[Any], found: NDArray[Any]) -> bool:
         return False
     few = len(found) <= MOST_CLASSES or len(flat) >= ROWS_A_CLASS * len(found)
     return len(found) == 2 or (few and found[-1] <= 10 * len(found) and len(flat) >= 2 * len(found))
+
+
+def _from_zero(y: NDArray[Any], kind: Kind, count: int) -> bool:
+    return kind != "classes" or count == 2 or y.dtype.kind not in "iuf" or bool((np.unique(y) == np.arange(count)).all())
 
 
 def _scale(values: NDArray[Any]) -> float:

@@ -25,9 +25,9 @@ def to_text(found: Found, design: Design, title: str, command: str) -> str:
     net = parse(Source(f"net {design.net}")).entries[0]
     entries: list[syntax.Entry] = [syntax.Version(_raw(str(newest())), trivia=Trivia(tuple(above)))]
     entries.append(syntax.Section(Word("data"), tuple(_data(found, design)), trivia=BLANK))
-    if found.kind != "values":
+    if found.kind != "values" and found.from_zero:
         entries.append(syntax.Setting(Word("classes"), _raw(str(found.count)), trivia=BLANK))
-    elif found.count > 1:
+    elif found.kind == "values" and found.count > 1:
         entries.append(syntax.Setting(Word("outputs"), _raw(str(found.count)), trivia=BLANK))
     assert isinstance(net, syntax.Net)
     own = tuple(f"# {line}" for line in _about_net(found, design))

@@ -60,7 +60,8 @@ def check(text: str, path: Path, allow: Sequence[Path]) -> None:
     graph = build(program, counts)
     assert program.data is not None, "the text has a data section"
     head = split_head(program)[1]
-    prepare(dataset, program.data, head.target, program.seed, classes=graph.classes, score_shape=graph.values[-1].shape)
+    counted = program.classes is not None
+    prepare(dataset, program.data, head.target, program.seed, classes=graph.classes, counted=counted, score_shape=graph.values[-1].shape)
 
 
 def _as_json(found: Found, chosen: Design, path: Path, command: str) -> dict[str, object]:
