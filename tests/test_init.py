@@ -150,7 +150,6 @@ def test_classes_that_do_not_begin_at_0_are_learnt_as_they_are(folder: Path, wor
     rows = (f"{draw.normal(k):.3f},{draw.normal(-k):.3f},{word}" for k, word in list(enumerate(words)) * 30)
     Path("kinds.csv").write_text("\n".join(["a,b,kind", *rows]))
     assert "\nclasses" not in init("kinds.csv")
-    Path("kinds.net").write_text(init("kinds.csv"))
     run = train(Path("kinds.net"), **{"train.epochs": 2})
     assert run.model.classes_ is not None
     assert run.model.classes_.tolist() == list(words)

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.ma import is_masked
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, Facts, Rows
@@ -181,7 +182,7 @@ def check_rows(
 
 def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
     """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes."""
-    if np.ma.is_masked(x):
+    if is_masked(x):
         raise DataError(f"{name}: a masked array with missing values; fill them in, or leave those rows out")
     try:
         array = np.asarray(x)
