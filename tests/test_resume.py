@@ -128,6 +128,24 @@ def test_a_state_that_lacks_something_is_refused(lost: str, monkeypatch: pytest.
         train(spec, resume="part")
 
 
+DAMAGES = {
+    "holds weights alone": lambda metadata: {key: value for key, value in metadata.items() if key != "position"},
+    "its metadata is damaged: position": lambda metadata: {**metadata, "position": {"steps": -1}},
+    "stands at step 99 of an epoch that has 5": lambda metadata: {**metadata, "position": {**metadata["position"], "steps": 99}},
+}
+
+
+@pytest.mark.parametrize("told", DAMAGES)
+def test_a_state_that_says_what_cannot_be_is_refused(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = write_spec(Path(), MLP)
+    stopped_at(spec, 8, monkeypatch)
+    path = RunFolder(Path("part")).state
+    tensors, metadata = load_weights(path)
+    save_weights(path, tensors, DAMAGES[told](metadata))
+    with pytest.raises(DataError, match=told):
+        train(spec, resume="part")
+
+
 def test_rows_of_a_file_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shuffle by blocks too goes on in the middle of an epoch."""
     monkeypatch.setattr(feed, "MOST_BYTES", 0)
