@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network, TrainingPlan
 from netspec.plan.store import Arrays
+from netspec.save.atomic import SaveError
 from netspec.save.weights import save_weights
 from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.cautions import cautions
@@ -313,7 +314,8 @@ class Model:
                 history = training.run()
                 if record:
                     record.finish(training)
-                    draw_run(record.folder)
+                    with suppress(SaveError, OSError):  # a picture is no reason to lose a result
+                        draw_run(record.folder)
         except DivergedError:
             if not self.network.store.is_finite:
                 training.best.put_back(self.network)

@@ -34,6 +34,7 @@ from netspec.train.resume import (
     is_same_file,
     program_of_run,
     require_left,
+    require_own,
     require_same,
     require_same_data,
     require_same_rates,
@@ -190,36 +191,38 @@ def train(
 def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], keep_losses: bool) -> Run:
     """The rest of a run that ended early."""
     folder = open_run_folder(run)
-    state = read_state(folder.state)
-    counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
-    began, program = program_of_run(folder), read(spec, given)
-    same_file = is_same_file(program, folder)
-    epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
-    changed = differences(began, program, counts)
-    if changed and same_file and given in (NO_OVERRIDES, Overrides(keys={EPOCHS: epochs})):
-        program = program_of_run(folder, epochs)  # the run was begun with values of its own
-    else:
-        require_same(changed, folder)
-        program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
-    require_left(program, folder, state, epochs)
-    model = Model(program, counts)
-    splits = model.splits_of_data(allow)
-    require_same_data(splits, folder)
-    overfit = state.position.overfit
-    if overfit is not None:
-        splits = only(splits, overfit)
-    _loaded(model, state.own, state.found, folder.state, True)
-    take_over_slots(model.network, state.others)
-    model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
-    training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
-    go_on_from(training, state, folder)
-    require_same_rates(began, program, folder, training)
-    resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
-    record = Record.of(folder, model, program, epochs, overfit)
-    record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
-    record.said = {"spec": state.found.spec, "path": state.found.path}
-    training.keeps_losses = keep_losses
-    return _run(model, training, record, splits)
+    with folder.held():  # nobody else moves the state from here on
+        state = read_state(folder.state)
+        counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
+        began, program = program_of_run(folder), read(spec, given)
+        require_own(began, state, counts, folder)
+        same_file = is_same_file(program, folder)
+        epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
+        changed = differences(began, program, counts)
+        if changed and same_file and given in (NO_OVERRIDES, Overrides(keys={EPOCHS: epochs})):
+            program = program_of_run(folder, epochs)  # the run was begun with values of its own
+        else:
+            require_same(changed, folder)
+            program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
+        require_left(program, folder, state, epochs)
+        model = Model(program, counts)
+        splits = model.splits_of_data(allow)
+        require_same_data(splits, folder)
+        overfit = state.position.overfit
+        if overfit is not None:
+            splits = only(splits, overfit)
+        _loaded(model, state.own, state.found, folder.state, True)
+        model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
+        training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
+        go_on_from(training, state, folder)
+        require_same_rates(began, program, folder, training)
+        resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
+        record = Record.of(folder, model, program, epochs, overfit)
+        record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
+        record.said = {"spec": state.found.spec, "path": state.found.path}
+        record.is_held = True
+        training.keeps_losses = keep_losses
+        return _run(model, training, record, splits)
 
 
 def _run(model: Model, training: Training, record: Record, splits: Splits) -> Run:

@@ -172,3 +172,15 @@ def test_what_is_saved_at_once_may_be_bad(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DivergedError) as told:
         train(spec, run_dir=Path("run"), **BLOWS_UP)
     assert read_state(Path("run/state/last.safetensors")).found.step == (told.value.step or 0) - 1
+
+
+def test_a_net_that_the_last_update_ruins_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its training loss was finite in every step, and no epoch has a validation loss: nothing of it may pass for a result."""
+    monkeypatch.chdir(tmp_path)
+    spec = write_spec(tmp_path, MLP)
+    keys = {"train.optimizer": "sgd(lr=1e35)", "train.batch": 1000, "train.epochs": 1, "train.clip": 1e30, "train.schedule": "step"}
+    with pytest.raises(DivergedError, match="the loss of the validation rows is infinite or NaN after every epoch"):
+        train(spec, run_dir=Path("run"), **keys)
+    tensors, metadata = load_weights(Path("run/weights/best.safetensors"))
+    assert metadata["step"] == 0
+    assert all(np.isfinite(array).all() for array in tensors.values())

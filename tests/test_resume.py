@@ -13,13 +13,16 @@ from small_runs import CONV, MLP, SPECS, KillAt, Killed, left, save_each_step, w
 from typer.testing import CliRunner, Result
 
 import netspec
+from netspec import pipeline
 from netspec.base.errors import DataError, UsageError
 from netspec.frontend.program import Overrides
 from netspec.pipeline import train
+from netspec.save.atomic import SaveError
 from netspec.save.run_folder import RunFolder
 from netspec.save.weights import load_weights, save_weights
 from netspec.train import feed
 from netspec.train import state as state_module
+from netspec.train.state import read_state
 from netspec.ui.cli import app
 
 STEPS = 15
@@ -131,7 +134,11 @@ def test_a_state_that_lacks_something_is_refused(lost: str, monkeypatch: pytest.
 DAMAGES = {
     "holds weights alone": lambda metadata: {key: value for key, value in metadata.items() if key != "position"},
     "its metadata is damaged: position": lambda metadata: {**metadata, "position": {"steps": -1}},
-    "stands at step 99 of an epoch that has 5": lambda metadata: {**metadata, "position": {**metadata["position"], "steps": 99}},
+    "stands at step 99 of an epoch that has 5": lambda metadata: {
+        **metadata,
+        "step": 99 + 5 * metadata["epoch"],
+        "position": {**metadata["position"], "steps": 99},
+    },
 }
 
 
@@ -323,6 +330,73 @@ def test_results_that_were_cut_off_lose_the_cut_line(monkeypatch: pytest.MonkeyP
             stream.write('{"event": "st' if name.startswith("e") else "2,10,0.0")
     train(spec, resume="part")
     assert left(Path("part")) == expected
+
+
+def test_a_resume_that_cannot_write_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is missing or in the way: what the run holds stays. A folder of weights that is gone is made anew."""
+    spec, expected = whole(MLP)
+    stopped_at(spec, 7, monkeypatch)
+    shutil.rmtree("part/weights")
+    shutil.copytree("part", "blocked")
+    Path("blocked/weights").write_text("in the way")
+    with pytest.raises(SaveError, match="blocked/weights"):
+        train(spec, resume="blocked")
+    assert read_state(RunFolder(Path("blocked")).state).found.step > 0
+    train(spec, resume="part")
+    assert left(Path("part")) == expected
+
+
+def test_a_resume_that_waits_sees_what_the_other_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is this process's before the state is read."""
+    spec = write_spec(Path(), MLP)
+    stopped_at(spec, 7, monkeypatch)
+    found: list[str] = []
+
+    def meanwhile(*given: Any) -> Any:
+        with pytest.raises(UsageError, match="another process trains") as refused:
+            train(spec, resume="part")
+        found.append(str(refused.value))
+        return read_state(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "read_state", meanwhile)
+        train(spec, resume="part")
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"spec": 'netspec 1\nuse "/etc/passwd"\nnet affine -> softmax'}, "is of another spec than the run"),
+    ({"spec": MLP.replace("affine(16)", "affine(15)")}, "is of another spec than the run"),
+    ({"step": 3}, "step 3 is none of epoch 2"),
+    ({"epoch": 10**18}, "the rows of epochs 1 to"),
+])  # fmt: skip
+def test_a_forged_state_is_refused(change: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = write_spec(Path(), MLP)
+    stopped_at(spec, 8, monkeypatch)
+    path = RunFolder(Path("part")).state
+    tensors, metadata = load_weights(path)
+    save_weights(path, tensors, {**metadata, **change})
+    with pytest.raises((DataError, UsageError), match=told if "epoch" not in change else "epochs"):
+        train(spec, resume="part")
+
+
+def test_a_folder_in_the_place_of_a_temporary_file_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, expected = whole(MLP)
+    stopped_at(spec, 7, monkeypatch)
+    Path("part/weights/.last.safetensors.999999-abcdef12.tmp").mkdir()
+    train(spec, resume="part")
+    assert left(Path("part")) == expected
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_result() -> None:
+    spec = write_spec(Path(), MLP)
+    Path("run/curves.png").mkdir(parents=True)
+    shutil.rmtree("run")
+    train(spec, run_dir=Path("run"), **{"train.epochs": 1})
+    Path("run/curves.png").unlink()
+    Path("run/curves.png").mkdir()
+    train(spec, resume="run", **{"train.epochs": 2})
+    assert len(Path("run/results.csv").read_text().splitlines()) == 3
 
 
 # As a person would

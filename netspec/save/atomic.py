@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from netspec.base.errors import NetspecError
@@ -37,10 +38,10 @@ def write_atomic(path: Path, content: bytes, mode: int | None = None) -> None:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise save_error(path, error) from None
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
 
 
@@ -90,11 +91,17 @@ def sync_file(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes temporary files that writers which no longer run left in `folder`."""
+    """Removes temporary files that writers which no longer run left in `folder`, where that is allowed."""
     for path in folder.iterdir():
         found = ORPHAN.fullmatch(path.name)
         if found and not _running(int(found[1])):
-            path.unlink(missing_ok=True)
+            _discard(path)
+
+
+def _discard(path: Path) -> None:
+    """Removes a file, if it can be."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def save_error(path: Path, error: OSError) -> SaveError:

@@ -60,7 +60,8 @@ class Scored:
         """The headline and, for classes, the figures of `metrics.figures`."""
         if self.head.target == "value":
             return self.headline(threshold)
-        confidence = self.head.confidence(self.scores)
+        with np.errstate(invalid="ignore", over="ignore"):  # of scores that are infinite the figures are NaN
+            confidence = self.head.confidence(self.scores)
         found = by_class(self.head, self.scores, confidence, self.y, threshold)
         return {**self.headline(threshold), **figures(self.head, self.scores, confidence, self.y, found, top)}
 

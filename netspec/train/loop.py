@@ -86,6 +86,7 @@ def batches(rows: int, batch: int, drop_last: bool, join_single: bool) -> tuple[
     return starts, counts
 
 
+CURES = "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn, clip"
 STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None)
 """What ends training after the running steps: Ctrl-C, a polite kill, a terminal that closes."""
 
@@ -139,7 +140,7 @@ class Best:
 
     def offer(self, network: Network, epoch: int, figures: dict[str, float]) -> bool:
         score = figures["accuracy"] if "accuracy" in figures else -figures["loss"]
-        if not score > self.score:
+        if not score > self.score or not math.isfinite(figures["loss"]):
             return False
         self.keep(network)
         self.score, self.epoch, self.step = score, epoch, network.store.step
@@ -237,6 +238,7 @@ class Training:
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
                     self._epoch(plan, epoch, starts, counts)
                     self._finish(epoch)
+                self._require_measured()
         except StopTraining as stop:
             self.history.stopped = str(stop)
         except (DivergedError, Interrupted) as error:
@@ -248,6 +250,11 @@ class Training:
         if self.monitor:
             self.monitor.end()
         return self.history
+
+    def _require_measured(self) -> None:
+        """Raises DivergedError where no epoch left weights by which the validation rows have a loss."""
+        if self.validation is not None and len(self.history.epochs) > self.first_row and not self.best.is_known:
+            raise DivergedError(f"the loss of the validation rows is infinite or NaN after every epoch. {CURES}")
 
     def _bind(self, plan: Plan, window: Window) -> None:
         """Before every piece: a callback, or another thread, may have computed with the same plan between."""
@@ -338,8 +345,7 @@ class Training:
         told = fault.in_words(numbers)
         raise DivergedError(
             f"the loss became {loss} at step {step} (epoch {epoch}); training stopped before that update. {told}"
-            "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn, clip",
-            step=step, epoch=epoch, layer=fault.layer, rows=tuple(numbers[fault.rows].tolist()), begun_well=begun_well,
+            f"{CURES}", step=step, epoch=epoch, layer=fault.layer, rows=tuple(numbers[fault.rows].tolist()), begun_well=begun_well,
         )  # fmt: skip
 
     def _stop_if_signalled(self, epoch: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,8 +86,10 @@ class Record:
     said: Mapping[str, Any] = field(default_factory=dict)
     """What the metadata says instead of the model: where a resumed run's spec is from."""
     resumed: Resumed | None = None
-    saved_step: int = 0
-    """Updates of the last weights that were written."""
+    saved_step: int | None = None
+    """Updates of the last weights that were written; None before there are any."""
+    is_held: bool = False
+    """Whether the folder is this process's already."""
     _waiting: Snapshot | None = None
     """The newest snapshot that is not written."""
     _good: Snapshot | None = None
@@ -128,15 +130,15 @@ class Record:
         return cls(folder, model, every.amount if every is not None else None, logged, overfit)
 
     def discard_if_empty(self) -> None:
-        """Takes the folder away where it holds no weights: a run that could not be written leaves nothing behind."""
-        if not self.folder.last.exists():
+        """Takes the folder away where this process made it and nothing is in it yet: what could not be written leaves nothing behind."""
+        if self.resumed is None and self.saved_step is None:
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
     @contextmanager
     def kept(self, training: Training) -> Iterator[None]:
         """While training: there are weights in the folder from the start, and where training ends early those that it leaves, and why. The
         error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
-        with self.folder.held():
+        with nullcontext() if self.is_held else self.folder.held():
             try:
                 if self.resumed is None:
                     self._write(self._snapshot(training))
@@ -152,7 +154,7 @@ class Record:
             except DivergedError as error:
                 self._leave_good(training, error)
                 self._stopped(str(error))
-                error.args = (f"{error}; the last good weights, of step {self.saved_step}, are in {self.folder.path}",)
+                error.args = (f"{error}; the last good weights, of step {self.saved_step or 0}, are in {self.folder.path}",)
                 raise
             except SaveError:
                 self.discard_if_empty()
@@ -233,11 +235,13 @@ class Record:
         return self.folder.best, as_bytes(self.model.tensors(best), self._metadata(best))
 
     def _write(self, snapshot: Snapshot | None) -> None:
-        if snapshot is None or snapshot.step < self.saved_step:
+        if snapshot is None or snapshot.step < (self.saved_step or 0):
             return
         began = time.monotonic()
         self.folder.sync_results()
         for path, content in snapshot.files:
+            with suppress(OSError):  # what is wrong is told by the write
+                path.parent.mkdir(exist_ok=True)
             write_atomic(path, content)
         self.saved_step, self._best_epoch = snapshot.step, snapshot.best_epoch
         self._saved_at = time.monotonic()

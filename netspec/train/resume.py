@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.base.errors import DataError, UsageError
+from netspec.base.errors import DataError, SpecError, UsageError
 from netspec.base.schedule import Progress
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
@@ -18,7 +18,7 @@ from netspec.graph.counts import Counts
 from netspec.save.run_folder import RunFolder
 from netspec.train.data import Splits
 from netspec.train.loop import Training
-from netspec.train.state import State, take_over_progress
+from netspec.train.state import State, take_over_progress, take_over_slots
 
 EPOCHS = "train.epochs"
 FREE = (EPOCHS, "train.threads")
@@ -49,6 +49,16 @@ def require_same(found: list[str], folder: RunFolder) -> None:
             f"{folder.path}: the run was begun with another spec, and goes on with its own alone:\n  {lines}\n"
             "Train the changed spec as a run of its own, or leave the file and --set out: netspec train --resume RUN"
         )
+
+
+def require_own(began: Program, state: State, counts: Counts, folder: RunFolder) -> None:
+    """Raises DataError where the state carries another spec than the run's."""
+    try:
+        changed = differences(began, load(Source(state.found.spec), Overrides(seed=state.found.seed)), counts)
+    except SpecError as error:
+        changed = [error.diagnostics[0].message]
+    if changed:
+        raise DataError(f"{folder.state}: is of another spec than the run: {changed[0]}")
 
 
 def is_same_file(program: Program, folder: RunFolder) -> bool:
@@ -108,7 +118,14 @@ def go_on_from(training: Training, state: State, folder: RunFolder) -> None:
     rows = [row for row in folder.read_epochs() if row["epoch"] <= done]
     if [row["epoch"] for row in rows] != list(range(1, done + 1)):
         raise DataError(f"{folder.results}: damaged: the rows of epochs 1 to {done} are needed, and it has {len(rows)} of them")
-    take_over_progress(training, state)
+    each = training.steps_per_epoch
+    if state.found.step != done * each + state.position.steps or state.position.best_epoch > done:
+        raise DataError(f"{folder.state}: damaged: step {state.found.step} is none of epoch {done + 1}, of {each} steps each")
+    try:
+        take_over_slots(training.network, state.others)
+        take_over_progress(training, state)
+    except DataError as error:
+        raise DataError(f"{folder.state}: {error}") from None
     training.history.epochs[:] = rows
     training.first_row = 0
     training.began -= rows[-1]["seconds"] if rows else 0.0
@@ -120,7 +137,10 @@ def program_of_run(folder: RunFolder, epochs: int | None = None) -> Program:
         source = Source(folder.resolved.read_text(encoding="utf-8"), str(folder.resolved))
     except (OSError, UnicodeDecodeError):
         raise DataError(f"{folder.resolved}: missing or damaged") from None
-    return load(source, Overrides(keys={} if epochs is None else {EPOCHS: epochs}))
+    try:
+        return load(source, Overrides(keys={} if epochs is None else {EPOCHS: epochs}))
+    except SpecError as error:
+        raise DataError(f"{folder.resolved}: damaged: {error.diagnostics[0].message}") from None
 
 
 def _line(key: str, one: Difference) -> str:

@@ -45,7 +45,9 @@ def overrides_of(
             raise UsageError(f"--set {pair}: write --set key=value, such as --set train.batch=50 or --set width=64")
         into = keys if "." in key or key in SETTINGS else lets
         if key in into:
-            raise UsageError(f"--set {pair}: {key} is given twice")
+            option = key.removeprefix("train.")
+            other = f", by --{option} too" if train.get(option) is not None else ""
+            raise UsageError(f"--set {pair}: {key} is given twice{other}")
         into[key] = value
     return Overrides(input=shape_of(input), classes=classes, outputs=outputs, seed=seed, keys=keys, lets=lets)
 
