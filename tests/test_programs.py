@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import graphs
@@ -18,7 +19,11 @@ from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.check import to_graph
 
-PROGRAMS = settings(max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+NIGHT = int(os.environ.get("NETSPEC_NIGHT_PROGRAMS", "0"))
+"""Programs of a long run, drawn anew each time; without it 50, always the same."""
+PROGRAMS = settings(
+    max_examples=NIGHT or 50, derandomize=not NIGHT, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)  # fmt: skip
 
 
 def computed(text: str, shape: Shape, rows: int, fuse: bool) -> dict[str, Any]:
