@@ -39,6 +39,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
         raise DataError(f"{name}: labels have dtype {array.dtype}; allowed are numbers and text")
     if array.ndim == 0:
         raise DataError(f"{name}: a single value, where one label for each row is needed")
+    if len(array) and not array.size:
+        raise DataError(f"{name}: labels of shape {array.shape}: its rows are empty")
     return array
 
 
