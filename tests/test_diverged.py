@@ -15,7 +15,7 @@ from netspec.base.errors import DivergedError
 from netspec.pipeline import train
 from netspec.plan.network import Network
 from netspec.save.weights import load_weights
-from netspec.train import loop
+from netspec.train import feed
 from netspec.train.fault import find_fault
 from netspec.train.record import Record
 from netspec.train.state import read_state
@@ -118,11 +118,9 @@ def test_rows_are_those_of_the_data(rows: int) -> None:
 
 
 def test_rows_of_a_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop.feed_of.__globals__["MappedRows"], "__doc__", None)  # the module is reached through what it gives
-    names = loop.feed_of.__globals__
-    monkeypatch.setitem(names, "MOST_BYTES", 0)
-    monkeypatch.setitem(names, "WINDOW_BYTES", 20 * 24)
-    monkeypatch.setitem(names, "BLOCK_BYTES", 5 * 24)
+    monkeypatch.setattr(feed, "MOST_BYTES", 0)
+    monkeypatch.setattr(feed, "WINDOW_BYTES", 20 * 24)
+    monkeypatch.setattr(feed, "BLOCK_BYTES", 5 * 24)
     x = X.copy()
     x[41] = 3e38
     np.save(tmp_path / "x.npy", x)
@@ -135,13 +133,12 @@ def test_rows_of_a_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.M
 def test_training_stops_before_the_update_and_keeps_finite_weights() -> None:
     for text in ("affine(8)-relu -> affine -> softmax", "affine(8)-bn-relu -> affine -> softmax"):
         model = compiled(text, train="batch = 10; optimizer = sgd(lr=1e30)")
-        before = {name: array.copy() for name, array in model.params.items()}
         with pytest.raises(DivergedError) as told:
             model.fit(X, Y, epochs=3)
         assert told.value.step == model.step_count + 1
         assert len(model.history.loss) == model.step_count
         assert all(np.isfinite(array).all() for array in (*model.params.values(), *model.state.values()))
-        assert all((array == before[name]).all() for name, array in model.params.items()) or model.step_count > 0
+        assert told.value.step in (1, 2)
 
 
 def test_the_last_good_weights_stay_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 import netspec
 from netspec import pipeline
 from netspec.base.errors import DataError, UsageError
-from netspec.frontend.program import Overrides
 from netspec.pipeline import train
 from netspec.save.atomic import SaveError
 from netspec.save.run_folder import RunFolder
@@ -390,8 +389,6 @@ def test_a_folder_in_the_place_of_a_temporary_file_is_left(monkeypatch: pytest.M
 
 def test_a_picture_that_cannot_be_drawn_costs_no_result() -> None:
     spec = write_spec(Path(), MLP)
-    Path("run/curves.png").mkdir(parents=True)
-    shutil.rmtree("run")
     train(spec, run_dir=Path("run"), **{"train.epochs": 1})
     Path("run/curves.png").unlink()
     Path("run/curves.png").mkdir()
@@ -432,4 +429,3 @@ def test_epochs_of_a_changed_file_are_its_wish(monkeypatch: pytest.MonkeyPatch) 
     stopped_at(spec, 7, monkeypatch)
     spec.write_text(MLP.replace("epochs = 3", "epochs = 4"))
     assert len(train(spec, resume="part").history.epochs) == 4
-    assert Overrides() == Overrides()
