@@ -41,6 +41,7 @@ from netspec.train.settings import schedule_of, settings_of
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.step import update
 from netspec.train.stopping import require_watched
+from netspec.train.team import Team
 from netspec.train.threshold import DEFAULT, best_threshold, checked
 from netspec.train.turn import Turn
 from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
@@ -57,8 +58,8 @@ class Model:
     input and the counts are known, by the text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
     """
 
-    def __init__(self, program: Program, counts: Counts | None = None) -> None:
-        self.program = program
+    def __init__(self, program: Program, counts: Counts | None = None, team: Team | None = None) -> None:
+        self.program, self.team = program, team
         self._known = Learned(program)
         self._turn = Turn()
         self.epochs_done = 0
@@ -82,7 +83,7 @@ class Model:
 
     def _build(self, counts: Counts) -> None:
         grouping = group(to_graph(self.program, counts), self.program.train.fuse)
-        self._network = Network(grouping, settings_of(self.program))
+        self._network = Network(grouping, settings_of(self.program, team=self.team))
 
     def __repr__(self) -> str:
         if self._network is None:
@@ -286,6 +287,7 @@ class Model:
             "epochs_done": self.epochs_done,
             "early_stop": self.program.train.early_stop if may_stop else None,
             "history": self.history,
+            "team": self.team,
         }
         training = Training(self.network, schedule_of(self.program, epochs), material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch

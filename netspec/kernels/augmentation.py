@@ -53,7 +53,7 @@ def gather_augmented(context: Context, order: Buffer, steps: tuple[Augmentation,
         templates.append(place)
         # layers count from 0 on: the places of these streams lie before
         setup.append(f"key{number} = stream_key(control[SEED], {words.add(-1 - number)}, control[STEP])")
-        draws.append(f"bits{number} = np.int64(random_bits(key{number}, r))")
+        draws.append(f"bits{number} = np.int64(random_bits(key{number}, control[FIRST] + r))")
         values = {"h": "i", "w": "j", "height": "height", "width": "width", "bits": f"bits{number}"}
         for name, constant in step.constants().items():
             setup.append(f"{name}{number} = {words.add(constant)}")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netspec.base.kinds import Elementwise, Pointwise
+from netspec.base.shape import size
 from netspec.graph.graph import Node, Value
 from netspec.kernels.context import Context, columns_of
 from netspec.kernels.launch import At, Buffer
@@ -175,6 +176,8 @@ class Chain:
                 values[name] = f"{name}{number}[j]"
             if layer and layer.random:
                 lines.append(f"key{number} = stream_key(control[SEED], {words.add(step.node.place)}, control[STEP])")
+                counters = columns_of(step.node.output.shape)[0] if layer.by_channel else size(step.node.output.shape)
+                lines.append(f"first{number} = control[FIRST] * {words.add(counters)}")
                 values["bits"] = f"bits{number}"
             if step.other:
                 self._places[f"other{number}"] = words.add(At(self.context.value(step.other)))
@@ -232,7 +235,7 @@ class Chain:
         layer = self.steps[number].pointwise
         if layer is None or not layer.random:
             return []
-        return [f"bits{number} = random_bits(key{number}, {'image + j' if layer.by_channel else counter})"]
+        return [f"bits{number} = random_bits(key{number}, first{number} + {'image + j' if layer.by_channel else counter})"]
 
     def incoming(self, at: str = "j") -> str:
         """The gradient of the chain's end, whose first term is the kernel's `dy`."""

@@ -26,18 +26,38 @@ MOST_TASKS = 16
 MOST_IMAGE_TASKS = 64
 MOST_PARTS = 8  # of a sum that tasks share
 ALIGNMENT = 16  # elements: every parameter array starts on a multiple of 64 bytes
+TAIL = ALIGNMENT  # elements behind the gradients that processes add up, for what goes with them
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each batch a process computes, where several share it: place `rank` of `ranks`, cut as the shares of tasks are. With
+    `statistics` bn takes those of the whole batch, which the processes exchange, else those of its part."""
+
+    rank: int
+    ranks: int
+    statistics: bool
+
+    def first(self, rows: int, rank: int | None = None) -> int:
+        """Where the part of this rank, or of another one, begins in a batch of so many rows."""
+        return rows * (self.rank if rank is None else rank) // self.ranks
+
+    def most(self, rows: int) -> int:
+        """Rows of the largest part."""
+        return -(-rows // self.ranks)
 
 
 @dataclass(frozen=True)
 class Update:
     """How the train form updates: the optimiser, the l2 rate, whether products update their weights themselves, the bound on gradients,
-    and what images go through on their way into a batch."""
+    what images go through on their way into a batch, and which part of a batch this process has, None for all of it."""
 
     optimizer: Optimizer
     l2: float
     straight: bool
     clip: Clip | None = None
     augmentations: tuple[Augmentation, ...] = ()
+    share: Share | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +164,8 @@ class Context:
         self.flat_parameters = self.buffer("parameters", self.parameter_elements, kind="parameters")
         self._flat_state = self.buffer("state", at, kind="state")
         if self.update:  # of the plan alone, and zero where nothing writes: the bias that a bn cancels
-            self.flat_gradients = self.buffer("gradients", self.parameter_elements - self.straight_elements, kind="result")
+            tail = TAIL if self.update.share else 0
+            self.flat_gradients = self.buffer("gradients", self.parameter_elements - self.straight_elements + tail, kind="result")
         elif self.train:
             self.flat_gradients = self.buffer("gradients", self.parameter_elements, kind="gradients")
 
@@ -309,13 +330,14 @@ class Context:
     def launch(
         self, label: str, section: Section, kernel: Entry, words: Iterable[Word], tasks: int, *,
         reads: Iterable[Buffer], writes: Iterable[Buffer], flops: int = 0, layers: Iterable[str] = (), cut: Cut | None = None,
-        own: Iterable[Buffer] = (), first: bool = False, later: bool = False,
+        own: Iterable[Buffer] = (), first: bool = False, later: bool = False, exchanged: Buffer | None = None,
     ) -> None:  # fmt: skip
         """Appends a launch; the control block is its first word. One that is `first` needs parameters alone; one that comes `later` is
-        appended by `catch_up`."""
+        appended by `catch_up`. What is `exchanged` is complete once every process has its part."""
         launch = Launch(
-            label, section, kernel, (At(self.control), *words), tasks, tuple(reads), tuple(writes), flops, tuple(layers), cut, tuple(own)
-        )
+            label, section, kernel, (At(self.control), *words), tasks, tuple(reads), tuple(writes), flops, tuple(layers), cut, tuple(own),
+            exchanged,
+        )  # fmt: skip
         (self.first_launches if first else self._later if later else self.launches).append(launch)
 
     def catch_up(self) -> None:

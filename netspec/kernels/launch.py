@@ -82,6 +82,8 @@ class Launch:
     layers: tuple[str, ...] = ()
     cut: Cut | None = None
     own: tuple[Buffer, ...] = ()
+    exchanged: Buffer | None = None
+    """Of a batch that several processes share: a part for each of them, (ranks, n), of which this launch writes the own one."""
 
     @property
     def bytes(self) -> int:

@@ -14,7 +14,7 @@ def loss(p, task, tasks, worker):
     control = words(p[0], 8)
     rows, columns = control[ROWS], p[4]
     losses = floats(p[5], rows)
-    mean = F(as_double(p[6])) / F(max(rows, 1))
+    mean = F(as_double(p[6])) / F(max(rows + control[OTHERS], 1))
 {setup}    for r in range(share_start(rows, task, tasks, 1), share_end(rows, task, tasks, 1)):
         scores, gradient = floats(p[1] + r * columns * ITEMSIZE, columns), floats(p[3] + r * columns * ITEMSIZE, columns)
         label = {label}

@@ -25,6 +25,7 @@ INLINE: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapp
 
 # words of the control block; floats stand in it as float64 bits
 ROWS, STEP, START, SEED, UPDATE_STATE, AUGMENT = 0, 1, 2, 3, 4, 5
+OTHERS, FIRST = 6, 7  # of a batch that several processes share: the rows that are not here, and the place of the first that is
 SCALARS = 8  # first of the optimiser's scalars: lr, then what depends on the update's number
 MOST_SCALARS = 24
 CONTROL_WORDS = SCALARS + MOST_SCALARS

@@ -110,16 +110,27 @@ def statistics(p, task, tasks, worker):
 
 
 @njit(**INLINE)
-def merge_parts(p, control, mean, inverse, update):
-    rows, columns, parts = control[ROWS] * p[1], p[2], p[15]
+def merge_all(p, rows, at, parts, stride, mean, spread):
+    # the statistics of `rows` rows of the batch, of which each part has its share
+    columns = p[2]
     clear(mean)
-    clear(inverse)
+    clear(spread)
     for part in range(parts):
-        first, last = share_start(control[ROWS], part, parts, 1) * p[1], share_end(control[ROWS], part, parts, 1) * p[1]
-        at = p[13] + part * 4 * columns * ITEMSIZE
-        merge(first, mean, inverse, last - first, floats(at, columns), floats(at + columns * ITEMSIZE, columns))
-    running_mean, running_var = floats(p[9], columns), floats(p[10], columns)
-    settle(rows, inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), update)
+        first, last = share_start(rows, part, parts, 1) * p[1], share_end(rows, part, parts, 1) * p[1]
+        own = at + part * stride * columns * ITEMSIZE
+        merge(first, mean, spread, last - first, floats(own, columns), floats(own + columns * ITEMSIZE, columns))
+
+
+@njit(**INLINE)
+def settle_all(p, rows, mean, inverse, update):
+    running_mean, running_var = floats(p[9], p[2]), floats(p[10], p[2])
+    settle(rows * p[1], inverse, mean, inverse, running_mean, running_var, F(as_double(p[11])), F(as_double(p[12])), update)
+
+
+@njit(**INLINE)
+def merge_parts(p, control, mean, inverse, update):
+    merge_all(p, control[ROWS], p[13], p[15], 4, mean, inverse)
+    settle_all(p, control[ROWS], mean, inverse, update)
 """
 
 FORWARD_IMAGES = """\
@@ -127,6 +138,23 @@ FORWARD_IMAGES = """\
 def combine(p, task, tasks, worker):
     control = words(p[0], 8)
     merge_parts(p, control, floats(p[5], p[2]), floats(p[6], p[2]), control[UPDATE_STATE] != 0)
+"""
+
+FORWARD_SHARED = """\
+@cfunc(KERNEL, **OPTIONS)
+def part_of_batch(p, task, tasks, worker):
+    # what this process's rows give, for all to merge
+    own = p[17] + p[19] * 2 * p[2] * ITEMSIZE
+    merge_all(p, words(p[0], 8)[ROWS], p[13], p[15], 4, floats(own, p[2]), floats(own + p[2] * ITEMSIZE, p[2]))
+
+
+@cfunc(KERNEL, **OPTIONS)
+def whole_batch(p, task, tasks, worker):
+    control = words(p[0], 8)
+    rows = control[ROWS] + control[OTHERS]
+    mean, inverse = floats(p[5], p[2]), floats(p[6], p[2])
+    merge_all(p, rows, p[17], p[18], 2, mean, inverse)
+    settle_all(p, rows, mean, inverse, control[UPDATE_STATE] != 0)
 """
 
 SPREAD_OUT = """\
@@ -238,12 +266,12 @@ def reduce_rows(p, task, tasks, worker):
 
 
 @njit(**INLINE)
-def add_parts(p, sum_dy, sum_dy_xhat):
-    columns, parts = p[2], p[14]
+def add_all(p, parts_at, parts, sum_dy, sum_dy_xhat):
+    columns = p[2]
     clear(sum_dy)
     clear(sum_dy_xhat)
     for part in range(parts):
-        at = p[13] + part * 2 * columns * ITEMSIZE
+        at = parts_at + part * 2 * columns * ITEMSIZE
         more, more_xhat = floats(at, columns), floats(at + columns * ITEMSIZE, columns)
         for j in range(columns):
             sum_dy[j] += more[j]
@@ -253,7 +281,7 @@ def add_parts(p, sum_dy, sum_dy_xhat):
 BACKWARD_IMAGES = """\
 @cfunc(KERNEL, **OPTIONS)
 def combine(p, task, tasks, worker):
-    add_parts(p, floats(p[11], p[2]), floats(p[10], p[2]))
+    add_all(p, p[13], p[14], floats(p[11], p[2]), floats(p[10], p[2]))
 
 
 @cfunc(KERNEL, **OPTIONS)
@@ -263,13 +291,37 @@ def finish_rows(p, task, tasks, worker):
     finish(p, rows * p[1], first, last, 0, p[2], floats(p[11], p[2]), floats(p[10], p[2]))
 """
 
+BACKWARD_SHARED = """\
+@cfunc(KERNEL, **OPTIONS)
+def part_of_batch(p, task, tasks, worker):
+    # the sums of this process's rows are its gradients, and its part of the sums over the batch
+    columns, own = p[2], p[17] + p[19] * 2 * p[2] * ITEMSIZE
+    sum_dy, sum_dy_xhat = floats(p[11], columns), floats(p[10], columns)
+    add_all(p, p[13], p[14], sum_dy, sum_dy_xhat)
+    copy(sum_dy, floats(own, columns))
+    copy(sum_dy_xhat, floats(own + columns * ITEMSIZE, columns))
+
+
+@cfunc(KERNEL, **OPTIONS)
+def whole_batch(p, task, tasks, worker):
+    add_all(p, p[17], p[18], floats(p[20], p[2]), floats(p[20] + p[2] * ITEMSIZE, p[2]))
+
+
+@cfunc(KERNEL, **OPTIONS)
+def finish_rows(p, task, tasks, worker):
+    control = words(p[0], 8)
+    first, last = share_start(control[ROWS], task, tasks, 1) * p[1], share_end(control[ROWS], task, tasks, 1) * p[1]
+    rows = (control[ROWS] + control[OTHERS]) * p[1]
+    finish(p, rows, first, last, 0, p[2], floats(p[20], p[2]), floats(p[20] + p[2] * ITEMSIZE, p[2]))
+"""
+
 BACKWARD_VECTORS = """\
 @cfunc(KERNEL, **OPTIONS)
 def finish_merged(p, task, tasks, worker):
     rows, columns = words(p[0], 8)[ROWS], p[2]
     own = p[15] + worker * 2 * columns * ITEMSIZE
     sum_dy, sum_dy_xhat = floats(own, columns), floats(own + columns * ITEMSIZE, columns)
-    add_parts(p, sum_dy, sum_dy_xhat)
+    add_all(p, p[13], p[14], sum_dy, sum_dy_xhat)
     if task == 0:
         copy(sum_dy, floats(p[11], columns))
         copy(sum_dy_xhat, floats(p[10], columns))
@@ -304,16 +356,18 @@ class _Shape:
         self.flops = context.batch * node.flops
         self.columns_cut: Cut = ("columns", self.columns, context.panel)
         rows, before = context.batch * self.pixels, context.writer(read)
+        share = context.update.share if context.update else None
+        self.share = share if share and share.statistics and not node.frozen else None
         self.tasks = context.row_tasks(node.input.shape, rows * self.columns, ELEMENT_GRAIN // 2)
-        self.merged = self.pixels == 1 and before is not None and before.cut == ROWS_CUT and before.tasks > 1
-        self.by_strips = not self.merged and rows <= STRIP_ROWS and (self.pixels == 1 or context.batch == 1)
+        self.merged = self.pixels == 1 and before is not None and before.cut == ROWS_CUT and before.tasks > 1 and not self.share
+        self.by_strips = not self.merged and not self.share and rows <= STRIP_ROWS and (self.pixels == 1 or context.batch == 1)
         if self.merged and before:
             self.tasks = before.tasks
         elif self.by_strips:
             alike = before is not None and before.cut == self.columns_cut
             strips = -(-self.columns // context.panel)
             self.tasks = before.tasks if alike and before else min(tasks_for(rows * self.columns, ELEMENT_GRAIN // 2), strips)
-        self.by_strips = self.by_strips or self.tasks == 1
+        self.by_strips = self.by_strips or (self.tasks == 1 and not self.share)
 
 
 def _templates(node: Node) -> tuple[Template, Template]:
@@ -336,6 +390,9 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
         context.parameter(node, "gamma"), context.parameter(node, "beta"), context.state(node, "mean"), context.state(node, "var"),
         float(layer.eps), float(layer.momentum), At(parts), BLOCK_ROWS, shape.tasks, At(own),
     )  # fmt: skip
+    exchanged = _exchanged(context, node, "statistics", shape)
+    if exchanged and shape.share:
+        words.extend(At(exchanged), shape.share.ranks, shape.share.rank)
     setup = indent(chain.declare(words), 1)
     fill = {
         "setup": setup,
@@ -352,12 +409,13 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     own_elements = [x, y, *chain.others]
 
     def launch(
-        entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT
-    ) -> None:
+        entry: str, source: str, tasks: int, reads: list[Buffer], writes: list[Buffer], flops: int = 0, cut: Cut | None = ROWS_CUT,
+        exchanged: Buffer | None = None,
+    ) -> None:  # fmt: skip
         what = label if entry in ("strip", "spread_out", "merged", "test") else f"{label} {entry}"
         context.launch(
             what, "forward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=flops, layers=names, cut=cut,
-            own=own_elements,
+            own=own_elements, exchanged=exchanged,
         )  # fmt: skip
 
     flops = shape.flops + context.batch * sum(other.flops for other in chain_nodes)
@@ -370,7 +428,8 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
         launch("running", source, 1, running, [mean, inverse], cut=None)
         launch("spread_out", source, min(context.batch, shape.tasks), [x, mean, inverse, *trained], [y], flops)
         return
-    rest = [FORWARD_STRIP] if shape.by_strips else [FORWARD_ROWS, *([FORWARD_VECTORS] if shape.merged else [FORWARD_IMAGES, SPREAD_OUT])]
+    by_rows = [FORWARD_VECTORS] if shape.merged else [FORWARD_SHARED if exchanged else FORWARD_IMAGES, SPREAD_OUT]
+    rest = [FORWARD_STRIP] if shape.by_strips else [FORWARD_ROWS, *by_rows]
     source = context.emitted(templates, "\n\n".join([MOMENTS, APPLY.format(**fill), *rest]))
     if shape.by_strips:
         launch("strip", source, shape.tasks, [x, *trained, *running], [y, mean, inverse, *running], flops, shape.columns_cut)
@@ -379,8 +438,19 @@ def forward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> None
     if shape.merged:
         launch("merged", source, shape.tasks, [x, parts, *trained, *running], [y, own, mean, inverse, *running], flops)
     else:
-        launch("combine", source, 1, [parts, *running], [mean, inverse, *running], cut=None)
+        if exchanged:
+            launch("part_of_batch", source, 1, [parts], [exchanged], cut=None, exchanged=exchanged)
+            launch("whole_batch", source, 1, [exchanged, *running], [mean, inverse, *running], cut=None)
+        else:
+            launch("combine", source, 1, [parts, *running], [mean, inverse, *running], cut=None)
         launch("spread_out", source, shape.tasks, [x, mean, inverse, *trained], [y], flops)
+
+
+def _exchanged(context: Context, node: Node, what: str, shape: _Shape) -> Buffer | None:
+    """Where processes that share a batch put what each has of two sums by column, (ranks, 2, columns); None where none do."""
+    if shape.share is None:
+        return None
+    return context.buffer(f"{node.name}.{what} of ranks", shape.share.ranks * 2 * shape.columns, kind="result")
 
 
 def _statistic(context: Context, node: Node, which: str) -> Buffer:
@@ -406,6 +476,9 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         context.parameter(node, "beta"), context.gradient(node, "gamma"), context.gradient(node, "beta"), int(wanted),
         At(parts), shape.tasks, At(own), 0.0 if node.frozen else 1.0,
     )  # fmt: skip
+    exchanged, sums = _exchanged(context, node, "gradients", shape), context.work("sums", 2 * shape.columns if shape.share else 1)
+    if exchanged and shape.share:
+        words.extend(At(exchanged), shape.share.ranks, shape.share.rank, At(sums))
     fill = {"setup": indent(chain.declare(words), 1), "last": chain.last, "normalize": forward_template.call(IN_COLUMN)}
     by_task = min(context.batch, shape.tasks) if frozen else 1 if shape.by_strips else shape.tasks
     chain.declare_gradients(words)
@@ -426,17 +499,21 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
         )  # fmt: skip
         chain.add_parts(by_task)
         return
-    rest = [BACKWARD_STRIP] if shape.by_strips else [BACKWARD_ROWS, BACKWARD_VECTORS if shape.merged else BACKWARD_IMAGES]
+    by_rows = BACKWARD_VECTORS if shape.merged else BACKWARD_SHARED if exchanged else BACKWARD_IMAGES
+    rest = [BACKWARD_STRIP] if shape.by_strips else [BACKWARD_ROWS, by_rows]
     body = "\n\n".join([BACKWARD.format(**fill), *rest])
     source = context.emitted(templates, body)
     values, flops = words.values[1:], 2 * shape.flops
     gradients = [context.gradient(node, key).buffer for key in ("gamma", "beta")]
 
-    def launch(entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT) -> None:
+    def launch(
+        entry: str, tasks: int, reads: list[Buffer], writes: list[Buffer], work: int = 0, cut: Cut | None = ROWS_CUT,
+        exchanged: Buffer | None = None,
+    ) -> None:  # fmt: skip
         what = f"{label} gradient" + ("" if entry in ("strip", "finish_rows", "finish_merged") else f" {entry}")
         context.launch(
             what, "backward", Entry(source, entry), values, tasks, reads=reads, writes=writes, flops=work, layers=names, cut=cut,
-            own=own_elements,
+            own=own_elements, exchanged=exchanged,
         )  # fmt: skip
 
     if shape.by_strips:
@@ -448,6 +525,10 @@ def backward(context: Context, node: Node, chain_nodes: tuple[Node, ...]) -> Non
     if shape.merged:
         launch("finish_merged", shape.tasks, [x, dx, parts, mean, inverse, gamma], [dx, own, *gradients])
         return
-    launch("combine", 1, [parts], gradients, cut=None)
+    if exchanged:
+        launch("part_of_batch", 1, [parts], [exchanged, *gradients], cut=None, exchanged=exchanged)
+        launch("whole_batch", 1, [exchanged], [sums], cut=None)
+    else:
+        launch("combine", 1, [parts], gradients, cut=None)
     if wanted:
-        launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gamma, *gradients], [dx])
+        launch("finish_rows", shape.tasks, [x, dx, mean, inverse, gamma, *([sums] if exchanged else gradients)], [dx])

@@ -13,7 +13,8 @@ from numba import cfunc, njit
 
 from netspec.kernels.{module} import F, ITEMSIZE, LANES, PANEL, erf, exp, expm1, floats, log, log1p, tanh
 from netspec.kernels.native import (
-    AUGMENT, CONTROL_WORDS, FINISH, GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, ROWS, SCALARS, SEED, START, STEP, UPDATE_STATE,
+    AUGMENT, CONTROL_WORDS, FINISH, FIRST, GEOMETRY_WORDS, INLINE, KERNEL, OPTIONS, OTHERS, ROWS, SCALARS, SEED, START, STEP,
+    UPDATE_STATE,
     as_double, call_at, clear, clear_bytes, clear_image, copy, doubles, random_bits, share_end, share_start,
     stream_key, words,
 )

@@ -27,7 +27,7 @@ from netspec.frontend.settled import default_init
 from netspec.graph.graph import Graph, Node
 from netspec.groups.groups import Grouping, group
 from netspec.kernels.compile import ensure
-from netspec.kernels.context import Update
+from netspec.kernels.context import Share, Update
 from netspec.kernels.lower import lower
 from netspec.kernels.native import CONTROL_WORDS
 from netspec.plan.plan import Layout, Plan, driver_source, lay_out, thread_count
@@ -57,6 +57,8 @@ class Settings:
     weighted: bool = False
     """Whether rows always have weights: those of their classes."""
     augmentations: tuple[Augmentation, ...] = ()
+    share: Share | None = None
+    """Which part of each batch of training this process computes; None: all of it."""
 
 
 def plan_layout(
@@ -67,8 +69,9 @@ def plan_layout(
     `input_gradient` keeps its gradients."""
     itemsize = np.dtype(settings.dtype).itemsize
     updates = train and whole is None and not gradients and not input_gradient
-    straight = settings.fuse and settings.clip is None
-    update = Update(settings.optimizer, settings.l2, straight, settings.clip, settings.augmentations) if updates else None
+    straight = settings.fuse and settings.clip is None and settings.share is None
+    made = Update(settings.optimizer, settings.l2, straight, settings.clip, settings.augmentations, settings.share)
+    update = made if updates else None
     lowered = lower(
         grouping, rows, itemsize, update=update, l2=settings.l2, train=train, input_gradient=input_gradient, weighted=weighted, whole=whole,
         workers=thread_count(settings.threads),
@@ -84,8 +87,10 @@ def beginning(grouping: Grouping, until: Node, fuse: bool) -> Grouping:
 
 
 def train_rows(graph: Graph, settings: Settings) -> int:
-    """Rows of the largest batch: a last batch of one row joins the one before it where some bn sees vectors."""
-    return settings.batch + (1 if graph.normalizes_vectors and not settings.drop_last else 0)
+    """Rows of the largest batch, or of this process's part of it: a last batch of one row joins the one before it where some bn sees
+    vectors."""
+    rows = settings.batch + (1 if graph.normalizes_vectors and not settings.drop_last else 0)
+    return rows if settings.share is None else settings.share.most(rows)
 
 
 def chunk_rows(graph: Graph, settings: Settings) -> int:

@@ -68,11 +68,15 @@ class Scored:
 
 def score(network: Network, x: NDArray[Any] | RowReader, y: NDArray[Any], index: NDArray[np.int64] | None = None) -> Scored:
     """Scores and loss of the rows that `index` lists (None: all). x as the network takes it, y encoded (N, ...)."""
-    graph = network.graph
     scores, total = network.test_scores(x, network.labels_to_layout(y), index)
+    return scored(network, scores, y if index is None else y[index], total)
+
+
+def scored(network: Network, scores: NDArray[Any], y: NDArray[Any], total: float) -> Scored:
+    """Scores with their encoded labels and the sum of their losses."""
+    graph = network.graph
     factor = size(graph.output.shape) if graph.loss.per_element else 1
-    wanted = y if index is None else y[index]
-    return Scored(graph.head, scores, wanted, total / max(len(wanted), 1) / factor)
+    return Scored(graph.head, scores, y, total / max(len(y), 1) / factor)
 
 
 def scores_of(network: Network, rows: NDArray[Any], normalization: Normalization | None) -> NDArray[Any]:

@@ -21,10 +21,11 @@ from netspec.base.stopping import StoppingRule
 from netspec.plan.network import Network, train_rows
 from netspec.plan.plan import Plan
 from netspec.train.callbacks import StopTraining
-from netspec.train.evaluate import score
 from netspec.train.fault import find_fault
 from netspec.train.feed import Material, Window, feed_of
 from netspec.train.history import History
+from netspec.train.steps import STOPPING, Alone, Steps, Together
+from netspec.train.team import Team
 
 VECTOR = 64
 ENDLESS = 1 << 50
@@ -87,8 +88,6 @@ def batches(rows: int, batch: int, drop_last: bool, join_single: bool) -> tuple[
 
 
 CURES = "Usual cures: a smaller learning rate (train.lr), normalised inputs (data.normalize), bn, clip"
-STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None)
-"""What ends training after the running steps: Ctrl-C, a polite kill, a terminal that closes."""
 
 
 class Signals:
@@ -182,7 +181,7 @@ class Training:
 
     def __init__(
         self, network: Network, schedule: Schedule, train: Material, validation: Material | None, *, epochs_done: int = 0,
-        monitor: Monitor | None = None, early_stop: StoppingRule | None = None, history: History | None = None,
+        monitor: Monitor | None = None, early_stop: StoppingRule | None = None, history: History | None = None, team: Team | None = None,
     ) -> None:  # fmt: skip
         self.network, self.schedule, self.material, self.validation = network, schedule, train, validation
         self.epochs_done, self.monitor, self.early_stop = epochs_done, monitor, early_stop
@@ -198,6 +197,7 @@ class Training:
         """Of the history's epochs, the first that the stopping rule looks at."""
         self.best = Best()
         self.signals = Signals()
+        self._steps: Steps = Alone(network) if team is None else Together(network, team, lambda: self.signals.number)
         self._figures: list[float] = []
         """Of the epochs before, for schedules."""
         self._starts, self._counts = batches(len(train), schedule.batch, schedule.drop_last, network.graph.normalizes_vectors)
@@ -232,7 +232,7 @@ class Training:
             with self.signals.noted():
                 self._figures = self.history.figures
                 if self.on_begin:
-                    self.on_begin()
+                    self._steps.tell(self.on_begin)
                 if self.steps_done == 0 and self.first_row < len(self.history.epochs):
                     self._stop_if_no_better()  # a run that goes on, and had come to its end
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):
@@ -269,27 +269,30 @@ class Training:
         while (done := self.steps_done) < len(starts):
             window = self._feed.window(epoch, done)
             some = slice(done, min(done + plan.pace.steps(), window.last))
-            losses = np.empty((some.stop - done, 2))
+            losses = np.zeros((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch, self.steps_per_epoch, before)
             began = time.perf_counter()
             with self.network.lock:
                 self._bind(plan, window)
-                steps = plan.train(window.epoch, window.rows, starts[some] - window.offset, counts[some], scalars, losses)
+                steps = self._steps.train(plan, window, starts[some] - window.offset, counts[some], scalars, losses)
             seconds = max(time.perf_counter() - began, 1e-9)
             self.history.loss.extend(losses[:steps, 0].tolist())
             self.steps_done += steps
-            if steps < len(losses):
+            if steps < len(losses) and not math.isfinite(losses[steps, 0]):
                 first = starts[done + steps] - window.offset
                 self._diverged(epoch, float(losses[steps, 0]), window, slice(first, first + counts[done + steps]), bool(steps))
             if self.monitor:
                 rate = float(counts[some].sum()) / seconds
-                self.monitor.steps(epoch=epoch, step=store.step, loss=float(losses[-1, 0]), rows_per_second=rate, done=self.steps_done)
-            self._stop_if_signalled(epoch)
+                loss = float(losses[steps - 1, 0])
+                self.monitor.steps(epoch=epoch, step=store.step, loss=loss, rows_per_second=rate, done=self.steps_done)
+            self._stop_if_asked(epoch)
             if self.on_steps:
-                self.on_steps(store.step, losses[:, 0].copy())
+                self._steps.tell(self.on_steps, store.step, losses[:steps, 0].copy())
 
     def _finish(self, epoch: int) -> None:
         """The epoch's figures, its row, the best parameters."""
+        self._stop_if_asked(epoch, agree=True)
+        self._steps.even_out()
         # math.fsum: the same whatever pieces the steps came in
         mean_loss = math.fsum(self.history.loss[-self.steps_per_epoch :]) / self.steps_per_epoch
         step = self.network.store.step
@@ -297,7 +300,7 @@ class Training:
         row: dict[str, Any] = {"epoch": epoch, "step": step, "lr": float(last[0, 0]), "loss": mean_loss}
         row["train_accuracy"] = self._train_accuracy(epoch)
         held = self.validation
-        figures = score(self.network, held.x, held.y, held.index).headline() if held is not None else {}
+        figures = self._steps.score(held.x, held.y, held.index).headline() if held is not None else {}
         row["val_loss"], row["val_accuracy"] = figures.get("loss"), figures.get("accuracy")
         row["seconds"] = time.perf_counter() - self.began
         self.history.epochs.append(row)
@@ -308,10 +311,10 @@ class Training:
         if self.monitor:
             self.monitor.epoch(row)
         if self.on_epoch:
-            self.on_epoch(row)
+            self._steps.tell(self.on_epoch, row)
         if not self.keeps_losses:
             del self.history.loss[1:-1]
-        self._stop_if_signalled(epoch)
+        self._stop_if_asked(epoch, agree=True)
         self._stop_if_no_better()
 
     def _stop_if_no_better(self) -> None:
@@ -331,7 +334,7 @@ class Training:
         if count < len(material):
             generator = np.random.default_rng([self.network.store.seed & 0xFFFFFFFF, epoch, 1])
             rows = np.sort(generator.choice(rows, count, replace=False))
-        return score(self.network, material.x, material.y, rows).headline().get("accuracy")
+        return self._steps.score(material.x, material.y, rows).headline().get("accuracy")
 
     def _diverged(self, epoch: int, loss: float, window: Window, rows: slice, begun_well: bool) -> None:
         """Raises DivergedError for the next step, whose rows are those of `rows` in the window's order. `begun_well` where a step of the
@@ -348,9 +351,10 @@ class Training:
             f"{CURES}", step=step, epoch=epoch, layer=fault.layer, rows=tuple(numbers[fault.rows].tolist()), begun_well=begun_well,
         )  # fmt: skip
 
-    def _stop_if_signalled(self, epoch: int) -> None:
-        if self.signals.number is None:
+    def _stop_if_asked(self, epoch: int, *, agree: bool = False) -> None:
+        number = self._steps.heed(self.signals.number, agree=agree)
+        if number is None:
             return
         if self.monitor:
             self.monitor.end()
-        raise Interrupted(self.signals.number, f"stopped by {signal.Signals(self.signals.number).name} in epoch {epoch}")
+        raise Interrupted(number, f"stopped by {signal.Signals(number).name} in epoch {epoch}")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from netspec.frontend.program import Program
 from netspec.plan.network import Settings
 from netspec.train.loop import Schedule
+from netspec.train.team import Team
 
 
-def settings_of(program: Program, *, threads: int | None = None) -> Settings:
-    """Optimiser, batch and whatever else the network is built by; `threads` instead of the section's."""
+def settings_of(program: Program, *, threads: int | None = None, team: Team | None = None) -> Settings:
+    """Optimiser, batch and whatever else the network is built by; `threads` instead of the section's. A process of a team has a part of
+    each batch, and a part of its machine's cores where the section says nothing."""
     train = program.train
+    if team is not None and threads is None and train.threads is None:
+        threads = team.threads
     return Settings(
         optimizer=train.optimizer, batch=train.batch, l2=train.l2, clip=train.clip, dtype=train.dtype, seed=program.seed,
         threads=threads if threads is not None else train.threads, fuse=train.fuse, drop_last=train.drop_last,
         weighted=train.class_weights is not None,
-        augmentations=program.data.augmentations if program.data is not None else (),
+        augmentations=program.data.augmentations if program.data is not None else (), share=team.share if team is not None else None,
     )  # fmt: skip
 
 

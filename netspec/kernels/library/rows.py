@@ -7,6 +7,7 @@ from netspec.kernels.native import (
     INLINE,
     KERNEL,
     OPTIONS,
+    OTHERS,
     ROWS,
     START,
     as_double,
@@ -135,13 +136,15 @@ def regularize(p, task, tasks, worker):
 @cfunc(KERNEL, **OPTIONS)
 def total_loss(p, task, tasks, worker):
     """Words: control, loss by row, result (float64: total, data part), factor on the mean (float), squares (parts,) float64, parts,
-    half the rate (float): the mean of the rows' losses and the l2 term, added in order."""
-    rows = words(p[0], 8)[ROWS]
+    half the rate (float): the mean of the rows' losses and the l2 term, added in order. Of a batch that several processes share it is the
+    sum of the losses of these rows, over the number of all."""
+    control = words(p[0], 8)
+    rows = control[ROWS]
     losses = floats(p[1], rows)
     total = 0.0
     for r in range(rows):
         total += losses[r]
-    data = total / max(rows, 1) * as_double(p[3])
+    data = total / max(rows + control[OTHERS], 1) * as_double(p[3])
     squares = 0.0
     for part in range(p[5]):
         squares += doubles(p[4], p[5])[part]
