@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from netspec.train.resume import (
 )
 from netspec.train.settings import settings_of
 from netspec.train.state import apart, read_state, take_over_slots
+from netspec.train.team import Team, team_of_world
 from netspec.train.weights import Description, described, require_weights_of
 
 
@@ -141,7 +144,8 @@ class Run:
     """A finished training run: its folder, the model with its best parameters, the history, figures on held-out rows.
 
     `metrics` are of the test split, of the validation split where there is no test split, else of the training rows; `split` says which.
-    `rows` counts those of each split, and under `unused` those that the spec's split leaves out.
+    `rows` counts those of each split, and under `unused` those that the spec's split leaves out. Of processes that have trained together
+    each has the same; the one of rank 0 has written it.
     """
 
     path: Path
@@ -150,11 +154,23 @@ class Run:
     metrics: dict[str, float]
     split: str
     rows: dict[str, int]
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run trains with, before anything is written; `record` makes or opens its folder."""
+
+    model: Model
+    training: Training
+    splits: Splits
+    record: Callable[[], Record]
 
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
-    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True, **keys: Any,
+    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
+    local_bn: bool = False, **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
@@ -162,76 +178,120 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. Raises SpecError, DataError,
-    UsageError, DivergedError, Interrupted.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow.
+
+    Processes that were started together by `mpiexec` share every batch. bn takes the statistics of the whole batch, so that the run is that
+    of one process up to rounding; with `local_bn` each process takes those of its own rows. What fails in one of them ends all.
+    Raises SpecError, DataError, UsageError, DivergedError, Interrupted.
     """
     given = with_keys(overrides, keys)
-    if resume is not None:
-        if run_dir is not None or overfit is not None:
-            raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
-        return _go_on(Path(resume), spec, given, monitor, allow, keep_losses)
+    if resume is not None and (run_dir is not None or overfit is not None):
+        raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
+    team = team_of_world(statistics=not local_bn)
+    heard = monitor if team is None or team.leads else None
+    with ExitStack() as held:
+
+        def prepare() -> _Prepared:
+            if resume is not None:
+                return _go_on(Path(resume), spec, given, heard, allow, held, team)
+            return _begin(spec, given, heard, allow, overfit, run_dir, team)
+
+        if team is not None:
+            held.enter_context(team.guarded())
+            return _run_together(prepare, team, keep_losses)
+        prepared = prepare()
+        return _run(prepared, prepared.record(), keep_losses)
+
+
+def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: bool) -> Run:
+    """A run of several processes, once it is sure that all have the same before them. Rank 0 writes."""
+    prepared = team.everywhere(prepare, in_turn=True)
+    program = prepared.model.program
+    team.require_same("version of netspec", version("netspec"), UsageError)
+    team.require_same("spec", f"{program.resolved}\n{prepared.model.network.store.seed}", UsageError)
+    team.require_same("data", prepared.splits.fingerprint, DataError)
+    record = team.everywhere(lambda: prepared.record() if team.leads else None)
+    path = Path(team.text_of_first(str(record.folder.path) if record is not None else ""))
+    return _run(prepared, record, keep_losses, path, team.rank)
+
+
+def _begin(
+    spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], overfit: int | None, run_dir: Path | None,
+    team: Team | None,
+) -> _Prepared:  # fmt: skip
+    """A run from its first step on."""
     program = read(spec, given)
-    model = Model(program)
+    model = Model(program, team=team)
     splits = model.splits_of_data(allow)
     if overfit is not None:
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
     epochs = program.train.epochs
     training = model.training_of(splits, epochs, monitor=monitor, may_stop=overfit is None)
-    record = Record.create(
-        model, program, str(model.plan), splits.fingerprint, epochs=epochs, rows=splits.counts(), run_dir=run_dir, name=name, allow=allow,
-        overfit=overfit,
-    )  # fmt: skip
-    if overfit is not None:
-        record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
-    training.keeps_losses = keep_losses
-    return _run(model, training, record, splits)
 
-
-def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], keep_losses: bool) -> Run:
-    """The rest of a run that ended early."""
-    folder = open_run_folder(run)
-    with folder.held():  # nobody else moves the state from here on
-        state = read_state(folder.state)
-        counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
-        began, program = program_of_run(folder), read(spec, given)
-        require_own(began, state, counts, folder)
-        same_file = is_same_file(program, folder)
-        epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
-        changed = differences(began, program, counts)
-        if changed and same_file and given in (NO_OVERRIDES, Overrides(keys={EPOCHS: epochs})):
-            program = program_of_run(folder, epochs)  # the run was begun with values of its own
-        else:
-            require_same(changed, folder)
-            program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
-        require_left(program, folder, state, epochs)
-        model = Model(program, counts)
-        splits = model.splits_of_data(allow)
-        require_same_data(splits, folder)
-        overfit = state.position.overfit
+    def record() -> Record:
+        made = Record.create(
+            model, program, str(model.plan), splits.fingerprint, epochs=epochs, rows=splits.counts(), run_dir=run_dir, name=name,
+            allow=allow, overfit=overfit,
+        )  # fmt: skip
         if overfit is not None:
-            splits = only(splits, overfit)
-        _loaded(model, state.own, state.found, folder.state, True)
-        model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
-        training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
-        go_on_from(training, state, folder)
-        require_same_rates(began, program, folder, training)
-        resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
-        record = Record.of(folder, model, program, epochs, overfit)
-        record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
-        record.said = {"spec": state.found.spec, "path": state.found.path}
-        record.is_held = True
-        training.keeps_losses = keep_losses
-        return _run(model, training, record, splits)
+            made.event(event="overfit", rows=len(splits.train))  # which the spec does not say
+        return made
+
+    return _Prepared(model, training, splits, record)
 
 
-def _run(model: Model, training: Training, record: Record, splits: Splits) -> Run:
-    """Trains to the end, and measures."""
-    history = model.run_training(training, record)
-    split, rows = held_out(splits) if record.overfit is None else ("train", splits.train)
+def _go_on(
+    run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], held: ExitStack, team: Team | None
+) -> _Prepared:  # fmt: skip
+    """The rest of a run that ended early, whose folder is `held` from here on."""
+    folder = open_run_folder(run)
+    if team is None or team.leads:
+        held.enter_context(folder.held())  # nobody else moves the state
+    state = read_state(folder.state)
+    counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
+    began, program = program_of_run(folder), read(spec, given)
+    require_own(began, state, counts, folder)
+    same_file = is_same_file(program, folder)
+    epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
+    changed = differences(began, program, counts)
+    if changed and same_file and given in (NO_OVERRIDES, Overrides(keys={EPOCHS: epochs})):
+        program = program_of_run(folder, epochs)  # the run was begun with values of its own
+    else:
+        require_same(changed, folder)
+        program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
+    require_left(program, folder, state, epochs)
+    model = Model(program, counts, team)
+    splits = model.splits_of_data(allow)
+    require_same_data(splits, folder)
+    overfit = state.position.overfit
+    if overfit is not None:
+        splits = only(splits, overfit)
+    _loaded(model, state.own, state.found, folder.state, True)
+    model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
+    training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
+    go_on_from(training, state, folder)
+    require_same_rates(began, program, folder, training)
+    resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
+    record = Record.of(folder, model, program, epochs, overfit)
+    record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
+    record.said = {"spec": state.found.spec, "path": state.found.path}
+    record.is_held = True
+    return _Prepared(model, training, splits, lambda: record)
+
+
+def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Path | None = None, rank: int = 0) -> Run:
+    """Trains to the end, and measures. Without a record another process, whose folder `path` is, writes the run."""
+    model, splits = prepared.model, prepared.splits
+    prepared.training.keeps_losses = keep_losses
+    history = model.run_training(prepared.training, record)
+    split, rows = held_out(splits)
     metrics = model.evaluate_rows(rows)
-    record.event(event="end", split=split, **metrics)
-    return Run(record.folder.path, model, history, metrics, split, splits.counts())
+    if record is not None:
+        record.event(event="end", split=split, **metrics)
+        path = record.folder.path
+    assert path is not None, "the folder of the process that writes"
+    return Run(path, model, history, metrics, split, splits.counts(), rank)
 
 
 def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:

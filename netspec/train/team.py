@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import NetspecError, UsageError
+from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
 from netspec.kernels.context import Share
 
@@ -223,6 +223,10 @@ class Team:
         """What goes wrong on this rank alone ends all of them, with its exit code."""
         try:
             yield
+        except (DivergedError, Interrupted) as error:  # which all find at the same step
+            if self.leads:
+                raise
+            raise PeerError(error.exit_code) from None
         except BaseException as error:
             if not getattr(error, SHARED, False):
                 self._end_all(error)
@@ -236,12 +240,6 @@ class Team:
 
 SHARED = "_netspec_shared"
 """Attribute of errors that every rank raises."""
-
-
-def shared(error: BaseException) -> BaseException:
-    """The error, marked as one that every rank raises."""
-    setattr(error, SHARED, True)
-    return error
 
 
 def code_of(error: BaseException) -> int:

@@ -50,11 +50,11 @@ def report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
         _close_stdout()  # the reader has gone, or nothing more can be written
     code, text = outcome(error)
-    if not isinstance(error, (BrokenPipeError, SpecError, Interrupted, KeyboardInterrupt)):
+    if text and not isinstance(error, (BrokenPipeError, SpecError, Interrupted, KeyboardInterrupt)):
         text = f"error: {text}"
     if text:
         with suppress(OSError):  # a terminal that is gone
-            tell(text)
+            tell("\n".join([text, *getattr(error, "__notes__", ())]))
     return code
 
 

@@ -39,7 +39,7 @@ def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
 
 def run(
     file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None, quiet: bool,
-    json: bool,
+    json: bool, local_bn: bool = False,
 ) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
     spec_file(file)
@@ -50,8 +50,11 @@ def run(
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
     done = train(
-        file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False
-    )
+        file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False,
+        local_bn=local_bn,
+    )  # fmt: skip
+    if done.rank != 0:
+        return 0
     wrong = None if quiet else went_wrong(done.model.program, done.history, done.metrics.get("r2"))
     if wrong is not None:
         print(f"warning: {wrong}", file=sys.stderr)
