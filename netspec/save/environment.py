@@ -9,14 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from netspec.kernels.context import Share
+
 PACKAGES = ("netspec", "numpy", "numba", "llvmlite", "lark", "pydantic", "safetensors")
 
 
 def describe_environment(
-    seed: int, threads: int, fingerprint: str | None, rows: Mapping[str, int], uses: Mapping[str, str]
+    seed: int, threads: int, fingerprint: str | None, rows: Mapping[str, int], uses: Mapping[str, str], share: Share | None = None
 ) -> dict[str, Any]:  # fmt: skip
     """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data; `rows` counts those of each
-    split; `uses` has the sha256 of each file that the spec uses, by its path."""
+    split; `uses` has the sha256 of each file that the spec uses, by its path; `share` tells of the processes that share each batch."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "platform": platform.platform(),
@@ -27,6 +29,7 @@ def describe_environment(
         "data": fingerprint,
         "rows": dict(rows),
         "uses": dict(uses),
+        **({"ranks": share.ranks, "bn": "whole batch" if share.statistics else "own rows"} if share is not None else {}),
     }
 
 

@@ -206,6 +206,14 @@ def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path(
     return RunFolder(path)
 
 
+def claim_run_folder(name: str, runs: Path = Path("runs")) -> Path:
+    """An empty folder `runs/<name>`, `runs/<name>-2`, ... for a process that is yet to be started. Raises SaveError."""
+    try:
+        return _claim_numbered(name, runs)
+    except OSError as error:
+        raise save_error(runs, error) from None
+
+
 def open_run_folder(path: Path) -> RunFolder:
     """An existing run folder, swept of what a crash left. Raises UsageError where it is none, DataError for one that no run has left."""
     if not (path / "spec.net").is_file() and not (path / "spec.resolved.net").is_file():

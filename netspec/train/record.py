@@ -115,7 +115,10 @@ class Record:
         try:
             folder.write_spec(program.source.text, resolved_from(program, folder.path, seed, epochs, allow))
             folder.write_plan(plan + "\n")
-            folder.write_environment(describe_environment(seed, model.network.threads, fingerprint, rows, program.uses))
+            network = model.network
+            folder.write_environment(
+                describe_environment(seed, network.threads, fingerprint, rows, program.uses, network.settings.share)
+            )  # fmt: skip
         except SaveError:
             record.discard_if_empty()
             raise
@@ -165,7 +168,9 @@ class Record:
         self.folder.keep_epochs(resumed.epoch, resumed.step)
         if resumed.resolved is not None:
             write_atomic(self.folder.resolved, resumed.resolved.encode())
-        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step)
+        share = self.model.network.settings.share
+        ranks = {"ranks": share.ranks} if share is not None else {}
+        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step, **ranks)
         self.saved_step = resumed.step
 
     def finish(self, training: Training) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
+from netspec.base.outcome import DEBUG, outcome
 from netspec.kernels.context import Share
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -159,7 +160,7 @@ class Team:
 
     def _agree(self, failure: Exception | None) -> None:
         """Raises where any rank has failed."""
-        told = "" if failure is None else f"{code_of(failure):3d}{type(failure).__name__}: {failure}"
+        told = "" if failure is None else f"{outcome(failure)[0]:3d}{type(failure).__name__}: {failure}"
         texts = self.texts(told)
         failed = [rank for rank, text in enumerate(texts) if text]
         if not failed:
@@ -233,20 +234,17 @@ class Team:
             raise
 
     def _end_all(self, error: BaseException) -> None:
-        told = f"error: {error}" if isinstance(error, NetspecError) else "".join(traceback.format_exception(error)).rstrip()
-        print(f"rank {self.rank} of {self.size}, {self.host}: {told}", file=sys.stderr, flush=True)
-        self._comm.Abort(code_of(error))
+        """Says why, and ends every rank, this one too."""
+        code, told = outcome(error)
+        if os.environ.get(DEBUG):
+            told = "".join(traceback.format_exception(error))
+        print(f"rank {self.rank} of {self.size}, {self.host}: error: {told}", file=sys.stderr, flush=True)
+        self._comm.Abort(code)
+        os._exit(code)  # it may come back before it has ended this one
 
 
 SHARED = "_netspec_shared"
 """Attribute of errors that every rank raises."""
-
-
-def code_of(error: BaseException) -> int:
-    """The exit code that an error ends a process with."""
-    if isinstance(error, NetspecError):
-        return error.exit_code
-    return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _threads(mpi: Any, local: Any) -> int:

@@ -176,6 +176,29 @@ def train(
         return int(verb.run(file, overrides, **more, quiet=quiet, json=json))
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@guarded
+def launch(
+    words: Annotated[list[str], typer.Argument(metavar="train FILE ...", help="train with its own options.", show_default=False)],
+    ranks: Annotated[int, typer.Option("--ranks", "-n", min=1, metavar="N", help="Processes that share each batch.")] = 2,
+    max_restarts: Annotated[int, typer.Option(
+        "--max-restarts", min=0, metavar="K", help="How often all begin again from the last state where one was lost."
+    )] = 0,
+    restart_ranks: Annotated[
+        int | None, typer.Option("--restart-ranks", min=1, metavar="N", help="Processes after a restart; as many if not given.")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option("--deadline", min=0.1, metavar="SECONDS", help="How long one waits for the others in a step; 60.")
+    ] = None,
+    mpi: Annotated[
+        list[str] | None, typer.Option("--mpi", metavar="WORD", help="A word for mpiexec, such as --mpi=-hosts=a,b. Repeatable.")
+    ] = None,
+) -> int:  # fmt: skip
+    """Train a net in several processes, on one machine or several (MPI)."""
+    more = {"ranks": ranks, "restarts": max_restarts, "restart_ranks": restart_ranks, "deadline": deadline, "mpi": mpi or []}
+    return int(_verb("launch").run(words, **more))
+
+
 @app.command(name="eval")
 @guarded
 def eval_(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
@@ -15,13 +14,11 @@ from typing import ParamSpec
 import typer
 
 from netspec.base.errors import Interrupted, NetspecError, SpecError
+from netspec.base.outcome import DEBUG, FULL, outcome
 from netspec.ui.screen import print_diagnostic, print_json
 
 P = ParamSpec("P")
-DEBUG = "NETSPEC_DEBUG"
-INTERRUPTED = 130
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def guarded(verb: Callable[P, int]) -> Callable[P, None]:
@@ -56,24 +53,6 @@ def report(error: BaseException) -> int:
         with suppress(OSError):  # a terminal that is gone
             tell("\n".join([text, *getattr(error, "__notes__", ())]))
     return code
-
-
-def outcome(error: BaseException) -> tuple[int, str]:
-    """The exit code of an error, and what it says; nothing where there is nobody to tell."""
-    match error:
-        case BrokenPipeError():
-            return 1, ""
-        case NetspecError():
-            return error.exit_code, str(error)
-        case KeyboardInterrupt():
-            return INTERRUPTED, "interrupted"
-        case MemoryError():
-            return 1, "out of memory"
-        case OSError() if error.errno in FULL:
-            return 1, f"{error.filename or 'output'}: the disk is full"
-        case _:
-            words = " ".join(str(error).split())
-            return 1, f"{type(error).__name__}: {words}\nThis is a bug in netspec; {DEBUG}=1 shows where it is."
 
 
 @contextmanager
