@@ -62,6 +62,7 @@ ALLOWED: dict[str, tuple[tuple[str, ...], str]] = {
     "netspec.ui.peers.compare": (
         ("multiprocessing", "find_spec of a computed name"), "times each library in an interpreter of its own; the names are a table's",
     ),
+    "netspec.ui.verbs.launch": (("subprocess",), "starts mpiexec, which starts this same interpreter"),
     "netspec.ui.verbs.doctor": (("import_module of a computed name",), "which of numba's threading layers loads; the names are a table's"),
 }  # fmt: skip
 """Where something of the walker's list stands, and why it may; `of a computed name` are those whose names stand in the package."""
@@ -125,20 +126,35 @@ def test_libraries_imported_by_name_are_those_of_extras() -> None:
     """None of them is asked for by a name that a spec or a file could choose."""
     found = {module for path in FILES for module in imported_by_name(path.read_text())}
     roots = {module.split(".")[0] for module in found}
-    assert roots == {"PIL", "importlib", "jax", "lsprotocol", "matplotlib", "netspec", "optax", "pyarrow", "pygls", "torch"}
+    assert roots == {"PIL", "importlib", "jax", "lsprotocol", "matplotlib", "mpi4py", "netspec", "optax", "pyarrow", "pygls", "torch"}
     assert not {module for module in found if module.startswith(("pyarrow.", "torch."))} - {
         "pyarrow.compute", "pyarrow.csv", "pyarrow.parquet",
     }  # fmt: skip
 
 
+def starts(module: str) -> list[ast.expr]:
+    """What a module gives to subprocess.Popen."""
+    tree = ast.parse((PACKAGE / module).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess.")]
+    assert {ast.unparse(call.func) for call in calls} == {"subprocess.Popen"}
+    return [call.args[0] for call in calls]
+
+
 def test_the_only_processes_are_this_interpreter() -> None:
     """No shell, no other program: every start has a list whose first word is sys.executable."""
-    tree = ast.parse((PACKAGE / "kernels" / "compile.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess.")]
-    assert [ast.unparse(call.func) for call in calls] == ["subprocess.Popen"]
-    command = calls[0].args[0]
+    (command,) = starts("kernels/compile.py")
     assert isinstance(command, ast.List)
     assert [ast.unparse(word) for word in command.elts[:3]] == ["sys.executable", "'-m'", "'netspec.kernels.compile'"]
+
+
+def test_ranks_are_this_interpreter_too() -> None:
+    """The program that starts them is the extra's, or that of the path; what they are is one list."""
+    assert [ast.unparse(command) for command in starts("ui/verbs/launch.py")] == ["list(command)"]
+    tree = ast.parse((PACKAGE / "ui/verbs/launch.py").read_text())
+    (command,) = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "_trained"]
+    assert isinstance(command, ast.List)
+    words = [ast.unparse(word) for word in command.elts]
+    assert words == ["program", "'-n'", "str(count)", "*mpi", "sys.executable", "'-m'", "'netspec'", "'train'", "*given", "*there"]
 
 
 # what a crafted pickle could do

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import sys
 import time
 import traceback
@@ -95,7 +94,7 @@ class Team:
         self.share = Share(self.rank, self.size, statistics)
         self.deadline = deadline_of_environment() if deadline is None else deadline
         self._patience = 1.0
-        self.host = socket.gethostname()
+        self.host = str(self._mpi.Get_processor_name())
         local = comm.Split_type(self._mpi.COMM_TYPE_SHARED)
         self._is_first_here = local.Get_rank() == 0
         self.threads = _threads(self._mpi, local)
