@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -60,13 +62,30 @@ def team_of_world(*, statistics: bool = True) -> Team | None:
     started = max((_count(os.environ.get(name)) for name in SIZES), default=0)
     if started <= 1:
         return None
-    comm = library("mpi4py.MPI", "mpi").COMM_WORLD
+    with _ended_after(PATIENT * deadline_of_environment()):
+        comm = library("mpi4py.MPI", "mpi").COMM_WORLD
     if comm.Get_size() != started:
         raise UsageError(
             f"{started} processes were started, and the MPI library of mpi4py finds {comm.Get_size()}: start them with the mpiexec that "
             "belongs to it, or by `netspec launch`"
         )
     return Team(comm, statistics=statistics)
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """While the processes find each other, inside the library, where nothing of Python's is heard: this one is ended, and so all, where
+    some process never comes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _count(text: str | None) -> int:

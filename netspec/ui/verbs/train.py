@@ -42,7 +42,6 @@ def run(
     json: bool, local_bn: bool = False,
 ) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
-    spec_file(file)
     monitor: Monitor | None = JsonLines() if json else None
     if not json and not quiet and sys.stderr.isatty():
         for warning in read(file, overrides).warnings:
