@@ -99,6 +99,8 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 __all__ = list(_HOMES)
 
+_HOMES |= dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "netspec.ui.notebook.magic")  # %load_ext netspec
+
 
 def __getattr__(name: str) -> Word:  # to a type checker every other name is a word; the public ones are declared above
     if name in _HOMES:

@@ -9,7 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from netspec.base import html
 from netspec.base.errors import DataError, UsageError
+from netspec.base.html import Markup
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import AnySpec, source_of
@@ -42,6 +44,7 @@ from netspec.train.resume import (
 from netspec.train.settings import settings_of
 from netspec.train.state import apart, read_state, take_over_slots
 from netspec.train.weights import Description, described, require_weights_of
+from netspec.ui.results import results_page
 
 
 def read(spec: AnySpec, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -150,6 +153,12 @@ class Run:
     metrics: dict[str, float]
     split: str
     rows: dict[str, int]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures that `netspec train` prints, the curves, and the model."""
+        found = results_page(self.model.program, self.history, self.rows, self.split, self.metrics)
+        head = html.line(html.bold("Run "), self.path)
+        return html.page(head, found, Markup(self.history._repr_html_()), html.fold("model", Markup(self.model._repr_html_())))
 
 
 def train(

@@ -155,11 +155,17 @@ class Drawing:
 def svg(drawing: Drawing) -> str:
     """The picture as one SVG document, the same text for the same drawing. It paints its own background."""
     wide, high = _number(drawing.width), _number(drawing.height)
+    style = f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>"
+    return document(drawing, style, f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>')
+
+
+def document(drawing: Drawing, *ground: str) -> str:
+    """The picture on what `ground` paints."""
+    wide, high = _number(drawing.width), _number(drawing.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" font-family="sans-serif">',
         f"<title>{_words(drawing.title)}</title>",
-        f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>",
-        f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>',
+        *ground,
         *(_rim(rim) for rim in sorted(drawing.rims, key=lambda rim: (rim.shaded, rim.level))),
         *(_way(way) for way in drawing.ways),
         *(_box(box) for box in drawing.boxes),
