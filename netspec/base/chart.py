@@ -137,18 +137,21 @@ def _legend(curves: Sequence[Curve], width: int) -> Iterator[str]:
     for curve in reversed([curve for curve in curves if curve.name]):
         at -= LETTER * len(curve.name)
         yield _words(at, 12, curve.name, "start")
-        yield f'<path d="M{at - 22:.1f} 8h16" stroke="{curve.colour}" stroke-width="2"{_dash(curve)}/>'
+        yield f'<path d="M{at - 22:.1f} 8h16" stroke="{curve.colour}" {_strength(curve)}{_dash(curve)}/>'
         at -= 34
 
 
 def _curve(curve: Curve, points: Sequence[tuple[float, float]], across: Axis, upward: Axis) -> str:
     places = [(across.place(x), upward.place(y)) for x, y in points]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    look = f'stroke="{curve.colour}" stroke-width="{1 if curve.faint else 2}" stroke-opacity="{0.45 if curve.faint else 1}"'
-    drawn = f'<polyline points="{line}" {look} stroke-linejoin="round"{_dash(curve)}/>'
+    drawn = f'<polyline points="{line}" stroke="{curve.colour}" {_strength(curve)} stroke-linejoin="round"{_dash(curve)}/>'
     if len(points) > FEW or curve.faint:
         return drawn
     return drawn + "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{curve.colour}"/>' for x, y in places)
+
+
+def _strength(curve: Curve) -> str:
+    return 'stroke-width="1" stroke-opacity="0.5"' if curve.faint else 'stroke-width="2"'
 
 
 def _dash(curve: Curve) -> str:

@@ -98,8 +98,9 @@ class Diagnostic:
         tint = html.ORANGE if self.severity == "warning" else html.RED
         head = html.line(html.bold(f"{self.severity}[{self.code}]", tint), ": ", html.bold(self.message))
         shown = self._excerpt()
-        caret = html.element("span", shown.pop(), f"color: {tint}; font-weight: bold") if len(shown) > 1 else ""
-        excerpt = [html.code(html.joined(*shown, *([caret] if caret else []), by="\n"))] if shown else []
+        gutter, caret, label = shown.pop().partition("^") if len(shown) > 1 else ("", "", "")
+        marks = html.joined("\n", gutter, html.bold(caret + label, tint)) if caret else ""
+        excerpt = [html.code(html.joined(html.joined(*shown, by="\n"), marks))] if shown else []
         notes = [html.line("= ", note, style=html.FAINT) for note in self.notes]
         help_text = [html.line("= ", html.bold("help"), ": ", self.help)] if self.help else []
         return html.page(html.element("div", html.joined(head, *excerpt, *notes, *help_text), "margin: 2px 0 10px 0"))

@@ -54,6 +54,11 @@ def bold(text: object, colour: str = "") -> Markup:
     return element("b", text, f"color: {colour}" if colour else "")
 
 
+def figures(text: object) -> Markup:
+    """`loss 0.07  accuracy 0.98`, with the spaces between them."""
+    return element("span", text, "white-space: pre-wrap")
+
+
 def faint(text: object) -> Markup:
     return element("span", text, FAINT) if text else Markup()
 
@@ -74,7 +79,7 @@ def page(*parts: object) -> Markup:
     return element("div", joined(*parts), "text-align: left; max-width: 100%; overflow-x: auto")
 
 
-def table(columns: Sequence[tuple[str, Side]], rows: Iterable[Sequence[object]], caption: object = "") -> Markup:
+def table(columns: Sequence[tuple[str, Side]], rows: Iterable[Sequence[object]]) -> Markup:
     """A table of names and figures. A row with fewer cells than columns ends in one that is as wide as the rest."""
     heads = "".join(_cell("th", name, side, weight="bold") for name, side in columns)
     lines = [f'<tr style="border-bottom: {RULE}; background: transparent">{heads}</tr>']
@@ -83,9 +88,8 @@ def table(columns: Sequence[tuple[str, Side]], rows: Iterable[Sequence[object]],
             _cell("td", cell, columns[at][1], span=len(columns) - at if at == len(row) - 1 else 1) for at, cell in enumerate(row)
         ]  # fmt: skip
         lines.append(f'<tr style="background: transparent">{"".join(cells)}</tr>')
-    title = element("caption", caption, "text-align: left; caption-side: top; padding: 2px 0; color: inherit") if caption else ""
     style = "border-collapse: collapse; border: none; margin: 4px 0; width: auto; table-layout: auto"
-    return element("table", Markup(f"{title}<thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody>"), style)
+    return element("table", Markup(f"<thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody>"), style)
 
 
 def shaded(content: object, share: float) -> Markup:
@@ -95,14 +99,15 @@ def shaded(content: object, share: float) -> Markup:
 
 
 def _cell(tag: str, content: object, side: Side, *, span: int = 1, weight: str = "normal") -> Markup:
-    style = f"text-align: {side}; padding: 1px 8px; border: none; font-weight: {weight}; white-space: pre-wrap; vertical-align: top"
+    breaks = "pre" if side == "right" else "pre-wrap"  # figures stay whole
+    style = f"text-align: {side}; padding: 1px 8px; border: none; font-weight: {weight}; white-space: {breaks}; vertical-align: top"
     return element(tag, content, style, align=side, **({"colspan": span} if span > 1 else {}))
 
 
 def bar(share: float, colour: str = BLUE) -> Markup:
     """How much of something is done, 0 to 1."""
     done = element("div", "", f"width: {100 * max(0.0, min(share, 1.0)):.1f}%; {ROUNDED}; background-color: {colour}")
-    return element("div", done, f"width: 100%; max-width: 480px; {ROUNDED}; background-color: rgba(128, 128, 128, 0.25)")
+    return element("div", done, f"width: 100%; max-width: 480px; margin: 4px 0; {ROUNDED}; background-color: rgba(128, 128, 128, 0.25)")
 
 
 def picture(svg: str, words: str, width: float | None = None) -> Markup:

@@ -12,14 +12,18 @@ from netspec.plan.plan import Layout
 
 MOST = 200
 """Launches and buffers that are shown."""
+NAMED = 6
+"""Buffers of a launch that are named."""
 LAUNCHES: tuple[tuple[str, Side], ...] = (
-    ("", "right"), ("section", "left"), ("launch", "left"), ("tasks", "right"), ("FLOPs", "right"), ("bytes", "right"), ("buffers", "left"),
+    ("wave", "right"), ("section", "left"), ("launch", "left"), ("layers", "left"), ("tasks", "right"), ("FLOPs", "right"),
+    ("bytes", "right"), ("buffers", "left"),
 )  # fmt: skip
 BUFFERS: tuple[tuple[str, Side], ...] = (("buffer", "left"), ("bytes", "right"), ("place", "right"), ("waves", "left"))
 
 
 def plan_page(layout: Layout, parts: Mapping[str, int]) -> str:
-    """The launches of a training step, in waves; `parts` are the bytes that training takes, by what for."""
+    """The launches of a training step, in waves (`>`: each task after the same task of the launch before); `parts` are
+    the bytes that training takes, by what for."""
     launches = layout.lowered.launches
     arena = layout.arena
     together = sum(life.buffer.bytes for life in arena.lives)
@@ -54,16 +58,9 @@ def _launches(layout: Layout) -> Iterator[Sequence[object]]:
     starts = {wave.first: number for number, wave in enumerate(layout.waves)}
     goes_on = {number for wave in layout.waves for chain in wave.chains for number in range(chain.first + 1, chain.last)}
     for number, launch in enumerate(layout.lowered.launches[:MOST]):
-        if number in starts:
-            yield "", html.faint(f"wave {starts[number]}")
         work = short_count(launch.flops) if launch.flops else ""
-        name = _named(launch, "> " if number in goes_on else "")
-        yield number, launch.section, name, launch.tasks, work, bytes_in_words(launch.bytes), _ways(launch)
-
-
-def _named(launch: Launch, before: str) -> Markup:
-    layers = html.line(html.faint(" ".join(launch.layers))) if launch.layers else ""
-    return html.joined(before, launch.label, layers)
+        label, layers = f"{'> ' if number in goes_on else ''}{launch.label}", html.faint(" ".join(launch.layers))
+        yield starts.get(number, ""), launch.section, label, layers, launch.tasks, work, bytes_in_words(launch.bytes), _ways(launch)
 
 
 def _ways(launch: Launch) -> Markup:
@@ -72,4 +69,5 @@ def _ways(launch: Launch) -> Markup:
 
 
 def _names(buffers: Sequence[Buffer]) -> str:
-    return ", ".join(dict.fromkeys(buffer.name for buffer in buffers if not buffer.name.startswith("work")))
+    names = list(dict.fromkeys(buffer.name for buffer in buffers if not buffer.name.startswith("work")))
+    return ", ".join(names) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"

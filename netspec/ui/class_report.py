@@ -119,8 +119,8 @@ class ClassReport(ByClass):
         mean = ["mean", *(_share(means[name]) for name in FIGURES), f"{self.support.sum():,}" if self.exclusive else ""]
         columns: list[tuple[str, Justify]] = [("class", "left"), *((name, "right") for name in (*FIGURES, "rows"))]
         few = html.faint(f"the {WORST} of {len(self.labels)} classes with the lowest f1") if len(shown) < len(self.labels) else ""
-        told = html.table(columns, [*lines, [html.bold(cell) for cell in mean]], few)
-        return html.page(html.line(figures_in_words(self.figures)), told, self._matrix_page())
+        told = html.table(columns, [*lines, [html.bold(cell) for cell in mean]])
+        return html.page(html.line(html.figures(figures_in_words(self.figures))), html.line(few), told, self._matrix_page())
 
     def _matrix_page(self) -> Markup:
         if not self.exclusive:
@@ -128,14 +128,14 @@ class ClassReport(ByClass):
         if len(self.labels) > MOST_CLASSES:
             pairs = [(self.labels[i], self.labels[j], f"{count:,}", f"{count / self.support[i]:.1%}") for i, j, count in self.pairs()]
             columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
-            return html.table(columns, pairs, "most frequent confusions")
+            return html.joined(html.line(html.faint("most frequent confusions")), html.table(columns, pairs)) if pairs else Markup()
         names = [self._name(k) for k in range(len(self.labels))]
         rows = (
             [html.bold(name), *(html.shaded(f"{count:,}", count / max(1, sum(counts))) for count in counts)]
             for name, counts in zip(names, self.confusion.tolist(), strict=True)
         )
         words = html.faint("confusion matrix: a line for each label, a column for each prediction")
-        return html.table([("", "left"), *((name, "right") for name in names)], rows, words)
+        return html.joined(html.line(words), html.table([("", "left"), *((name, "right") for name in names)], rows))
 
 
 def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[Any] = 0.5, top: int = TOP) -> ClassReport:

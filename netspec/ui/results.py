@@ -45,4 +45,4 @@ def results_page(program: Program, history: History, rows: Mapping[str, int], sp
     found.append((split, figures_in_words({name: metrics[name] for name in HEADLINE if name in metrics})))
     wrong = went_wrong(program, history, metrics.get("r2"))
     told = html.line(html.bold("warning", html.ORANGE), ": ", wrong) if wrong else Markup()
-    return html.joined(html.table((("", "left"), ("", "left")), [(html.faint(name), text) for name, text in found]), told)
+    return html.joined(html.table((("", "left"), ("", "left")), [(html.faint(name), html.figures(text)) for name, text in found]), told)

@@ -67,7 +67,6 @@ def _options() -> _Options:
     parser.add_argument("--threads", type=int, metavar="N", help="how many cores are used")
     parser.add_argument("--train", action="store_true", help="train on the data of the text, and measure on held-out rows")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training rows")
-    parser.add_argument("--help", action="store_true", help="show this")
     return parser
 
 
@@ -76,7 +75,7 @@ def parsed(line: str) -> Namespace:
     try:
         given = _options().parse_args(shlex.split(line))
     except ValueError as error:
-        raise UsageError(f"%%{NAME} {line}: {error}; %%{NAME} --help shows what the line takes") from None
+        raise UsageError(f"%%{NAME} {line}: {error}; %%{NAME}? shows what the line takes") from None
     if not given.name.isidentifier() or iskeyword(given.name):
         raise UsageError(f"%%{NAME} {given.name}: give the name of a variable, such as model; a text stands in the lines below")
     return given
@@ -86,9 +85,6 @@ def netspec_cell(shell: Any, line: str, text: str) -> None:
     """Checks the text and shows what is wrong with it, or gives the model its name and shows its layers; with --train trains it. Raises
     CellError, UsageError, and what data and training raise."""
     given = parsed(line)
-    if given.help:
-        print(_options().format_help().strip())
-        return
     # the line of the options is a comment, so that lines count as the cell's do
     source = Source(f"# %%{NAME} {line}".rstrip() + f"\n{text}", CELL)
     overrides = overrides_of(
@@ -156,7 +152,9 @@ def _train(model: Model, splits: Splits) -> None:
 
 def load_ipython_extension(shell: Any) -> None:
     """Called by `%load_ext netspec`: cells that begin with `%%netspec` then hold a text."""
-    shell.register_magic_function(partial(netspec_cell, shell), "cell", NAME)
+    cell = partial(netspec_cell, shell)
+    cell.__doc__ = _options().format_help()  # what %%netspec? shows
+    shell.register_magic_function(cell, "cell", NAME)
 
 
 def unload_ipython_extension(shell: Any) -> None:

@@ -17,9 +17,9 @@ MOST_LAYERS = 300
 TAG = re.compile(r"<[^<>]+>")  # words and values have these two escaped
 ATTRIBUTE = re.compile(r"""(\s[\w-]+)=("[^"]*"|'[^']*')""")
 ANYWHERE = {
-    INK: ("#7f8894", ""), FAINT: ("#8a8f96", ""), FORWARD[0]: ("#3d85c8", ""), FORWARD[1]: ("#3d85c8", "0.14"),
-    BACKWARD[0]: ("#cf7a1d", ""), BACKWARD[1]: ("#cf7a1d", "0.14"), NEUTRAL[0]: ("#8a94a1", ""), NEUTRAL[1]: ("#8a94a1", "0.12"),
-    GROUPED[0]: ("#7d8fa9", ""), GROUPED[1]: ("#7d8fa9", "0.2"), FRAMED[1]: ("#8a94a1", "0.06"),
+    INK: ("#828c99", ""), FAINT: ("#858d97", ""), FORWARD[0]: ("#3d85c8", ""), FORWARD[1]: ("#3d85c8", "0.1"),
+    BACKWARD[0]: ("#cf7a1d", ""), BACKWARD[1]: ("#cf7a1d", "0.1"), NEUTRAL[0]: ("#8a94a1", ""), NEUTRAL[1]: ("#8a94a1", "0.1"),
+    GROUPED[0]: ("#7d8fa9", ""), GROUPED[1]: ("#7d8fa9", "0.1"), FRAMED[1]: ("#8a94a1", "0.06"),
 }  # fmt: skip
 """What stands for each colour of the drawing, and how much of the ground it covers."""
 
