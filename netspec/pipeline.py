@@ -155,10 +155,9 @@ class Run:
     rows: dict[str, int]
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the figures that `netspec train` prints, the curves, and the model."""
+        """What a notebook shows: the figures that `netspec train` prints, and the curves."""
         found = results_page(self.model.program, self.history, self.rows, self.split, self.metrics)
-        head = html.line(html.bold("Run "), self.path)
-        return html.page(head, found, Markup(self.history._repr_html_()), html.fold("model", Markup(self.model._repr_html_())))
+        return html.page(html.line(html.bold("Run "), self.path), found, Markup(self.history._repr_html_()))
 
 
 def train(

@@ -84,12 +84,13 @@ class Live:
     def _title(self) -> str:
         """`epoch 7 of 30`; of a training that is over what was done."""
         last = self._first + self._epochs - 1
-        epoch = min(last, self._first + self._done // self._steps)
+        whole, rest = divmod(self._done, self._steps)
+        now = min(last, self._first + whole)
         if not self._is_over:
-            return f"epoch {epoch} of {last}"
-        if self._done >= self._all:
+            return f"epoch {now} of {last}"
+        if whole >= self._epochs:
             return f"trained to epoch {last}"
-        return f"ended in epoch {epoch} of {last}"
+        return f"ended in epoch {now} of {last}" if rest or not whole else f"ended after epoch {now - 1} of {last}"
 
     def _figures(self) -> Iterable[str]:
         """What is known now: the step's loss, the rows a second, the time."""
