@@ -54,7 +54,8 @@ def places(error: BaseException) -> Iterator[str]:
 
 def _name_of(file: str) -> str:
     """`Cell In[3]` of a cell, else the file itself."""
-    name = getattr(getattr(shell(), "compile", None), "format_code_name", None)
+    running = shell()
+    name = getattr(running.compile, "format_code_name", None) if running is not None else None
     found: Any = name(file) if name is not None else None
     return " ".join(found) if found else file
 
