@@ -15,8 +15,8 @@ ATTRIBUTES = {
 }  # fmt: skip
 STYLES = {
     "border", "border-bottom", "border-collapse", "border-radius", "background", "background-color", "color", "cursor", "display",
-    "font-size", "font-weight", "height", "line-height", "margin", "max-width", "opacity", "overflow-x", "padding", "table-layout",
-    "text-align", "vertical-align", "white-space", "width",
+    "font-family", "font-size", "font-weight", "height", "line-height", "margin", "max-width", "opacity", "overflow-x", "padding",
+    "table-layout", "text-align", "vertical-align", "white-space", "width",
 }  # fmt: skip
 PICTURE = "data:image/svg+xml;base64,"
 SHAPES = {"svg", "title", "g", "rect", "path", "polyline", "polygon", "circle", "text"}

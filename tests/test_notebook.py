@@ -236,6 +236,16 @@ def test_the_cell_gives_a_model(cells: Kernel) -> None:
     assert not cells.run(f"model = {SMALL}").error
 
 
+def test_the_cells_model_can_be_saved(cells: Kernel) -> None:
+    made = cells.run(f"%%netspec net --input 20 --classes 2 --set width=16 --threads 1\n{NET}")
+    assert not made.error
+    cell = cells.run("net.save('net.safetensors'); print((ns.restore('net.safetensors').predict(X) == net.predict(X)).all())")
+    assert cell.streams == "True\n"
+    first = "__import__('pathlib').Path('run/spec.net').read_text().split('\\n')[0]"
+    cell = cells.run(f"net.fit(X, y, epochs=1, run_dir='run'); print({first}, len(ns.check('run/spec.resolved.net')))")
+    assert cell.streams == "# %%netspec net --input 20 --classes 2 --set width=16 --threads 1 0\n"
+
+
 def test_the_cell_shows_what_is_wrong_and_changes_nothing(cells: Kernel) -> None:
     cells.run("net = 'as it was'")
     cell = cells.run("%%netspec net\nnetspec 1\ninput 1x8x8\nclasses 10\nnet [conv(16)-relu-pool]x4 -> affine -> softmax")

@@ -65,7 +65,9 @@ def faint(text: object) -> Markup:
 
 def code(text: object) -> Markup:
     """Lines as they are, each letter as wide as the other."""
-    return element("pre", text, "margin: 2px 0; line-height: 1.35; overflow-x: auto; white-space: pre; text-align: left")
+    return element(
+        "pre", text, "font-family: monospace; margin: 2px 0; line-height: 1.35; overflow-x: auto; white-space: pre; text-align: left"
+    )
 
 
 def fold(title: object, *parts: object, is_open: bool = False) -> Markup:
@@ -80,16 +82,18 @@ def page(*parts: object) -> Markup:
 
 
 def table(columns: Sequence[tuple[str, Side]], rows: Iterable[Sequence[object]]) -> Markup:
-    """A table of names and figures. A row with fewer cells than columns ends in one that is as wide as the rest."""
+    """A table of names and figures; columns without names have no line for them. A row with fewer cells than columns ends in one that is as
+    wide as the rest."""
     heads = "".join(_cell("th", name, side, weight="bold") for name, side in columns)
-    lines = [f'<tr style="border-bottom: {RULE}; background: transparent">{heads}</tr>']
+    head = f'<thead><tr style="border-bottom: {RULE}; background: transparent">{heads}</tr></thead>' if any(dict(columns)) else ""
+    lines = []
     for row in rows:
         cells = [
             _cell("td", cell, columns[at][1], span=len(columns) - at if at == len(row) - 1 else 1) for at, cell in enumerate(row)
         ]  # fmt: skip
         lines.append(f'<tr style="background: transparent">{"".join(cells)}</tr>')
     style = "border-collapse: collapse; border: none; margin: 4px 0; width: auto; table-layout: auto"
-    return element("table", Markup(f"<thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody>"), style)
+    return element("table", Markup(f"{head}<tbody>{''.join(lines)}</tbody>"), style)
 
 
 def shaded(content: object, share: float) -> Markup:

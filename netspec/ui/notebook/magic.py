@@ -16,6 +16,7 @@ from netspec.base.errors import SpecError, UsageError
 from netspec.base.html import Markup
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
+from netspec.frontend.validate import load
 from netspec.graph.check import diagnosed
 from netspec.graph.counts import Counts
 from netspec.model import Model
@@ -116,7 +117,7 @@ def _checked(source: Source, overrides: Overrides) -> Program:
         raise SpecError(found)
     if found:
         _show(found)
-    return program
+    return load(source, overrides)
 
 
 def _show(found: Sequence[Diagnostic]) -> None:
