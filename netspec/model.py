@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import netspec
 from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
@@ -46,7 +47,7 @@ from netspec.train.turn import Turn
 from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
-from netspec.ui.notebook.model_page import model_page, unsized_page
+from netspec.ui.notebook.model_page import MOST_LAYERS, model_page, unsized_page
 from netspec.ui.notebook.progress import progress
 from netspec.ui.summary import Summary, summarize
 
@@ -95,7 +96,8 @@ class Model:
         """What a notebook shows: the same line, and folded its layers, its picture, its training and its text."""
         if self._network is None:
             return unsized_page(self.program)
-        return model_page(self.program, self.graph, self.plan, self.history, self.epochs_done)
+        picture = netspec.draw(self)._repr_html_() if len(self.graph.nodes) <= MOST_LAYERS else ""
+        return model_page(self.program, self.graph, self.plan, self.history, self.epochs_done, picture)
 
     @property
     def is_built(self) -> bool:

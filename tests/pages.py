@@ -20,6 +20,8 @@ STYLES = {
 }  # fmt: skip
 PICTURE = "data:image/svg+xml;base64,"
 SHAPES = {"svg", "title", "g", "rect", "path", "polyline", "polygon", "circle", "text"}
+COUNT = re.compile(r"x\d+")
+"""Of copies, in white on a ground of its own."""
 GROUNDS = ("#ffffff", "#111111")
 """Of JupyterLab's light and dark pages."""
 LEAST_CONTRAST = 3.0
@@ -74,7 +76,8 @@ class Page(HTMLParser):
             if one.tag.removeprefix("{http://www.w3.org/2000/svg}") not in SHAPES:
                 self.wrong.append(f"{one.tag} in a picture")
             self.wrong += [f"{name} in a picture" for name in one.attrib if name.startswith("on") or name in ("href", "style")]
-            self.colours |= {one.attrib[name] for name in ("fill", "stroke") if one.attrib.get(name, "none") != "none"}
+            if not COUNT.fullmatch(one.text or ""):
+                self.colours |= {one.attrib[name] for name in ("fill", "stroke") if one.attrib.get(name, "none") != "none"}
 
     @property
     def text(self) -> str:

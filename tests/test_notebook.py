@@ -443,6 +443,35 @@ def test_colours_of_a_drawing_change_and_its_words_do_not() -> None:
     assert '>fill="#1f2933" </text>' in changed
 
 
+def test_a_net_is_drawn_from_python_too(tmp_path: Path) -> None:
+    text = "[conv(4)-bn-relu]x3 -> res[conv(4)-relu] -> globalpool -> affine -> softmax"
+    drawn = ns.draw(text, input=(1, 8, 8), classes=3)
+    page = read(drawn._repr_html_())
+    assert (page.offences(), len(page.pictures)) == ([], 1)
+    assert ">x2<" in page.pictures[0], "the first copy reads one channel"
+    assert "<style>" not in page.pictures[0]
+    assert re.sub("<[^>]*>", "", page.pictures[0]).split() == re.sub("<style.*?</style>|<[^>]*>", "", str(drawn)).split()
+    drawn.save(tmp_path / "net.svg")
+    assert (tmp_path / "net.svg").read_text() == str(drawn)
+    assert repr(drawn).startswith("Picture(net, ")
+    model = ns.compile(text, input=(1, 8, 8), classes=3, threads=1)
+    assert str(ns.draw(model)) == str(drawn).replace(">net<", ">model<")
+    assert str(ns.draw(model, unroll=True)).count("conv2 backward") > str(ns.draw(model)).count("conv2 backward")
+    with pytest.raises(ns.UsageError, match="classes: a model is drawn as it is"):
+        ns.draw(model, classes=3)
+    with pytest.raises(ns.UsageError, match=r"pictures are written as \.svg"):
+        drawn.save(tmp_path / "net.png")
+
+
+def test_large_nets_have_short_pages() -> None:
+    model = ns.compile("[affine(4)-bn-relu]x110 -> affine -> softmax", input=4, classes=2, threads=1)
+    page = read(model._repr_html_())
+    assert page.offences() == []
+    assert page.pictures == []
+    assert "43 more lines: print(model.summary()) shows all" in page.text
+    assert "more launches: print(model.plan) shows all" in read(model.plan._repr_html_()).text
+
+
 @pytest.mark.parametrize(
     "points",
     [

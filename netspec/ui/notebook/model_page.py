@@ -11,17 +11,22 @@ from netspec.frontend.program import Program
 from netspec.graph.graph import Graph
 from netspec.plan.network import TrainingPlan
 from netspec.train.history import History
-from netspec.ui.notebook.picture import net_picture
 from netspec.ui.summary import summarize
 
+MOST_LAYERS = 300
+"""Of larger nets a page has no picture."""
 
-def model_page(program: Program, graph: Graph, plan: TrainingPlan, history: History, epochs_done: int) -> str:
+
+def model_page(
+    program: Program, graph: Graph, plan: TrainingPlan, history: History, epochs_done: int, picture: str = ""
+) -> str:  # fmt: skip
     """What it is, in a line, and folded its layers, its picture, its training, its text."""
     ends = f"{show(graph.input.shape)} \u2192 {show(graph.output.shape)}"
     told = f": {graph.parameter_count:,} parameters, {_epochs(epochs_done)}, head {graph.head.name}"
     summary = Markup(summarize(program, graph, plan)._repr_html_())
-    drawn = net_picture(program, graph, plan, "model")
-    parts = [html.fold(f"layers ({len(graph.nodes)})", summary), *([html.fold("picture", drawn)] if drawn else [])]
+    parts = [html.fold(f"layers ({len(graph.nodes)})", summary)]
+    if picture:
+        parts.append(html.fold("picture", Markup(picture)))
     if history.epochs:
         parts.append(html.fold("training", Markup(history._repr_html_())))
     return html.page(html.line(html.bold(f"Model {ends}"), told), *parts, *_texts(program))
