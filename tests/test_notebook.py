@@ -445,7 +445,7 @@ def test_colours_of_a_drawing_change_and_its_words_do_not() -> None:
 
 def test_a_net_is_drawn_from_python_too(tmp_path: Path) -> None:
     text = "[conv(4)-bn-relu]x3 -> res[conv(4)-relu] -> globalpool -> affine -> softmax"
-    drawn = ns.draw(text, input=(1, 8, 8), classes=3)
+    drawn = ns.draw(text, input=(1, 8, 8), classes=3, threads=1)
     page = read(drawn._repr_html_())
     assert (page.offences(), len(page.pictures)) == ([], 1)
     assert ">x2<" in page.pictures[0], "the first copy reads one channel"
