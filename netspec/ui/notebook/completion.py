@@ -10,27 +10,37 @@ from netspec.base.text import Source
 from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.complete import complete
 
+IDENTIFIER = "netspec"
 FIRST = 1000
 """Priority before the matchers of Python, which know no text of this language."""
 
 
-def matcher(first_line: str, options: Sequence[str]) -> Any:
-    """What IPython asks for proposals, in cells that begin with `first_line`; `options` are those of that line."""
+def offer(shell: Any, first_line: str, options: Sequence[str]) -> None:
+    """IPython then proposes what fits in cells that begin with `first_line`; `options` are those of that line. Nothing before IPython 8.6,
+    whose matchers see one line alone."""
     completer = import_module("IPython.core.completer")
+    if not hasattr(completer, "context_matcher"):
+        return
 
     def match(context: Any) -> dict[str, Any]:
         text: str = context.full_text
         if not (text.startswith(first_line) and text[len(first_line) : len(first_line) + 1].isspace()):
             return {"completions": []}
         if context.cursor_line == 0:
-            word = context.text_until_cursor.split(" ")[-1]
-            found, start = [(one, "option") for one in options if one.startswith(word)], word
+            start = context.text_until_cursor.split(" ")[-1]
+            found = [(one, "option") for one in options if one.startswith(start)]
         else:
             found, start = proposals(text, context.cursor_line, context.cursor_position)
         words = [completer.SimpleCompletion(label, type=kind) for label, kind in found]
         return {"completions": words, "matched_fragment": start, "suppress": True, "ordered": True}
 
-    return completer.context_matcher(identifier="netspec", priority=FIRST)(match)
+    shell.Completer.custom_matchers.append(completer.context_matcher(identifier=IDENTIFIER, priority=FIRST)(match))
+
+
+def withdraw(shell: Any) -> None:
+    """Takes that back."""
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != IDENTIFIER]
 
 
 def proposals(cell: str, line: int, column: int) -> tuple[list[tuple[str, str]], str]:

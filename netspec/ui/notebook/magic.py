@@ -23,7 +23,7 @@ from netspec.model import Model
 from netspec.pipeline import held_out
 from netspec.train.data import Splits
 from netspec.ui.given import overrides_of
-from netspec.ui.notebook.completion import matcher
+from netspec.ui.notebook.completion import offer, withdraw
 from netspec.ui.notebook.page import Page, show
 from netspec.ui.notebook.progress import progress
 from netspec.ui.results import results_page
@@ -157,10 +157,10 @@ def load_ipython_extension(shell: Any) -> None:
     cell = partial(netspec_cell, shell)
     cell.__doc__ = _options().format_help()  # what %%netspec? shows
     shell.register_magic_function(cell, "cell", NAME)
-    shell.Completer.custom_matchers.append(matcher(f"%%{NAME}", [word for one in _options()._actions for word in one.option_strings]))
+    offer(shell, f"%%{NAME}", [word for one in _options()._actions for word in one.option_strings])
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Called by `%unload_ext netspec`."""
     shell.magics_manager.magics["cell"].pop(NAME, None)
-    shell.Completer.custom_matchers[:] = [one for one in shell.Completer.custom_matchers if getattr(one, "matcher_identifier", "") != NAME]
+    withdraw(shell)
