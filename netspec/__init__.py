@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
     from netspec.train.transform import transform as transform
+    from netspec.ui.notebook.picture import draw as draw
 
     __version__: str
 
@@ -94,10 +95,13 @@ _NAMES = {
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
     "netspec.train.transform": "transform",
+    "netspec.ui.notebook.picture": "draw",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = list(_HOMES)
+
+_HOMES |= dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "netspec.ui.notebook.magic")  # %load_ext netspec
 
 
 def __getattr__(name: str) -> Word:  # to a type checker every other name is a word; the public ones are declared above

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import netspec
 from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
@@ -47,7 +48,8 @@ from netspec.train.turn import Turn
 from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
-from netspec.ui.lines import Lines
+from netspec.ui.notebook.model_page import MOST_LAYERS, model_page, unsized_page
+from netspec.ui.notebook.progress import progress
 from netspec.ui.summary import Summary, summarize
 
 
@@ -90,6 +92,18 @@ class Model:
             return "Model(shapes not known yet)"
         ends = f"{show(self.graph.input.shape)} -> {show(self.graph.output.shape)}"
         return f"Model({ends}, {self.graph.parameter_count:,} parameters, {self.epochs_done} epochs done)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same line, and folded its layers, its picture, its training and its text."""
+        if self._network is None:
+            return unsized_page(self.program)
+        picture = netspec.draw(self)._repr_html_() if len(self.graph.nodes) <= MOST_LAYERS else ""
+        return model_page(self.program, self.graph, self.plan, self.history, self.epochs_done, picture)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the shapes are known."""
+        return self._network is not None
 
     def build_as(self, found: Description) -> None:
         """Builds the network with the ends that a weights file tells, where they are not known yet."""
@@ -206,8 +220,8 @@ class Model:
         with some of the hooks of `netspec.Callback`; one that returns True or raises `netspec.StopTraining` ends training, and
         `history.stopped` then says why. `sample_weight` (N,) multiplies the rows' losses, and so does the weight of a row's class where
         the train section has `class_weights`; the mean is still over rows, as in Keras and scikit-learn (PyTorch divides by the sum of
-        the weights). Silent at verbose 0; at 1 a line an epoch on stderr. Writes a run folder only where `run_dir` is given. Raises
-        DataError, DivergedError, Interrupted; UsageError while another thread trains this model.
+        the weights). Silent at verbose 0; at 1 a line an epoch on stderr, in a notebook a display. Writes a run folder only where
+        `run_dir` is given. Raises DataError, DivergedError, Interrupted; UsageError while another thread trains this model.
         """
         if epochs is not None and not (isinstance(epochs, Integral) and epochs >= 0):
             raise UsageError(f"epochs={epochs!r}: give a whole number, 0 or more")
@@ -218,7 +232,7 @@ class Model:
             hooks = Callbacks(self, callbacks)
             with self._undone_on_error():
                 splits = self.splits_of(X, y, validation) if X is not None else self.splits_of_data()
-                training = self.training_of(splits, count, monitor=Lines() if verbose else None, sample_weight=sample_weight)
+                training = self.training_of(splits, count, monitor=progress() if verbose else None, sample_weight=sample_weight)
             rate = training.schedule.scalars(
                 self.network.store.step + 1, 1, self.epochs_done + 1, self._steps_per_epoch, self.history.figures
             )

@@ -11,7 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from netspec.base import html
 from netspec.base.errors import DataError, UsageError
+from netspec.base.html import Markup
 from netspec.base.shape import Shape
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import AnySpec, source_of
@@ -45,6 +47,7 @@ from netspec.train.settings import settings_of
 from netspec.train.state import apart, read_state, take_over_slots
 from netspec.train.team import Team, team_of_world
 from netspec.train.weights import Description, described, require_weights_of
+from netspec.ui.results import results_page
 
 
 def read(spec: AnySpec, overrides: Overrides = NO_OVERRIDES) -> Program:
@@ -155,6 +158,11 @@ class Run:
     split: str
     rows: dict[str, int]
     rank: int = 0
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures that `netspec train` prints, and the curves."""
+        found = results_page(self.model.program, self.history, self.rows, self.split, self.metrics)
+        return html.page(html.line(html.bold("Run "), self.path), found, Markup(self.history._repr_html_()))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from netspec.base.cell_error import cell_lines
 from netspec.base.diagnostic import Diagnostic
 
 
@@ -12,6 +13,10 @@ class NetspecError(Exception):
     """Base of every error that netspec raises on purpose."""
 
     exit_code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows; Python's own traceback is as ever."""
+        return cell_lines(self)
 
 
 class SpecError(NetspecError, ValueError):
@@ -22,6 +27,9 @@ class SpecError(NetspecError, ValueError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+    def _render_traceback_(self) -> list[str]:
+        return cell_lines(self, self.diagnostics)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.diagnostics,)  # from a worker to the process that waits for it

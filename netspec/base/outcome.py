@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
+from netspec.base.cell_error import DEBUG
 from netspec.base.errors import NetspecError
 
-DEBUG = "NETSPEC_DEBUG"
-"""Of the environment: asks for tracebacks."""
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

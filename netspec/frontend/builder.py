@@ -13,6 +13,7 @@ from inspect import Parameter as Argument
 from inspect import isfunction, signature
 from typing import Any
 
+from netspec.base import html
 from netspec.base.errors import SpecError, UsageError
 from netspec.base.text import Source
 from netspec.frontend import syntax
@@ -40,6 +41,9 @@ class Spec:
 
     def __repr__(self) -> str:
         return f"Spec({len(self.tree.entries)} entries)\n{self}"
+
+    def _repr_html_(self) -> str:
+        return html.page(html.code(self))
 
     def __eq__(self, other: object) -> bool:
         return str(self) == str(other) if isinstance(other, Spec) else NotImplemented

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from netspec.base.diagnostic import Diagnostic
+from netspec.base.diagnostic import Diagnostic, Diagnostics
 from netspec.base.errors import SpecError
 from netspec.base.kinds import describe
 from netspec.base.shape import Shape
@@ -42,7 +42,7 @@ def overrides_of(
 def check(spec: AnySpec, **keywords: Any) -> list[Diagnostic]:
     """Every finding about a text, a .net file or a net built in Python, errors first; an empty list means that all is well. Takes the
     keywords of `compile`."""
-    return diagnose(source_of(spec), overrides_of(**keywords))
+    return Diagnostics(diagnose(source_of(spec), overrides_of(**keywords)))
 
 
 def to_graph(program: Program, counts: Counts | None = None) -> Graph:

@@ -30,6 +30,7 @@ from netspec.kernels.compile import ensure
 from netspec.kernels.context import Share, Update
 from netspec.kernels.lower import lower
 from netspec.kernels.native import CONTROL_WORDS
+from netspec.plan.page import plan_page
 from netspec.plan.plan import Layout, Plan, driver_source, lay_out, thread_count
 from netspec.plan.store import Store
 
@@ -99,7 +100,7 @@ def chunk_rows(graph: Graph, settings: Settings) -> int:
     return max(1, min(MOST_CHUNK_ROWS, CHUNK_BYTES // max(widest, 1)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainingPlan:
     """What training allocates, known before it does: the step's plan, the evaluation's, parameters with slots, and the copy of the
     best parameters."""
@@ -123,6 +124,16 @@ class TrainingPlan:
             f"{self.train}\n{_mega(self.peak_bytes)} at most: step {_mega(self.train.own_bytes)}, evaluation {_mega(self.test.own_bytes)}, "
             + (f"parameters and optimiser {_mega(self.store_bytes)}, best parameters {_mega(self.best_bytes)}")
         )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: each launch of a step, the memory, and where the buffers lie."""
+        parts = {
+            "a step": self.train.own_bytes, "evaluation": self.test.own_bytes, "parameters, optimiser": self.store_bytes,
+            "best parameters": self.best_bytes,
+        }  # fmt: skip
+        return plan_page(self.train, parts)
 
 
 def _mega(count: int) -> str:

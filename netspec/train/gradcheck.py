@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base import html
 from netspec.plan.network import Network
 
 Vector = NDArray[np.float64]
@@ -28,7 +29,7 @@ HIDDEN = 13
 AGREE = 1e-7  # relative difference of two numeric estimates that counts as smooth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradcheckReport:
     """Largest relative error by parameter name, and of the input under `x`; `|a - n| / max(|a| + |n|, 1e-6 x largest gradient)`.
     It is infinite where a gradient is not finite, or where nothing of an array could be checked.
@@ -49,6 +50,15 @@ class GradcheckReport:
         width = max((len(name) for name in self.errors), default=1)
         rows = [f"{name:<{width}}  {error:.1e}" for name, error in self.errors.items()]
         return "\n".join([*rows, f"{'largest':<{width}}  {self.max_error:.1e}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same table, errors that are too large in red."""
+        rows = [(name, html.bold(f"{error:.1e}", html.RED) if error > SMALL else f"{error:.1e}") for name, error in self.errors.items()]
+        verdict = html.bold("right", html.GREEN) if self.max_error <= SMALL else html.bold("wrong", html.RED)
+        told = html.line(verdict, f": the largest error is {self.max_error:.1e}, and {SMALL:g} is the most that rounding explains")
+        return html.page(html.table([("gradient of", "left"), ("error", "right")], rows), told)
 
 
 def _estimate(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netspec.base import html
+from netspec.base.chart import Curve, chart
 from netspec.base.figure import shown_figure
+from netspec.base.html import Markup
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 _FORMATS = {"epoch": "{}", "step": "{}", "lr": "{:.4g}", "seconds": "{:.2f}"}
@@ -44,19 +47,57 @@ class History:
         return {column: [row[column] for row in self.epochs] for column in COLUMNS}
 
     def __str__(self) -> str:
-        ended = f"; stopped: {self.stopped}" if self.stopped else ""
-        return "\n".join([*self._table(), f"{len(self.epochs)} epochs, {len(self.loss)} steps{ended}"])
+        return "\n".join([*self._table(), self._totals()])
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same table, and the curves."""
+        return html.page(epochs_page(self.epochs, list(enumerate(self.loss, 1))), html.line(self._totals()))
+
+    def _totals(self) -> str:
+        ended = f"; stopped: {self.stopped}" if self.stopped else ""
+        return f"{len(self.epochs)} epochs, {len(self.loss)} steps{ended}"
+
     def _table(self) -> list[str]:
-        """The lines of the epochs, columns without a figure left out."""
-        columns = [column for column in COLUMNS if any(row[column] is not None for row in self.epochs)]
-        rows = [columns, *([_shown(column, row[column]) for column in columns] for row in self.epochs)]
-        if len(self.epochs) > SHOWN:
-            rows[1 + SHOWN // 2 : -SHOWN // 2] = [["..."] * len(columns)]
+        rows = table_of(self.epochs)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows if self.epochs]
+
+
+def table_of(epochs: Sequence[Mapping[str, Any]], shown: int = SHOWN) -> list[list[str]]:
+    """The names of the columns, without those that have no figure, and the rows of the first and the last epochs."""
+    columns = [column for column in COLUMNS if any(row[column] is not None for row in epochs)]
+    if len(epochs) <= shown:
+        return [columns, *(_row(row, columns) for row in epochs)]
+    half = shown // 2
+    first, last = ([_row(row, columns) for row in some] for some in (epochs[:half], epochs[-half:]))
+    return [columns, *first, ["..."] * len(columns), *last]
+
+
+def epochs_page(epochs: Sequence[Mapping[str, Any]], losses: Sequence[tuple[int, float]] = (), shown: int = SHOWN) -> Markup:
+    """The epochs as a table, and their curves; before there are two epochs the `losses` by step."""
+    heads, *rows = table_of(epochs, shown)
+    table = html.table([(head, "right") for head in heads], rows) if epochs else ""
+    return html.joined(table, html.line(*_curves(epochs, losses)))
+
+
+def _curves(epochs: Sequence[Mapping[str, Any]], losses: Sequence[tuple[int, float]]) -> Iterator[Markup]:
+    if len(epochs) < 2:
+        if len(losses) > 1:
+            yield html.picture(chart([Curve("training", losses, html.BLUE)], "step", "loss"), f"loss of {len(losses)} steps")
+        return
+    for title, columns in (("loss", ("loss", "val_loss")), ("accuracy", ("train_accuracy", "val_accuracy"))):
+        found = {column: [(row["epoch"], row[column]) for row in epochs if row[column] is not None] for column in columns}
+        kinds = zip(found.values(), ("training", "validation"), (html.BLUE, html.ORANGE), strict=True)
+        curves = [Curve(name, points, colour, dashed=name == "training") for points, name, colour in kinds if points]
+        ends = (f"{curve.name} from {shown_figure(curve.points[0][1])} to {shown_figure(curve.points[-1][1])}" for curve in curves)
+        if curves:
+            yield html.picture(chart(curves, "epoch", title), f"{title}: {', '.join(ends)}")
+
+
+def _row(row: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    return [_shown(column, row[column]) for column in columns]
 
 
 def _shown(column: str, figure: Any) -> str:

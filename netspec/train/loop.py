@@ -247,8 +247,8 @@ class Training:
         finally:
             plan.release()
             evaluation.release()
-        if self.monitor:
-            self.monitor.end()
+            if self.monitor:
+                self.monitor.end()
         return self.history
 
     def _require_measured(self) -> None:
@@ -339,8 +339,6 @@ class Training:
     def _diverged(self, epoch: int, loss: float, window: Window, rows: slice, begun_well: bool) -> None:
         """Raises DivergedError for the next step, whose rows are those of `rows` in the window's order. `begun_well` where a step of the
         same piece went well."""
-        if self.monitor:
-            self.monitor.end()
         step = self.network.store.step + 1
         order = window.order[rows]
         fault = find_fault(self.network, window.x[order], window.y[order], None if window.weights is None else window.weights[order])
@@ -355,6 +353,4 @@ class Training:
         number = self._steps.heed(self.signals.number, agree=agree)
         if number is None:
             return
-        if self.monitor:
-            self.monitor.end()
         raise Interrupted(number, f"stopped by {signal.Signals(number).name} in epoch {epoch}")

@@ -8,6 +8,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base import html
+from netspec.base.chart import Curve, chart
 from netspec.base.errors import DivergedError
 from netspec.base.figure import shown_figure
 from netspec.plan.network import Network, train_rows
@@ -48,6 +50,16 @@ class LrFind:
         return "\n".join([*lines, "", f"{count} steps; {end}", f"suggested lr {self.lr:.1e}"])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the curve, with a line at the suggestion."""
+        losses, smoothed = (list(zip(self.rates.tolist(), found.tolist(), strict=True)) for found in (self.losses, self.smoothed))
+        curves = [Curve("single steps", losses, html.BLUE, faint=True), Curve("smoothed", smoothed, html.BLUE)]
+        end = "the loss exploded" if self.exploded else "the highest rate was reached"
+        return html.page(
+            html.line("suggested lr ", html.bold(f"{self.lr:.1e}"), html.faint(f": {len(self.rates)} steps; {end}")),
+            html.picture(chart(curves, "learning rate", "loss", width=460, log_x=True, mark=self.lr), f"loss by learning rate, {self}"),
+        )
 
 
 def find_lr(

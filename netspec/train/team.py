@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.cell_error import DEBUG
 from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import DEBUG, outcome
+from netspec.base.outcome import outcome
 from netspec.kernels.context import Share
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
+from netspec.base import html
+from netspec.base.html import Markup
 from netspec.train.evaluate import Scored
 from netspec.train.metrics import TOP, ByClass, by_class, confusion_matrix, figures
 from netspec.ui.screen import figures_in_words
@@ -45,12 +47,16 @@ class ClassReport(ByClass):
         ]  # fmt: skip
         return {"by_class": objects, "macro": self.macro(), "confusion": self.confusion}
 
+    def shown(self) -> list[int]:
+        """The classes of the table: all, or of very many those with the lowest F1."""
+        if len(self.labels) <= MOST_CLASSES:
+            return list(range(len(self.labels)))
+        found: list[int] = np.sort(np.argsort(np.where(self.counted, self.f1, np.inf), kind="stable")[:WORST]).tolist()
+        return found
+
     def table(self) -> Table:
         """The figures by class, and their plain mean; of very many classes those with the lowest F1."""
-        shown = np.arange(len(self.labels))
-        if len(shown) > MOST_CLASSES:
-            shown = np.sort(np.argsort(np.where(self.counted, self.f1, np.inf), kind="stable")[:WORST])
-        lines = [[self._name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in shown.tolist()]
+        lines = [[self._name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in self.shown()]
         means = self.macro()
         lines.append(["mean", *(_share(means[name]) for name in FIGURES), f"{self.support.sum():,}" if self.exclusive else ""])
         columns: list[tuple[str, Justify]] = [("class", "left"), *((name, "right") for name in (*FIGURES, "rows"))]
@@ -75,12 +81,16 @@ class ClassReport(ByClass):
         """The most frequent confusions of two classes, with their share of the rows of the class; None where there is none."""
         if not self.exclusive:
             return None
-        wrong = self.confusion - np.diag(self.confusion.diagonal())
-        order = np.argsort(-wrong.reshape(-1), kind="stable")[:CONFUSIONS]
-        pairs = [divmod(int(at), len(wrong)) for at in order if wrong.reshape(-1)[at]]
-        lines = [[self._name(i), self._name(j), f"{wrong[i, j]:,}", f"{wrong[i, j] / self.support[i]:.1%}"] for i, j in pairs]
+        lines = [[self._name(i), self._name(j), f"{count:,}", f"{count / self.support[i]:.1%}"] for i, j, count in self.pairs()]
         columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
         return table(columns, lines, wrap=("label", "taken for")) if lines else None
+
+    def pairs(self) -> list[tuple[int, int, int]]:
+        """(label, prediction, rows) of the most frequent confusions."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-wrong.reshape(-1), kind="stable")[:CONFUSIONS]
+        places = (divmod(int(at), len(wrong)) for at in order)
+        return [(i, j, int(wrong[i, j])) for i, j in places if wrong[i, j]]
 
     def parts(self, width: int = WIDTH) -> list[Table | Text]:
         """What is printed, from top to bottom."""
@@ -100,6 +110,32 @@ class ClassReport(ByClass):
         return as_text(*self.parts())
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same figures; in the confusion matrix a cell is the darker the more of its label's rows it has."""
+        means = self.macro()
+        shown = self.shown()
+        lines = [[str(self.labels[k]), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in shown]
+        mean = ["mean", *(_share(means[name]) for name in FIGURES), f"{self.support.sum():,}" if self.exclusive else ""]
+        columns: list[tuple[str, Justify]] = [("class", "left"), *((name, "right") for name in (*FIGURES, "rows"))]
+        few = html.faint(f"the {WORST} of {len(self.labels)} classes with the lowest f1") if len(shown) < len(self.labels) else ""
+        told = html.table(columns, [*lines, [html.bold(cell) for cell in mean]])
+        return html.page(html.line(html.figures(figures_in_words(self.figures))), html.line(few), told, self._matrix_page())
+
+    def _matrix_page(self) -> Markup:
+        if not self.exclusive:
+            return Markup()
+        if len(self.labels) > MOST_CLASSES:
+            pairs = [(self.labels[i], self.labels[j], f"{count:,}", f"{count / self.support[i]:.1%}") for i, j, count in self.pairs()]
+            columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
+            return html.joined(html.line(html.faint("most frequent confusions")), html.table(columns, pairs)) if pairs else Markup()
+        names = [self._name(k) for k in range(len(self.labels))]
+        rows = (
+            [html.bold(name), *(html.shaded(f"{count:,}", count / max(1, sum(counts))) for count in counts)]
+            for name, counts in zip(names, self.confusion.tolist(), strict=True)
+        )
+        words = html.faint("confusion matrix: a line for each label, a column for each prediction")
+        return html.joined(html.line(words), html.table([("", "left"), *((name, "right") for name in names)], rows))
 
 
 def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[Any] = 0.5, top: int = TOP) -> ClassReport:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netspec.base.kinds import Merge
 from netspec.base.shape import Shape, show, size
+from netspec.base.units import bytes_in_words
 from netspec.frontend.program import Program
 from netspec.graph.graph import Graph, Node
 from netspec.plan.network import TrainingPlan
@@ -14,7 +15,6 @@ from netspec.ui.cells import INPUT, LOSS, Arrow, Cell, Flow, Share
 from netspec.ui.copies import MOST_NAMED
 from netspec.ui.fold import folded
 from netspec.ui.layer_rows import DEFAULT, Argument, LayerRow
-from netspec.ui.screen import bytes_in_words
 from netspec.ui.summary import summarize
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,12 +12,13 @@ from typing import ParamSpec
 
 import typer
 
+from netspec.base.cell_error import DEBUG
+from netspec.base.colour import spelt_out
 from netspec.base.errors import Interrupted, NetspecError, SpecError
-from netspec.base.outcome import DEBUG, FULL, outcome
+from netspec.base.outcome import FULL, outcome
 from netspec.ui.screen import print_diagnostic, print_json
 
 P = ParamSpec("P")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def guarded(verb: Callable[P, int]) -> Callable[P, None]:
@@ -71,9 +71,8 @@ def last_line(json: bool) -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """A message for the person at the terminal: stderr. What would move its cursor or change its colours is spelt out: a message may
-    quote a file of a stranger."""
-    print(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text), file=sys.stderr, flush=True)
+    """A message for the person at the terminal: stderr."""
+    print(spelt_out(text), file=sys.stderr, flush=True)
 
 
 def tell_error(error: NetspecError) -> int:

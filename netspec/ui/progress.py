@@ -7,8 +7,9 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from netspec.base.figure import shown_figure
+from netspec.base.units import short_count
 from netspec.train.loop import Monitor
-from netspec.ui.screen import plain, print_json, short_count
+from netspec.ui.screen import plain, print_json
 from netspec.ui.tables import console
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
+from netspec.base.colour import BOLD, CYAN, GREEN, PLAIN, RED
 from netspec.save.atomic import SaveError, write_atomic
-from netspec.ui.screen import BOLD, CYAN, GREEN, PLAIN, RED, has_colour
+from netspec.ui.screen import has_colour
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from rich.text import Text
 
 from netspec.base.layer import Trained
 from netspec.base.shape import Shape
+from netspec.base.units import bytes_in_words, flops_in_words
 from netspec.frontend.program import Program
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import TrainingPlan
+from netspec.ui.layer_page import ENDLESS, summary_page
 from netspec.ui.layer_rows import DEFAULT, MARKS, LayerRow, rows_of
 from netspec.ui.layer_table import broken, layers_table
-from netspec.ui.screen import bytes_in_words, flops_in_words
 from netspec.ui.tables import WIDTH, as_text
 
 COLUMNS = ("parameters", "FLOPs", "forward", "backward", "group")
@@ -119,6 +120,10 @@ class Summary:
         return f"{as_text(self.table())}\n\n{self.footer()}"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same table and totals."""
+        return summary_page(self.input, self.rows, COLUMNS, self.footer(ENDLESS))
 
 
 def summarize(program: Program, graph: Graph, plan: TrainingPlan) -> Summary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 Point = tuple[float, float]
 
@@ -155,11 +155,17 @@ class Drawing:
 def svg(drawing: Drawing) -> str:
     """The picture as one SVG document, the same text for the same drawing. It paints its own background."""
     wide, high = _number(drawing.width), _number(drawing.height)
+    style = f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>"
+    return document(drawing, style, f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>')
+
+
+def document(drawing: Drawing, *ground: str) -> str:
+    """The picture on what `ground` paints."""
+    wide, high = _number(drawing.width), _number(drawing.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" font-family="sans-serif">',
         f"<title>{_words(drawing.title)}</title>",
-        f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>",
-        f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>',
+        *ground,
         *(_rim(rim) for rim in sorted(drawing.rims, key=lambda rim: (rim.shaded, rim.level))),
         *(_way(way) for way in drawing.ways),
         *(_box(box) for box in drawing.boxes),
@@ -175,7 +181,11 @@ def _dark() -> str:
 
 def _words(text: str) -> str:
     """Escaped, without the control characters that XML lacks."""
-    return escape("".join(one if one.isprintable() else "\ufffd" for one in text))
+    return escape("".join(one if one.isprintable() else "\ufffd" for one in text), quote=False)
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(text)}"'
 
 
 def _number(value: float) -> str:
@@ -217,7 +227,7 @@ def _way(way: Way) -> str:
     line = " ".join(f"{_number(one)},{_number(other)}" for one, other in body)
     head = " ".join(f"{_number(one)},{_number(other)}" for one, other in ((x, y), (x - HEAD, y - 2 * back), (x + HEAD, y - 2 * back)))
     return (
-        f'<g class="{way.side}" data-from={quoteattr(way.source)} data-to={quoteattr(way.target)} data-label={quoteattr(way.label)}>'
+        f'<g class="{way.side}" data-from={_quoted(way.source)} data-to={_quoted(way.target)} data-label={_quoted(way.label)}>'
         f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6" stroke-linejoin="round"/>'
         f'<polygon points="{head}" fill="{colour}"/></g>'
     )
@@ -230,7 +240,7 @@ def _box(box: Box) -> str:
     rect = _rect(box.x, box.y, box.width, box.height, look)
     if box.is_double:
         rect += _rect(box.x + RIM, box.y + RIM, box.width - 2 * RIM, box.height - 2 * RIM, f'fill="none" stroke="{line}"{dashed} rx="2"')
-    return _tipped(f'<g class="box {box.side}" data-name={quoteattr(box.name)}>{rect}</g>', box.tip)
+    return _tipped(f'<g class="box {box.side}" data-name={_quoted(box.name)}>{rect}</g>', box.tip)
 
 
 def _text(text: Text) -> str:

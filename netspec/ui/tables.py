@@ -24,7 +24,7 @@ def console(stream: TextIO | None = None) -> Console:
     stream = stream or sys.stdout
     terminal = stream.isatty()
     width = None if terminal else shutil.get_terminal_size((WIDTH, 24)).columns
-    return Console(file=stream, force_terminal=terminal, no_color=not has_colour(stream), highlight=False, width=width, soft_wrap=False)
+    return Console(file=stream, force_terminal=terminal, no_color=not has_colour(stream), force_jupyter=False, highlight=False, width=width)
 
 
 def table(
@@ -61,7 +61,7 @@ def print_parts(parts: Callable[[int], Sequence[RenderableType]]) -> None:
 def as_text(*parts: RenderableType, width: int = WIDTH) -> str:
     """The parts as plain text, without colour and without spaces at line ends."""
     stream = io.StringIO()
-    plain = Console(file=stream, force_terminal=False, no_color=True, highlight=False, width=width)
+    plain = Console(file=stream, force_terminal=False, no_color=True, force_jupyter=False, highlight=False, width=width)
     for part in parts:
         plain.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

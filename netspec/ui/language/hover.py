@@ -10,6 +10,7 @@ from netspec.base.kinds import Head
 from netspec.base.layer import Layer
 from netspec.base.shape import Shape, show, size
 from netspec.base.text import Span
+from netspec.base.units import short_count
 from netspec.frontend import syntax
 from netspec.frontend.format import chain_text, format_file, value_text
 from netspec.frontend.words import describe_field, written
@@ -19,7 +20,6 @@ from netspec.ui.language.analysis import Analysis
 from netspec.ui.language.names import Occurrence
 from netspec.ui.language.pages import argument_page, code, entry_page, formula, key_page, word_page
 from netspec.ui.language.points import joint_at, layers_of_call, runs_of, shapes_behind, unit_of
-from netspec.ui.screen import short_count
 from netspec.ui.verbs.layers import one_line
 
 MOST_ROWS = 12

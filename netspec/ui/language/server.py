@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netspec.base.cell_error import DEBUG
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import DEBUG
 from netspec.base.text import Source
 from netspec.frontend.format import format_file
 from netspec.frontend.text import source_of

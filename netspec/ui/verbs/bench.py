@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from netspec.base.shape import is_image, show
+from netspec.base.units import bytes_in_words
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
 from netspec.pipeline import read, stages
@@ -21,7 +22,7 @@ from netspec.train.peak import COPIES, Peak, measure_peak
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.peers.compare import ROUNDS, Compared, compare, peers_of, require_counterparts
-from netspec.ui.screen import bytes_in_words, print_json
+from netspec.ui.screen import print_json
 from netspec.ui.shapes import known_counts
 from netspec.ui.tables import Justify, print_table, table
 

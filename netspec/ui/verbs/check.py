@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netspec.base.diagnostic import Diagnostic
+from netspec.base.diagnostic import Diagnostic, counted_in_words
 from netspec.base.errors import LimitError, SpecError, UsageError
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
@@ -39,7 +39,7 @@ def run(files: Sequence[Path], overrides: Overrides, *, json: bool) -> int:
         if not json:
             for diagnostic in found:
                 print_diagnostic(diagnostic, sys.stdout)
-            print(f"{file}: {in_words(found)}{'' if found else of_data(file, seen)}")
+            print(f"{file}: {counted_in_words(found)}{'' if found else of_data(file, seen)}")
     if json:
         print_json(listed)
     return next((code for code in codes if code), 0)
@@ -62,9 +62,3 @@ def of_data(file: Path, seen: str) -> str:
         case "some":
             return f" (of its data the beginning was read: {command} reads all)"
     return ""
-
-
-def in_words(found: Sequence[Diagnostic]) -> str:
-    """`2 errors, 1 warning`, or `fine`."""
-    counts = {word: sum(diagnostic.severity == word for diagnostic in found) for word in ("error", "warning")}
-    return ", ".join(f"{count} {word}{'s' * (count > 1)}" for word, count in counts.items() if count) or "fine"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from netspec.base.units import bytes_in_words, flops_in_words, short_count
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides
 from netspec.frontend.text import source_of
@@ -19,7 +20,7 @@ from netspec.plan.plan import Layout, driver, driver_source
 from netspec.train.settings import settings_of
 from netspec.ui.given import spec_file
 from netspec.ui.layer_table import broken
-from netspec.ui.screen import bytes_in_words, flops_in_words, print_json, short_count
+from netspec.ui.screen import print_json
 from netspec.ui.shapes import known_counts
 from netspec.ui.tables import Justify, print_table, table
 from netspec.ui.tree import tree

@@ -18,12 +18,13 @@ from numba import config, get_num_threads
 from netspec.base.cache import image_bytes, image_folder, kernel_bytes, kernel_folder, why_not_used
 from netspec.base.entries import entries
 from netspec.base.memory import available_bytes
+from netspec.base.units import bytes_in_words
 from netspec.catalog.decode import ARRAY, clear_images
 from netspec.kernels import store
 from netspec.kernels.compile import jobs
 from netspec.kernels.simd import current, host_features, supported
 from netspec.save.environment import describe_environment
-from netspec.ui.screen import bytes_in_words, print_json
+from netspec.ui.screen import print_json
 
 FEATURES = ("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512vnni", "amx-tile", "neon", "sve")
 POOLS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import UsageError
 from netspec.base.shape import show
+from netspec.base.units import bytes_in_words
 from netspec.frontend.program import Overrides
 from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
 from netspec.save.run_folder import open_run_folder
 from netspec.train.cautions import went_wrong
-from netspec.train.history import History
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
 from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines, WhileHeard
-from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
-
-HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
-"""Of the metrics those that are printed; `netspec eval` prints all."""
+from netspec.ui.results import HEADLINE, best_row, rows_in_words
+from netspec.ui.screen import figures_in_words, print_diagnostic, print_json
 
 
 def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
@@ -121,16 +119,6 @@ def _picture(found: LrFind, folder: Path | None, title: str) -> Path | None:
     return path
 
 
-def best_row(history: History) -> Mapping[str, Any]:
-    """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
-    rows = history.epochs
-    if rows[-1]["val_accuracy"] is not None:
-        return max(rows, key=lambda row: (row["val_accuracy"], -row["epoch"]))
-    if rows[-1]["val_loss"] is not None:
-        return min(rows, key=lambda row: (row["val_loss"], row["epoch"]))
-    return rows[-1]
-
-
 def as_json(done: Run) -> dict[str, Any]:
     """The last JSON line of a run."""
     return {
@@ -158,12 +146,6 @@ def in_words(done: Run, overfit: int | None) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def rows_in_words(rows: Mapping[str, int]) -> str:
-    """`train 80, validation 10, test 10; the split leaves out 500`."""
-    parts = ", ".join(f"{name} {count:,}" for name, count in rows.items() if name != "unused")
-    return f"{parts}; the split leaves out {rows['unused']:,}" if "unused" in rows else parts
 
 
 def _lines(*pairs: tuple[str, str]) -> str:
