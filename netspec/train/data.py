@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,11 @@ from netspec.base.shape import Shape, show
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
-from netspec.train.columns import names_of
+from netspec.train.finite import require_finite
+from netspec.train.frames import no_number
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
 from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
-
-FEW = 8192
-"""Elements whose sum of squares is quicker to look at than each of them."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,7 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
     check_inputs(array, name)
     if shape is not None and array.shape[1:] != tuple(shape):
         raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
-    _require_finite(array, name)
+    require_finite(array, name)
     return array
 
 
@@ -209,14 +206,11 @@ def _no_numbers(x: Any) -> str:
             if any(isinstance(row, (list, tuple, np.ndarray)) for row in cells.flat)
             else "no array of numbers"
         )
-    names = names_of(x)
     for (row, column), cell in np.ndenumerate(cells):
         try:
             float(cell)
         except (ValueError, TypeError):
-            where = f"column {column}" if names is None else names[column]
-            advice = "; where it is a category write transforms = one_hot" if isinstance(cell, str) else ""
-            return f"row {row}, {where} holds {cell!r}, which is no number{advice}"
+            return f"row {row}, column {column} {no_number(cell)}"
     return "no array of numbers"
 
 
@@ -277,21 +271,3 @@ def _pair(validation: Any) -> tuple[Any, Any]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise DataError("validation: give a pair (X, y), or a fraction of the rows")
     return validation[0], validation[1]
-
-
-def _require_finite(x: NDArray[Any], name: str) -> None:
-    if x.dtype.kind != "f":
-        return
-    if x.size <= FEW and x.dtype.itemsize >= 4 and isfinite(np.vdot(x, x)):
-        return  # a square that overflows is looked at below
-    step = chunk_rows(x.shape[1:])
-    for start in range(0, len(x), step):
-        part = x[start : start + step]
-        finite = np.isfinite(part)
-        let_go(x)
-        if not finite.all():
-            row, *place = (int(at) for at in np.argwhere(~finite)[0])
-            value = part[row][tuple(place)]
-            found = "NaN" if np.isnan(value) else "infinite"
-            where = f"feature {place[0]}" if len(place) == 1 else f"channel {place[0]}, pixel ({place[1]}, {place[2]})"
-            raise DataError(f"{name}: row {start + row}, {where} is {found} (counting from 0); remove the row or fill the value in")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from netspec.base.errors import DataError, Problem
 from netspec.base.kinds import Target
 from netspec.base.shape import Shape, show, size
+from netspec.train.frames import is_missing, labels_of
 
 Words = tuple[Any, ...]
 """The label of each class number, sorted: texts or numbers. None where the labels are the class numbers themselves."""
@@ -24,7 +25,9 @@ SHOWN = 10
 
 
 def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
-    """`y` as an array of numbers or text. Raises DataError for anything else: ragged or mixed lists, None, dates, complex numbers."""
+    """`y` as an array of numbers or text; it may be a column, or a table of columns, of pandas, polars or pyarrow. Raises DataError for
+    anything else: ragged or mixed lists, None, dates, complex numbers."""
+    y = labels_of(y, name)
     try:
         array = np.asarray(y)
         if array.dtype.kind == "U" and not hasattr(y, "dtype"):  # NumPy makes text of whatever stands beside it in a list
@@ -260,15 +263,18 @@ def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[An
 
 
 def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
+    texts = [isinstance(value, str) for value in array.reshape(-1).tolist()]
+    some_text = any(texts)
     for row, value in enumerate(array.reshape(-1).tolist()):
-        if value is None:
-            raise DataError(f"{name}: the label at position {row} (counting from 0) is missing (None)")
+        if texts[row] or (isinstance(value, float) and not some_text):  # a NaN among numbers is found with the infinite ones
+            continue
         if isinstance(value, (list, tuple, np.ndarray)):
             raise DataError(f"{name}: its rows have different lengths")
-    texts = [isinstance(value, str) for value in array.reshape(-1).tolist()]
+        if is_missing(value):
+            raise DataError(f"{name}: the label at position {row} (counting from 0) is missing ({value})")
     if all(texts):
         return np.array(array.tolist(), np.str_)
-    if any(texts):
+    if some_text:
         odd = next(row for row, is_text in enumerate(texts) if is_text != texts[0])
         raise DataError(
             f"{name}: a mixture of text and numbers, {_shown(array.reshape(-1)[odd])} at position {odd} (counting from 0); make all labels "
