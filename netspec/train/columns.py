@@ -15,7 +15,7 @@ from netspec.base.errors import DataError
 from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger
 from netspec.catalog.tables import NUMBER, cut, listed, require_columns
 from netspec.train.finite import require_finite
-from netspec.train.frames import Cells, Frame, is_missing, no_value, numbers_of, require_plain, require_present, rows_of
+from netspec.train.frames import SEVERAL, Cells, Frame, is_missing, no_value, numbers_of, require_plain, require_present, rows_of
 
 Columns = tuple[Column, ...]
 FEW = 20
@@ -94,6 +94,8 @@ def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[N
         own, cells = [Column(one) for one in x.names], x.cells
     else:
         array = _cells(x, name)
+        if array.ndim == 1 and any(isinstance(row, SEVERAL) for row in array):
+            raise DataError(f"{name}: its rows have different lengths")
         if array.ndim != 2:
             raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {array.shape}")
         own = [Column(f"column {place}", named=False) for place in range(array.shape[1])]
@@ -136,7 +138,7 @@ def _text(row: int, cell: Any, column: str, name: str) -> str:
     if isinstance(cell, str) and cell:
         return cell
     if is_missing(cell):
-        raise DataError(f"{name}: row {row}, {column} {no_value(cell)}")
+        raise DataError(f"{name}: row {row}, {column} {no_value(repr(cell))}")
     require_plain(Cells(np.array([cell, None], object)[:1], type(cell).__name__), column, name)
     return str(cell)
 

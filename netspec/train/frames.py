@@ -189,7 +189,7 @@ def require_present(cells: Cells, column: str, name: str) -> None:
     """Raises DataError where the library tells of a cell without a value."""
     if cells.missing is not None:
         cell = cells.values[cells.missing]
-        raise DataError(f"{name}: row {cells.missing}, {column} {no_value('null' if isinstance(cell, np.generic) else cell)}")
+        raise DataError(f"{name}: row {cells.missing}, {column} {no_value('null' if isinstance(cell, np.generic) else repr(cell))}")
 
 
 def require_plain(cells: Cells, column: str, name: str) -> None:
@@ -214,13 +214,13 @@ def _unfit(cells: Cells, column: str) -> str | None:
 def no_number(cell: Any) -> str:
     """What a message says of a cell that is no number: what it holds and what to do."""
     if is_missing(cell):
-        return no_value(cell)
+        return no_value(repr(cell))
     return f"holds {cut(repr(cell))}, which is no number" + (f"; {ONE_HOT}" if isinstance(cell, str) else "")
 
 
-def no_value(cell: Any) -> str:
+def no_value(shown: str) -> str:
     """What a message says of a cell that is empty."""
-    return f"holds {cell if cell == 'null' else repr(cell)}, no value (rows count from 0); fill it in, or leave the row or the column out"
+    return f"holds {shown}, no value (rows count from 0); fill it in, or leave the row or the column out"
 
 
 def is_missing(cell: Any) -> bool:
