@@ -54,8 +54,9 @@ from netspec.ui.summary import Summary, summarize
 class Model:
     """A network that was declared as text. Made by `netspec.compile`, `netspec.restore` or `netspec.train`.
 
-    Arrays: images (N, C, H, W), vectors (N, D), of any floating or integer dtype; computed in the model's dtype. Until the shape of the
-    input and the counts are known, by the text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
+    Arrays: images (N, C, H, W), vectors (N, D), of any floating or integer dtype; computed in the model's dtype. Vectors may stand in a
+    table, whose column of labels may be given by its name, as `fit` says. Until the shape of the input and the counts are known, by the
+    text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
     """
 
     def __init__(self, program: Program, counts: Counts | None = None) -> None:
@@ -439,9 +440,9 @@ class Model:
             return best_threshold(p[:, 1], scored.y[:, 0], metric)
         return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
 
-    def part(self, x: Any, y: Any) -> Part:
-        """Raw rows with their labels, checked and encoded."""
-        return self._known.part(x, y, self.graph)
+    def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
+        """Raw rows with their labels, which messages call `y_name`, checked and encoded."""
+        return self._known.part(x, y, self.graph, y_name)
 
     def _scored(self, part: Part) -> Scored:
         material = self._known.material(part, self.network.dtype)

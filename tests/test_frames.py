@@ -132,7 +132,9 @@ def from_arrays() -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_numbers_of_any_table_give_the_bytes_of_an_array(kind: str, from_arrays: tuple[Any, ...]) -> None:
-    table = TABLES[kind](chosen(*NUMBERS))
+    table, x = TABLES[kind](chosen(*NUMBERS)), np.column_stack(list(chosen(*NUMBERS).values()))
+    marks = {model().splits_of(rows, people()["price"], None).fingerprint for rows in (table, x)}
+    assert len(marks) == 1, "a run folder tells of the same data"
     assert result(table, people()["price"], REGRESSION) == from_arrays
     other = TABLES[kind](chosen(*NUMBERS) | {"debt": people()["debt"][::-1].copy()})  # the control
     assert result(other, people()["price"], REGRESSION) != from_arrays
@@ -613,6 +615,7 @@ MISTAKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "pandas, no columns": (lambda: pandas.DataFrame(people())[[]], "x: the table has no columns"),
     "polars, no columns": (polars.DataFrame, "x: the table has no columns"),
     "pyarrow, no columns": (lambda: pyarrow.table({}), "x: the table has no columns"),
+    "a dict": (lambda: chosen("age", "debt"), "x: a dict; make a table of it, such as pandas.DataFrame(x)"),
     "short": (lambda: polars.DataFrame(chosen("age")).head(5), "x has 5 rows and y has 60; each row needs one label"),
 }
 

@@ -12,7 +12,7 @@ from numpy.ma import is_masked
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, Facts, Rows
-from netspec.base.errors import DataError, Problem
+from netspec.base.errors import DataError, Problem, rows_told_by
 from netspec.base.kinds import Target
 from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, show
@@ -87,13 +87,14 @@ def prepare(
     """
     name = section.path or (section.source.name if section.source is not None else "data")
     y_name = f"{name}: {dataset.target}"
-    y = as_labels(dataset.rows.y, y_name)
-    if labels is None or dataset.labels is not None:
-        labels = _known_labels(dataset, y, target, classes if counted else None, name)
-    classes = classes if classes is not None else count_classes(y, labels, target, y_name)
     steps, raw = section.preparations, dataset.rows.x.shape[1:]
     x = arranged(dataset.rows.x, steps)
-    rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
+    with rows_told_by(dataset.place):
+        y = as_labels(dataset.rows.y, y_name)
+        if labels is None or dataset.labels is not None:
+            labels = _known_labels(dataset, y, target, classes if counted else None, name)
+        classes = classes if classes is not None else count_classes(y, labels, target, y_name)
+        rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
     test = dataset.test and check_rows(
         arranged(dataset.test.x, steps),
         dataset.test.y,
@@ -222,7 +223,8 @@ def facts_of(dataset: Dataset, target: Target, name: str = "data") -> Facts:
     if target == "value":
         return Facts(shape, None, {1: 1, 2: y.shape[-1]}.get(y.ndim), rows, target)
     labels = _known_labels(dataset, y, target, None, name)
-    return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
+    with rows_told_by(dataset.place):
+        return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -7,7 +7,7 @@ https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html. Num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
@@ -60,7 +60,8 @@ class Frame:
         """These columns alone, in this order."""
         if tuple(wanted) == self.names:
             return self
-        places = [self.names.index(name) for name in wanted]
+        own = {name: place for place, name in enumerate(self.names)}
+        places = [own[name] for name in wanted]
         return Frame(tuple(wanted), self.rows, lambda place: self.cells(places[place]))
 
 
@@ -71,6 +72,8 @@ def rows_of(x: Any, name: str = "x") -> Any:
         return x
     if isinstance(x, np.ndarray):
         return _of_records(x) if x.dtype.names and x.ndim == 1 else x
+    if isinstance(x, Mapping):
+        raise DataError(f"{name}: a {type(x).__name__}; make a table of it, such as pandas.DataFrame(x) or polars.DataFrame(x)")
     if hasattr(x, "collect") and hasattr(x, "lazy"):
         raise DataError(f"{name}: a lazy table has no rows yet: call .collect() first")
     if "GroupBy" in type(x).__name__:

@@ -123,22 +123,22 @@ class Learned:
         """Rows of the net's shape, not yet normalised. Raises DataError."""
         return check_x(self.arranged(x), graph.input.shape)
 
-    def encoded(self, y: Any, rows: int, graph: Graph) -> NDArray[Any]:
+    def encoded(self, y: Any, rows: int, graph: Graph, name: str = "y") -> NDArray[Any]:
         """Labels as the loss takes them, one for each of so many rows. Raises SpecError, DataError."""
         classes = None if graph.head.target == "value" else graph.classes
         try:
-            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape)
+            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape, name=name)
         except Problem as found:
             raise key_error(self.program, found) from None
         if len(encoded) != rows:
             raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
         return encoded
 
-    def part(self, x: Any, y: Any, graph: Graph) -> Part:
-        """Raw rows with their labels, checked and encoded; `y` may be the name of a column of `x`."""
+    def part(self, x: Any, y: Any, graph: Graph, y_name: str = "y") -> Part:
+        """Raw rows with their labels, which messages call `y_name`, checked and encoded; `y` may be the name of a column of `x`."""
         x, y = separated(x, y)
         rows = self.inputs(x, graph)
-        return Part(Rows(rows, self.encoded(y, len(rows), graph)))
+        return Part(Rows(rows, self.encoded(y, len(rows), graph, y_name)))
 
     # what the network reads
 
