@@ -154,7 +154,7 @@ def typed(kind: Any) -> Callable[[Columns], Any]:
 
 
 def arrow_city(kind: pyarrow.DataType) -> Callable[[Columns], Any]:
-    return lambda columns: pyarrow.table({**columns, "city": pyarrow.array(columns["city"]).cast(kind)})
+    return lambda columns: pyarrow.table({**columns, "city": pyarrow.array(columns["city"], kind)})
 
 
 TEXTS: dict[str, Callable[[Columns], Any]] = TABLES | {

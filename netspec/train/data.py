@@ -20,7 +20,7 @@ from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
 from netspec.train.finite import require_finite
-from netspec.train.frames import no_number
+from netspec.train.frames import is_number, no_number
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
 from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
@@ -208,9 +208,7 @@ def _no_numbers(x: Any) -> str:
             else "no array of numbers"
         )
     for (row, column), cell in np.ndenumerate(cells):
-        try:
-            float(cell)
-        except (ValueError, TypeError):
+        if not is_number(cell):
             return f"row {row}, column {column} {no_number(cell)}"
     return "no array of numbers"
 

@@ -102,7 +102,7 @@ def _frame_of(x: Any) -> Frame | None:
         return Frame(tuple(x.columns), x.height, lambda place: _of_polars(x.to_series(place)))
     if not hasattr(x, "column_names") and hasattr(x, "__arrow_c_stream__"):
         x = library("pyarrow", "data").table(x)
-    if hasattr(x, "column_names") and hasattr(x, "num_rows"):  # pyarrow
+    if hasattr(x, "column_names") and hasattr(x, "column"):  # pyarrow
         return Frame(tuple(x.column_names), x.num_rows, lambda place: _of_arrow(x.column(place)))
     return None
 
@@ -180,12 +180,17 @@ def numbers_in(cells: Cells, column: str, name: str) -> NDArray[Any]:
         return cells.values.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         pass
-    for row, cell in enumerate(cells.values.tolist()):
-        try:
-            float(cell)
-        except (TypeError, ValueError, OverflowError):
-            raise DataError(f"{name}: row {row}, {column} {no_number(cell)}") from None
-    raise DataError(f"{name}: column {column} holds {cells.kind}, and no numbers")
+    row, cell = next((one for one in enumerate(cells.values.tolist()) if not is_number(one[1])), (0, cells.values[0]))
+    raise DataError(f"{name}: row {row}, {column} {no_number(cell)}")
+
+
+def is_number(cell: Any) -> bool:
+    """Whether Python makes a number of it."""
+    try:
+        float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def require_present(cells: Cells, column: str, name: str) -> None:
