@@ -606,9 +606,9 @@ MISTAKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "polars, groups": (lambda: polars.DataFrame(people()).group_by("city"), "x: GroupBy is a table in groups"),
     "pyarrow, groups": (lambda: pyarrow.table(people()).group_by("city"), "aggregate it first, such as by .mean()"),
     "lazy": (lambda: polars.LazyFrame(people()), "x: a lazy table has no rows yet: call .collect() first"),
-    "pandas, a column": (lambda: pandas.DataFrame(people()).age, "x: a single column (Series), where a table is needed"),
-    "polars, a column": (lambda: polars.DataFrame(people())["age"], "x: a single column (Series), where a table is needed"),
-    "pyarrow, a column": (lambda: pyarrow.table(people())["age"], "x: a single column (ChunkedArray)"),
+    "pandas, a column": (lambda: pandas.DataFrame(people()).age, "x: a Series, where a table is needed: frame[['a']] is one"),
+    "polars, a column": (lambda: polars.DataFrame(people())["age"], "x: a Series, where a table is needed: frame[['a']] is one"),
+    "pyarrow, a column": (lambda: pyarrow.table(people())["age"], "x: a ChunkedArray, where a table is needed: table.select(['a'])"),
     "pandas, no rows": (lambda: pandas.DataFrame(chosen("age", "debt")).iloc[:0], "x: shape (0, 2): it has no rows"),
     "polars, no rows": (lambda: polars.DataFrame(chosen("age", "debt")).clear(), "x: shape (0, 2): it has no rows"),
     "pyarrow, no rows": (lambda: pyarrow.table(chosen("age", "debt")).slice(0, 0), "x: shape (0, 2): it has no rows"),
@@ -625,6 +625,16 @@ MISTAKEN: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_is_no_table_of_rows(case: str, text: str) -> None:
     made, message = MISTAKEN[case]
     assert message in refusal(made(), people()["price"], text)
+
+
+def test_the_advice_for_a_single_column_or_row() -> None:
+    x, y = chosen("age", "debt"), people()["price"]
+    for table, column in ((pandas.DataFrame(x)[["age"]], pandas.DataFrame(x)), (polars.DataFrame(x)[["age"]], polars.DataFrame(x)),
+                          (pyarrow.table(x).select(["age"]), pyarrow.table(x))):  # fmt: skip
+        model().fit(table, y)
+        net = model()
+        net.fit(column, y)
+        assert net.predict(column[:1]) == pytest.approx(net.predict(column)[0])
 
 
 def test_what_is_no_number_is_named() -> None:

@@ -78,9 +78,10 @@ def rows_of(x: Any, name: str = "x") -> Any:
         raise DataError(f"{name}: a lazy table has no rows yet: call .collect() first")
     if "GroupBy" in type(x).__name__:
         raise DataError(f"{name}: {type(x).__name__} is a table in groups, which has no rows yet: aggregate it first, such as by .mean()")
-    if _reader(x) is not None:
-        kind = type(x).__name__
-        raise DataError(f"{name}: a single column ({kind}), where a table is needed; one of this column alone is frame[['a']]")
+    reader = _reader(x)
+    if reader is not None:
+        one = "table.select(['a'])" if reader is _of_arrow else "frame[['a']]"
+        raise DataError(f"{name}: a {type(x).__name__}, where a table is needed: {one} is one of a single column, and [:1] of a single row")
     frame = _frame_of(x)
     if frame is None:
         return x
