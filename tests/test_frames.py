@@ -251,6 +251,13 @@ def test_declared_categories_are_spread_out_though_they_look_like_numbers(made: 
     np.testing.assert_array_equal(net.predict(made(codes)), net.predict(pandas.DataFrame({"b": codes, "a": codes})))
 
 
+@pytest.mark.parametrize("kind", [polars.Categorical, polars.Enum(["4", "5", "30"])])
+def test_categories_of_digits_are_categories(kind: Any) -> None:
+    codes = ["30", "4", "30", "5"]
+    table = polars.DataFrame({"a": polars.Series(codes, dtype=kind), "b": codes})
+    assert [column.categories for column in columns_of(rows_of(table))[1]] == [("30", "4", "5"), None]
+
+
 @pytest.mark.parametrize("kind", ["pandas, nullable", "pandas, Arrow", "polars", "pyarrow"])
 def test_no_number_becomes_an_object(kind: str) -> None:
     rows, columns = 20_000, 20
@@ -266,6 +273,7 @@ def test_no_number_becomes_an_object(kind: str) -> None:
             tracemalloc.stop()
 
     assert peak(lambda: as_numbers(table, None)) < 2.5 * bytes_of_all
+    np.testing.assert_array_equal(as_numbers(table, None), np.column_stack(list(numbers.values())))
     assert peak(lambda: np.stack([np.asarray(column, dtype=object) for column in numbers.values()], axis=1)) > 5 * bytes_of_all
 
 
