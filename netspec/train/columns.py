@@ -90,24 +90,26 @@ def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[N
     """Rows (N, D) of numbers and text, a table or a list of lists say, as numbers: of a column of text each row's place among its sorted
     texts. Where the columns are `known` they say which hold text, else a column does that is declared to hold categories, or where a cell
     is no number. Raises DataError for a cell without a value."""
-    if isinstance(x, Frame):
-        own, cells = [Column(one) for one in x.names], x.cells
-    else:
-        array = _cells(x, name)
-        if array.ndim == 1 and any(isinstance(row, SEVERAL) for row in array):
-            raise DataError(f"{name}: its rows have different lengths")
-        if array.ndim != 2:
-            raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {array.shape}")
-        own = [Column(f"column {place}", named=False) for place in range(array.shape[1])]
-        cells = lambda place: Cells(array[:, place], str(array.dtype))  # noqa: E731  a def would be one more name
-    numbers, columns = np.empty((len(x), len(own))), []
-    for place, column in enumerate(own):
-        found = cells(place)
-        text = found.categorical if known is None or place >= len(known) else known[place].categories is not None
-        told, numbers[:, place] = _column(found, column, text, name)
-        columns.append(told)
-    require_finite(numbers, name, [column.name for column in columns])
+    table = x if isinstance(x, Frame) else _numbered(x, name)
+    numbers, columns = np.empty((len(table), len(table.names))), []
+    for place, own in enumerate(table.names):
+        cells = table.cells(place)
+        text = cells.categorical if known is None or place >= len(known) else known[place].categories is not None
+        column, numbers[:, place] = _column(cells, Column(own, named=table is x), text, name)
+        columns.append(column)
+    require_finite(numbers, name, table.names)
     return numbers, tuple(columns)
+
+
+def _numbered(x: Any, name: str) -> Frame:
+    """Rows (N, D) as a table whose columns have numbers for names."""
+    array = _cells(x, name)
+    if array.ndim == 1 and any(isinstance(row, SEVERAL) for row in array):
+        raise DataError(f"{name}: its rows have different lengths")
+    if array.ndim != 2:
+        raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {array.shape}")
+    names = tuple(f"column {place}" for place in range(array.shape[1]))
+    return Frame(names, len(array), lambda place: Cells(array[:, place], str(array.dtype)))
 
 
 def _cells(x: Any, name: str) -> NDArray[Any]:
