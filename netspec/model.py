@@ -29,6 +29,7 @@ from netspec.train.cautions import cautions
 from netspec.train.columns import Columns
 from netspec.train.data import Part, Splits
 from netspec.train.evaluate import Scored, score, scores_of
+from netspec.train.frames import separated
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
 from netspec.train.history import History
 from netspec.train.labels import Words, decode
@@ -56,8 +57,9 @@ from netspec.ui.summary import Summary, summarize
 class Model:
     """A network that was declared as text. Made by `netspec.compile`, `netspec.restore` or `netspec.train`.
 
-    Arrays: images (N, C, H, W), vectors (N, D), of any floating or integer dtype; computed in the model's dtype. Until the shape of the
-    input and the counts are known, by the text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
+    Arrays: images (N, C, H, W), vectors (N, D), of any floating or integer dtype; computed in the model's dtype. Vectors may stand in a
+    table, whose column of labels may be given by its name, as `fit` says. Until the shape of the input and the counts are known, by the
+    text, by keywords, or by the first `fit(X, y)`, only `fit` can be called.
     """
 
     def __init__(self, program: Program, counts: Counts | None = None, team: Team | None = None) -> None:
@@ -215,6 +217,10 @@ class Model:
     ) -> History:  # fmt: skip
         """Trains on rows X with labels y, or on the file's data when both are left out; returns the model's History.
 
+        X is an array, a list of rows, or a table of pandas, polars, pyarrow, or whatever else speaks Arrow's stream interface (then the
+        extra `data` reads it). The columns of a table are kept by name: later tables may have them in another order, and others beside
+        them; an index is not looked at. y is an array, a list, a column, a table of columns, or the name of a column of X.
+
         Continues from the current parameters, optimiser state, step and epoch. `validation` is (Xv, yv) or a fraction of the rows;
         `epochs` counts the epochs of this call. A callback is a function called as `callback(model, row)` at an epoch's end, or an object
         with some of the hooks of `netspec.Callback`; one that returns True or raises `netspec.StopTraining` ends training, and
@@ -259,7 +265,7 @@ class Model:
         normalisation."""
         counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
-            x, validation = self._known.by_columns(x, validation)
+            x, y, validation = self._known.by_columns(x, y, validation)
             if self._network is None:
                 self._build(counts_with_rows(self.program, x, y))
         except Problem as found:
@@ -354,7 +360,7 @@ class Model:
         """
         self._turn.require()
         network = self.network
-        x, encoded = self._rows(X), self._known.encoded(y, len(X), self.graph)
+        x, encoded = self._batch(X, y)
         labels, weights = network.labels_to_layout(encoded), self._known.known_weights(encoded, network)
         self._forward_rows = 0
         schedule = schedule_of(self.program, 1)
@@ -399,7 +405,7 @@ class Model:
         Changes no state: no running averages, no update.
         """
         network = self.network
-        x, encoded = self._rows(X), self._known.encoded(y, len(X), self.graph)
+        x, encoded = self._batch(X, y)
         labels, weights = network.labels_to_layout(encoded), self._known.known_weights(encoded, network)
         with network.lock:
             network.store.update_state(False)
@@ -450,9 +456,9 @@ class Model:
             return best_threshold(p[:, 1], scored.y[:, 0], metric)
         return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
 
-    def part(self, x: Any, y: Any) -> Part:
-        """Raw rows with their labels, checked and encoded."""
-        return self._known.part(x, y, self.graph)
+    def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
+        """Raw rows with their labels, which messages call `y_name`, checked and encoded."""
+        return self._known.part(x, y, self.graph, y_name)
 
     def _scored(self, part: Part) -> Scored:
         material = self._known.material(part, self.network.dtype)
@@ -482,13 +488,19 @@ class Model:
 
     def gradcheck(self, X: Any, y: Any) -> GradcheckReport:  # noqa: N803
         """Compares gradients with numeric ones on these rows, in float64, on a copy of the parameters: `.max_error`, `.errors[name]`."""
-        x = self._rows(X, np.float64)
-        labels, double = self._known.encoded(y, len(x), self.graph), self.network.in_dtype("float64")
+        x, labels = self._batch(X, y, np.float64)
+        double = self.network.in_dtype("float64")
         return Gradcheck(double, x, double.labels_to_layout(labels), self._known.with_class_weights(labels, self.network.dtype)).run()
 
     def _rows(self, x: Any, dtype: Any = None) -> NDArray[Any]:
         """Rows as they are, as the network takes them."""
         return as_input(self._known.inputs(x, self.graph), None, dtype or self.network.dtype)
+
+    def _batch(self, x: Any, y: Any, dtype: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Rows as they are, as the network takes them, and their labels as the loss takes them."""
+        x, y = separated(x, y)
+        rows = self._rows(x, dtype)
+        return rows, self._known.encoded(y, len(rows), self.graph)
 
     # files
 

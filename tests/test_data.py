@@ -452,7 +452,7 @@ BAD_LABELS = {
     "missing": ([0, None], "class", 2, None, ["position 1", "None"]),
     "mixture": (np.array([0, "a"], object), "class", 2, None, ["mixture", "'a' at position 1"]),
     "mixed list": ([1, "a"], "class", 2, None, ["mixture"]),
-    "nan among words": (["a", float("nan"), "b"], "class", 2, None, ["mixture of text and numbers", "NaN at position 1"]),
+    "nan among words": (["a", float("nan"), "b"], "class", 2, None, ["the label at position 1", "is missing (nan)"]),
     "none among words": (["a", None], "class", 2, None, ["position 1", "None"]),
     "strange": (np.array([object()]), "class", 2, None, ["Python type object"]),
     "complex": ([1j], "value", None, None, ["complex128"]),

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import pickle
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from netspec.base.errors import DataError, LimitError, UsageError
 from netspec.catalog.registry import entries
 from netspec.catalog.sources import csv as csv_source
 from netspec.pipeline import read as read_spec
+from netspec.ui.rows import read_part
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, of the extra data, is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow, of the extra data, is not installed")
@@ -343,7 +345,7 @@ def test_a_table_trains_and_its_words_come_back(tmp_path: Path, monkeypatch: pyt
     ("keys", "parts"),
     [
         ("", ["w.csv: features hold text", "city (line 2 holds 'Oslo')", "give features = rooms, area"]),
-        ("features = rooms; target = area", ["w.csv: column area: label 70.5 in row 0", "not a whole number"]),
+        ("features = rooms; target = area", ["w.csv: column area: label 70.5 in line 2 is not a whole number"]),
         ("features = rooms; target = prize", ["did you mean price?"]),
     ],
 )  # fmt: skip
@@ -355,6 +357,49 @@ def test_bad_tables_of_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k
         model.fit()
     for part in parts:
         assert part in str(caught.value)
+
+
+LABEL_FAULTS: dict[str, tuple[str, list[Any], int, str]] = {
+    "no whole number": ("affine -> softmax", [0, 1, 2.5, 0], 2, " is not a whole number"),
+    "negative": ("affine -> softmax", [0, 1, 0, -2], 3, " is out of range; allowed are 0 and up"),
+    "too large": ("affine -> softmax classes 3", [0, 1, 2, 7], 3, " is out of range; allowed are 0 to 2"),
+    "text": ("affine -> linear", ["u", "v", "u", "v"], 0, " is text; linear predicts numbers"),
+}
+
+
+@over_kinds
+@pytest.mark.parametrize("case", LABEL_FAULTS)
+def test_labels_at_fault_are_told_by_their_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, kind: str) -> None:
+    """Also where a row goes over several lines, or none is on one; a Parquet file has rows alone."""
+    monkeypatch.chdir(tmp_path)
+    net, labels, row, part = LABEL_FAULTS[case]
+    table = {"note": ["a", "b\nb", "a", "b"], "x": [1, 2, 3, 4], "y": labels}
+    path = WRITERS[kind](tmp_path / f"t.{kind}", table)
+    if kind == "csv":
+        path.write_text(path.read_text().replace("b,4", "\nb,4"))
+    model = ns.compile(f'net {net} data {{ source = {kind}; path = "t.{kind}"; features = x; target = y; split = 3 / 1 }}')
+    with pytest.raises(DataError) as caught:
+        model.fit()
+    place = {"csv": f"line {(2, 3, 5, 7)[row]}", "parquet": f"row {row}"}[kind]
+    assert f"t.{kind}: column y: " in str(caught.value)
+    assert f" in {place}{' (rows count from 0)' * (kind == 'parquet')}{part}" in str(caught.value)
+
+
+def test_new_labels_at_fault_are_told_by_their_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "t.csv", {"a": [1, 2, 3, 4], "y": ["u", "v", "u", "v"]})
+    (tmp_path / "t.net").write_text(
+        'netspec 1 net affine -> softmax data { source = csv; path = "t.csv"; split = 3 / 1 } train { epochs = 1 }'
+    )
+    run = ns.train("t.net")
+    write_csv(tmp_path / "new.csv", {"y": ["u", "w"], "a": [1, 2]})
+    with pytest.raises(DataError, match=r"^new\.csv: column y: label 'w' in line 3; the known labels are 'u', 'v'$"):
+        read_part(run.model, Path("new.csv"))
+    with pytest.raises(
+        DataError, match=r"^y: label 'w' in row 1 \(rows count from 0\); the known labels are"
+    ) as caught:  # an array has no lines
+        run.model.evaluate([[1.0], [2.0]], ["u", "w"])
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_the_resolved_text_keeps_the_columns() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ class Dataset:
     """What a source gives: all rows; an official test part where there is one; the label words by class number (None for numbers).
 
     Of a table also its feature `columns` in the order of x (N, D), and `target`, what messages call its labels: `column price`;
-    `target_column` is the name alone.
+    `target_column` is the name alone, and `place` says where a row (from 0) stands in the file: `line 7`.
     """
 
     rows: Rows
@@ -53,6 +53,7 @@ class Dataset:
     columns: tuple[Column, ...] | None = None
     target: str = "y"
     target_column: str | None = None
+    place: Callable[[int], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from netspec.base.cell_error import cell_lines
@@ -45,6 +46,33 @@ class DataError(NetspecError, ValueError):
     """The data is missing, unreadable or does not fit the spec."""
 
     exit_code = 4
+
+
+class RowError(DataError):
+    """What is wrong in one row, which counts from 0; who knows the file that it came from tells the place there instead."""
+
+    def __init__(self, before: str, row: int, after: str, counting: str = " (rows count from 0)") -> None:
+        super().__init__(before, row, after, counting)
+
+    def __str__(self) -> str:
+        before, row, after, counting = self.args
+        return f"{before}row {row}{counting}{after}"
+
+    def told(self, place: Callable[[int], str]) -> DataError:
+        """The same with the place of the row: `line 7`."""
+        before, row, after, _ = self.args
+        return DataError(f"{before}{place(row)}{after}")
+
+
+@contextmanager
+def rows_told_by(place: Callable[[int], str] | None) -> Iterator[None]:
+    """Tells faults of rows by their place in a file, where one is known."""
+    try:
+        yield
+    except RowError as fault:
+        if place is None:
+            raise
+        raise fault.told(place) from None
 
 
 class DivergedError(NetspecError):

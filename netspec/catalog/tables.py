@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -130,7 +130,8 @@ def to_dataset(table: Table, target: str, features: Sequence[str]) -> Dataset:
         columns.append(column)
         if len(y) > 1 and (x[:, place] == x[0, place]).all():
             raise DataError(_constant(table, column, x[0, place], features))
-    return Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), target=f"column {target}", target_column=target)
+    found = Dataset(Rows(x, y), origin=table.path, columns=tuple(columns), place=table.place)
+    return replace(found, target=f"column {target}", target_column=target)
 
 
 def to_features(table: Table, features: Sequence[str], texts: Collection[str] = ()) -> tuple[NDArray[np.float64], tuple[Column, ...]]:

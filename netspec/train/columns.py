@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,8 @@ from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
 from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger
 from netspec.catalog.tables import NUMBER, cut, listed, require_columns
+from netspec.train.finite import require_finite
+from netspec.train.frames import SEVERAL, Cells, Frame, is_missing, no_value, numbers_of, require_plain, require_present, rows_of
 
 Columns = tuple[Column, ...]
 FEW = 20
@@ -53,81 +54,95 @@ def require_categories(columns: Columns, rows: int, name: str) -> Columns:
     return columns
 
 
-def names_of(x: Any) -> tuple[str, ...] | None:
-    """The names of the columns of a table in memory, of pandas or polars; None for arrays and lists. Raises DataError for one that is
-    lazy, or has two columns of a name."""
-    if hasattr(x, "collect") and hasattr(x, "lazy"):
-        raise DataError("x: a lazy table has no rows yet: call .collect() first")
-    if not (hasattr(x, "columns") and hasattr(x, "dtypes")):
-        return None
-    names = [str(name) for name in x.columns]
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(f"x: two columns are named {twice}; rename one of them")
-    return tuple(names)
-
-
 def named(x: Any) -> Columns | None:
     """The columns of a table in memory, as numbers; None for arrays and lists."""
-    names = names_of(x)
-    return None if names is None else tuple(Column(name) for name in names)
+    return tuple(map(Column, x.names)) if isinstance(x, Frame) else None
 
 
 def in_order(x: Any, columns: Columns, name: str = "x") -> Any:
     """A table in memory with these columns alone, in their order, found by name; arrays, lists, and rows for a net whose columns have no
     names, as they are. Raises DataError for a column that is not there."""
-    names, wanted = names_of(x), [column.name for column in columns]
-    if names is None or not all(column.named for column in columns):
+    if not isinstance(x, Frame) or not all(column.named for column in columns):
         return x
-    require_columns(name, names, wanted)
-    own = dict(zip(names, x.columns, strict=True))
-    return x[[own[one] for one in wanted]]
+    wanted = [column.name for column in columns]
+    require_columns(name, x.names, wanted)
+    return x.take(wanted)
+
+
+def as_numbers(x: Any, columns: Columns | None, name: str = "x") -> Any:
+    """Rows as an array of numbers: of a table the `columns` that a net was trained with, in their order, their text spread out; where
+    there are none, or none with names, its columns as they stand. Arrays and lists are left as they are, but for text that is known to
+    stand in them. Raises DataError."""
+    x = rows_of(x, name)
+    if columns is not None:
+        x = in_order(x, columns, name)
+        if any(column.categories is not None for column in columns) and (isinstance(x, Frame) or _is_unspread(x, columns, name)):
+            return spread(*columns_of(x, columns, name), columns, name)
+    return numbers_of(x, name) if isinstance(x, Frame) else x
+
+
+def _is_unspread(x: Any, columns: Columns, name: str) -> bool:
+    """Whether rows are as wide as the columns are before text is spread out."""
+    return _cells(x, name).shape[1:] == (len(columns),)
 
 
 def columns_of(x: Any, known: Columns | None = None, name: str = "x") -> tuple[NDArray[np.float64], Columns]:
-    """Rows (N, D) of numbers and text, a list of lists say, as numbers: of a column of text each row's place among its sorted texts. Where
-    the columns are `known` they say which hold text, else a column does where a cell is no number. Raises DataError for missing text."""
-    cells, names = _cells(x, name), names_of(x)
-    if cells.ndim != 2:
-        raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {cells.shape}")
-    numbers, columns = np.empty(cells.shape), []
-    for place in range(cells.shape[1]):
-        text = known is not None and place < len(known) and known[place].categories is not None
-        own = Column(f"column {place}", named=False) if names is None else Column(names[place])
-        column, numbers[:, place] = _column(cells[:, place], own, text, name)
+    """Rows (N, D) of numbers and text, a table or a list of lists say, as numbers: of a column of text each row's place among its sorted
+    texts. Where the columns are `known` they say which hold text, else a column does that is declared to hold categories, or where a cell
+    is no number. Raises DataError for a cell without a value."""
+    table = x if isinstance(x, Frame) else _numbered(x, name)
+    numbers, columns = np.empty((len(table), len(table.names))), []
+    for place, own in enumerate(table.names):
+        cells = table.cells(place)
+        text = cells.categorical if known is None or place >= len(known) else known[place].categories is not None
+        column, numbers[:, place] = _column(cells, Column(own, named=table is x), text, name)
         columns.append(column)
+    require_finite(numbers, name, table.names)
     return numbers, tuple(columns)
 
 
+def _numbered(x: Any, name: str) -> Frame:
+    """Rows (N, D) as a table whose columns have numbers for names."""
+    array = _cells(x, name)
+    if array.ndim == 1 and any(isinstance(row, SEVERAL) for row in array):
+        raise DataError(f"{name}: its rows have different lengths")
+    if array.ndim != 2:
+        raise DataError(f"{name}: one_hot needs rows of columns (N, D); this is {array.shape}")
+    names = tuple(f"column {place}" for place in range(array.shape[1]))
+    return Frame(names, len(array), lambda place: Cells(array[:, place], str(array.dtype)))
+
+
 def _cells(x: Any, name: str) -> NDArray[Any]:
-    """Rows of Python's objects; of a table column by column, for side by side its whole numbers would become decimals."""
-    if names_of(x) is not None:
-        return np.stack([np.asarray(x[column], dtype=object) for column in x.columns], axis=1)
+    """Rows as numbers, or as Python's objects."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "buif":
+        return x
     try:
         return np.asarray(x, dtype=object)
     except ValueError:
         raise DataError(f"{name}: its rows have different lengths") from None
 
 
-def _column(cells: NDArray[Any], column: Column, text: bool, name: str) -> tuple[Column, NDArray[np.float64]]:
+def _column(cells: Cells, column: Column, text: bool, name: str) -> tuple[Column, NDArray[np.float64]]:
+    require_present(cells, column.name, name)
+    require_plain(cells, column.name, name)
     if not text:
         try:
-            return column, cells.astype(np.float64)
-        except (TypeError, ValueError):
+            return column, cells.values.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
             pass
-    for row, cell in enumerate(cells):
-        if _is_missing(cell):
-            raise DataError(f"{name}: row {row}, {column.name} holds {cell!r}, no value; fill it in, or leave the row or the column out")
-    texts, numbers = np.unique([str(cell) for cell in cells], return_inverse=True)
-    return replace(column, categories=tuple(texts.tolist())), numbers.astype(np.float64)
+    texts = [_text(row, cell, column.name, name) for row, cell in enumerate(cells.values.tolist())]
+    categories = tuple(sorted(set(texts)))
+    places = {one: float(place) for place, one in enumerate(categories)}
+    return replace(column, categories=categories), np.fromiter(map(places.__getitem__, texts), np.float64, len(texts))
 
 
-def _is_missing(cell: Any) -> bool:
-    """None, an empty text, NaN, NaT, and pandas' NA, which compares with nothing."""
-    try:
-        return cell is None or bool(cell == "") or bool(cell != cell)
-    except (TypeError, ValueError):
-        return True
+def _text(row: int, cell: Any, column: str, name: str) -> str:
+    if isinstance(cell, str) and cell:
+        return cell
+    if is_missing(cell):
+        raise DataError(f"{name}: row {row}, {column} {no_value(repr(cell))}")
+    require_plain(Cells(np.array([cell, None], object)[:1], type(cell).__name__), column, name)
+    return str(cell)
 
 
 def spread(

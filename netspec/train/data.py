@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,18 @@ from numpy.ma import is_masked
 from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, Facts, Rows
-from netspec.base.errors import DataError, Problem
+from netspec.base.errors import DataError, Problem, rows_told_by
 from netspec.base.kinds import Target
 from netspec.base.mapped import let_go, mapping_of
 from netspec.base.shape import Shape, show
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
-from netspec.train.columns import names_of
+from netspec.train.finite import require_finite
+from netspec.train.frames import is_number, no_number
 from netspec.train.labels import Words, as_labels, count_classes, encode_labels, learn_labels, require_two_classes
 from netspec.train.normalize import Normalization, arranged, chunk_rows, fit_preparation
 from netspec.train.split import part_sizes, split_rows
-
-FEW = 8192
-"""Elements whose sum of squares is quicker to look at than each of them."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +87,14 @@ def prepare(
     """
     name = section.path or (section.source.name if section.source is not None else "data")
     y_name = f"{name}: {dataset.target}"
-    y = as_labels(dataset.rows.y, y_name)
-    if labels is None or dataset.labels is not None:
-        labels = _known_labels(dataset, y, target, classes if counted else None, name)
-    classes = classes if classes is not None else count_classes(y, labels, target, y_name)
     steps, raw = section.preparations, dataset.rows.x.shape[1:]
     x = arranged(dataset.rows.x, steps)
-    rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
+    with rows_told_by(dataset.place):
+        y = as_labels(dataset.rows.y, y_name)
+        if labels is None or dataset.labels is not None:
+            labels = _known_labels(dataset, y, target, classes if counted else None, name)
+        classes = classes if classes is not None else count_classes(y, labels, target, y_name)
+        rows = check_rows(x, y, target, classes=classes, labels=labels, score_shape=score_shape, name=name, y_name=dataset.target)
     test = dataset.test and check_rows(
         arranged(dataset.test.x, steps),
         dataset.test.y,
@@ -193,7 +191,7 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
     check_inputs(array, name)
     if shape is not None and array.shape[1:] != tuple(shape):
         raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
-    _require_finite(array, name)
+    require_finite(array, name)
     return array
 
 
@@ -209,14 +207,9 @@ def _no_numbers(x: Any) -> str:
             if any(isinstance(row, (list, tuple, np.ndarray)) for row in cells.flat)
             else "no array of numbers"
         )
-    names = names_of(x)
     for (row, column), cell in np.ndenumerate(cells):
-        try:
-            float(cell)
-        except (ValueError, TypeError):
-            where = f"column {column}" if names is None else names[column]
-            advice = "; where it is a category write transforms = one_hot" if isinstance(cell, str) else ""
-            return f"row {row}, {where} holds {cell!r}, which is no number{advice}"
+        if not is_number(cell):
+            return f"row {row}, column {column} {no_number(cell)}"
     return "no array of numbers"
 
 
@@ -228,7 +221,8 @@ def facts_of(dataset: Dataset, target: Target, name: str = "data") -> Facts:
     if target == "value":
         return Facts(shape, None, {1: 1, 2: y.shape[-1]}.get(y.ndim), rows, target)
     labels = _known_labels(dataset, y, target, None, name)
-    return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
+    with rows_told_by(dataset.place):
+        return Facts(shape, count_classes(y, labels, target, y_name), None, rows, target)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -277,21 +271,3 @@ def _pair(validation: Any) -> tuple[Any, Any]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise DataError("validation: give a pair (X, y), or a fraction of the rows")
     return validation[0], validation[1]
-
-
-def _require_finite(x: NDArray[Any], name: str) -> None:
-    if x.dtype.kind != "f":
-        return
-    if x.size <= FEW and x.dtype.itemsize >= 4 and isfinite(np.vdot(x, x)):
-        return  # a square that overflows is looked at below
-    step = chunk_rows(x.shape[1:])
-    for start in range(0, len(x), step):
-        part = x[start : start + step]
-        finite = np.isfinite(part)
-        let_go(x)
-        if not finite.all():
-            row, *place = (int(at) for at in np.argwhere(~finite)[0])
-            value = part[row][tuple(place)]
-            found = "NaN" if np.isnan(value) else "infinite"
-            where = f"feature {place[0]}" if len(place) == 1 else f"channel {place[0]}, pixel ({place[1]}, {place[2]})"
-            raise DataError(f"{name}: row {start + row}, {where} is {found} (counting from 0); remove the row or fill the value in")

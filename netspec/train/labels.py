@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import DataError, Problem
+from netspec.base.errors import DataError, Problem, RowError
 from netspec.base.kinds import Target
 from netspec.base.shape import Shape, show, size
+from netspec.train.frames import is_missing, labels_of
 
 Words = tuple[Any, ...]
 """The label of each class number, sorted: texts or numbers. None where the labels are the class numbers themselves."""
@@ -24,7 +25,9 @@ SHOWN = 10
 
 
 def as_labels(y: Any, name: str = "y") -> NDArray[Any]:
-    """`y` as an array of numbers or text. Raises DataError for anything else: ragged or mixed lists, None, dates, complex numbers."""
+    """`y` as an array of numbers or text; it may be a column, or a table of columns, of pandas, polars or pyarrow. Raises DataError for
+    anything else: ragged or mixed lists, None, dates, complex numbers."""
+    y = labels_of(y, name)
     try:
         array = np.asarray(y)
         if array.dtype.kind == "U" and not hasattr(y, "dtype"):  # NumPy makes text of whatever stands beside it in a list
@@ -168,14 +171,14 @@ def _require_class_shape(y: NDArray[Any], name: str) -> None:
 def _from_words(flat: NDArray[Any], labels: Words | None, name: str) -> NDArray[np.int64]:
     if labels is None or (flat.dtype.kind == "U") != isinstance(labels[0], str):
         known = "class numbers from 0" if labels is None else _listed(np.asarray(labels))
-        raise DataError(f"{name}: label {_shown(flat[0])} in row 0; the labels known from training are {known}")
+        raise RowError(f"{name}: label {_shown(flat[0])} in ", 0, f"; the labels known from training are {known}", "")
     _require_finite(flat, name)
     words = np.asarray(labels)
     at = np.minimum(np.searchsorted(words, flat), len(words) - 1) if _sorted(words) else _search(words, flat)
     wrong = np.flatnonzero(words[at] != flat)
     if len(wrong):
         row = int(wrong[0])
-        raise DataError(f"{name}: label {_shown(flat[row])} in row {row} (rows count from 0); the known labels are {_listed(words)}")
+        raise RowError(f"{name}: label {_shown(flat[row])} in ", row, f"; the known labels are {_listed(words)}")
     return np.ascontiguousarray(at, dtype=np.int64)
 
 
@@ -190,16 +193,14 @@ def _search(words: NDArray[Any], flat: NDArray[Any]) -> NDArray[np.int64]:
 
 def _whole_numbers(flat: NDArray[Any], classes: int | None, name: str) -> NDArray[np.int64]:
     if flat.dtype.kind == "U":
-        raise DataError(f"{name}: label {_shown(flat[0])} in row 0 is text, where class numbers are needed")
+        raise RowError(f"{name}: label {_shown(flat[0])} in ", 0, " is text, where class numbers are needed", "")
     _require_finite(flat, name)
     if flat.dtype.kind == "f":
         broken = np.flatnonzero(flat != np.floor(flat))
         if len(broken):
             row = int(broken[0])
-            raise DataError(
-                f"{name}: label {_shown(flat[row])} in row {row} (rows count from 0) is not a whole number, as classes are; "
-                "use the head linear for measured values"
-            )
+            advice = "use the head linear for measured values"
+            raise RowError(f"{name}: label {_shown(flat[row])} in ", row, f" is not a whole number, as classes are; {advice}")
     wrong = flat < 0 if classes is None else (flat < 0) | (flat >= classes)
     wrong_rows = np.flatnonzero(wrong)
     if len(wrong_rows):
@@ -207,7 +208,7 @@ def _whole_numbers(flat: NDArray[Any], classes: int | None, name: str) -> NDArra
         allowed = "0 and up" if classes is None else f"0 to {classes - 1}"
         if flat.min() == 1 and flat.max() == classes:
             allowed += "; number the classes from 0, or leave their count out"
-        raise DataError(f"{name}: label {_shown(flat[row])} in row {row} (rows count from 0) is out of range; allowed are {allowed}")
+        raise RowError(f"{name}: label {_shown(flat[row])} in ", row, f" is out of range; allowed are {allowed}")
     return flat.astype(np.int64)  # a copy: kernels read labels as places, and the caller's array may change meanwhile
 
 
@@ -244,13 +245,15 @@ def _binary(y: NDArray[Any], classes: int | None, labels: Words | None, name: st
     wrong = np.argwhere((y != 0) & (y != 1)) if y.dtype.kind != "U" else np.zeros((1, y.ndim), np.int64)
     if len(wrong):
         at = tuple(wrong[0])
-        raise DataError(f"{name}: label {_shown(y[at])} in row {at[0]}{_within(at, y.shape)} (counting from 0); allowed are 0 and 1")
+        raise RowError(
+            f"{name}: label {_shown(y[at])} in ", int(at[0]), "; allowed are 0 and 1", f"{_within(at, y.shape)} (counting from 0)"
+        )
     return np.ascontiguousarray(y, dtype=np.float64).reshape(len(y), columns)
 
 
 def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[Any]:
     if y.dtype.kind == "U":
-        raise DataError(f"{name}: label {_shown(y.reshape(-1)[0])} in row 0 is text; linear predicts numbers, use softmax for classes")
+        raise RowError(f"{name}: label {_shown(y.reshape(-1)[0])} in ", 0, " is text; linear predicts numbers, use softmax for classes", "")
     _require_finite(y, name)
     rows = y.reshape(-1, 1) if y.ndim == 1 else y
     if score_shape is not None and rows.shape[1:] != tuple(score_shape):
@@ -260,15 +263,18 @@ def _values(y: NDArray[Any], score_shape: Shape | None, name: str) -> NDArray[An
 
 
 def _from_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
+    texts = [isinstance(value, str) for value in array.reshape(-1).tolist()]
+    some_text = any(texts)
     for row, value in enumerate(array.reshape(-1).tolist()):
-        if value is None:
-            raise DataError(f"{name}: the label at position {row} (counting from 0) is missing (None)")
+        if texts[row] or (isinstance(value, float) and not some_text):  # a NaN among numbers is found with the infinite ones
+            continue
         if isinstance(value, (list, tuple, np.ndarray)):
             raise DataError(f"{name}: its rows have different lengths")
-    texts = [isinstance(value, str) for value in array.reshape(-1).tolist()]
+        if is_missing(value):
+            raise DataError(f"{name}: the label at position {row} (counting from 0) is missing ({value})")
     if all(texts):
         return np.array(array.tolist(), np.str_)
-    if any(texts):
+    if some_text:
         odd = next(row for row, is_text in enumerate(texts) if is_text != texts[0])
         raise DataError(
             f"{name}: a mixture of text and numbers, {_shown(array.reshape(-1)[odd])} at position {odd} (counting from 0); make all labels "

@@ -16,9 +16,10 @@ from netspec.graph.counts import check_facts, key_error
 from netspec.graph.graph import Graph
 from netspec.plan.network import Network
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, columns_of, in_order, named, require_categories, spread
+from netspec.train.columns import Columns, as_numbers, columns_of, named, require_categories
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.feed import Material, network_rows
+from netspec.train.frames import Frame, labels_of, require_apart, separated
 from netspec.train.labels import Words, encode_labels
 from netspec.train.normalize import Normalization, arranged
 from netspec.train.weights import LEARNED, Origin
@@ -71,16 +72,24 @@ class Learned:
         self.origin = Origin(row=list(row), target=dataset.target_column)
         return splits
 
-    def by_columns(self, x: Any, validation: Any) -> tuple[Any, Any]:
-        """Rows to fit, and those of a validation pair, with the columns of a table in the order of the first fit, which is learnt here, and
-        text as numbers. Raises DataError."""
+    def by_columns(self, x: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+        """Rows to fit with their labels, and a validation pair: arrays, the columns of a table in the order of the first fit, which is
+        learnt here, and text as numbers. Raises DataError."""
+        target = y if isinstance(y, str) else None
+        x, y = separated(x, y)
         if self.columns is None:
+            if isinstance(x, Frame):
+                require_apart(x, y)
             encodes = self.program.data is not None and self.program.data.encodes
             self.columns = require_categories(columns_of(x)[1], len(x), "x") if encodes else named(x)
-        if self.columns is None:
-            return x, validation
-        validation = (self.arranged(validation[0]), validation[1]) if isinstance(validation, (tuple, list)) else validation
-        return self.arranged(x), validation
+        x = as_numbers(x, self.columns)
+        if target is not None:
+            self.origin = Origin(row=[x.shape[1]], target=target)
+        if isinstance(validation, (tuple, list)) and len(validation) == 2:
+            xv, yv = validation
+            xv, yv = separated(xv, yv, "validation: ")
+            validation = as_numbers(xv, self.columns, "validation: x"), labels_of(yv, "validation: y")
+        return x, labels_of(y), validation
 
     def splits_of(self, x: Any, y: Any, validation: Any, graph: Graph, seed: int, *, counted: bool) -> Splits:
         """Arrays, their columns in order, as checked, encoded splits; labels and normalisation are learnt. Raises SpecError, DataError."""
@@ -107,33 +116,29 @@ class Learned:
         return self.program.data.preparations if self.program.data is not None else ()
 
     def arranged(self, x: Any) -> Any:
-        """Rows as the data has them in the shape that the net takes; text of a table as numbers."""
-        if self.columns is not None:
-            x = in_order(x, self.columns)
-            texts = any(column.categories is not None for column in self.columns)
-            if texts and np.asarray(x, dtype=object).shape[1:] == (len(self.columns),):
-                x = spread(*columns_of(x, self.columns), self.columns, "x")
-        return arranged(x, self._preparations)
+        """Rows as the data has them in the shape that the net takes; a table, and text, as numbers."""
+        return arranged(as_numbers(x, self.columns), self._preparations)
 
     def inputs(self, x: Any, graph: Graph) -> NDArray[Any]:
         """Rows of the net's shape, not yet normalised. Raises DataError."""
         return check_x(self.arranged(x), graph.input.shape)
 
-    def encoded(self, y: Any, rows: int, graph: Graph) -> NDArray[Any]:
+    def encoded(self, y: Any, rows: int, graph: Graph, name: str = "y") -> NDArray[Any]:
         """Labels as the loss takes them, one for each of so many rows. Raises SpecError, DataError."""
         classes = None if graph.head.target == "value" else graph.classes
         try:
-            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape)
+            encoded = encode_labels(y, graph.head.target, classes, self.labels, score_shape=graph.output.shape, name=name)
         except Problem as found:
             raise key_error(self.program, found) from None
         if len(encoded) != rows:
             raise DataError(f"X has {rows} rows, and y has {len(encoded)}")
         return encoded
 
-    def part(self, x: Any, y: Any, graph: Graph) -> Part:
-        """Raw rows with their labels, checked and encoded."""
+    def part(self, x: Any, y: Any, graph: Graph, y_name: str = "y") -> Part:
+        """Raw rows with their labels, which messages call `y_name`, checked and encoded; `y` may be the name of a column of `x`."""
+        x, y = separated(x, y)
         rows = self.inputs(x, graph)
-        return Part(Rows(rows, self.encoded(y, len(rows), graph)))
+        return Part(Rows(rows, self.encoded(y, len(rows), graph, y_name)))
 
     # what the network reads
 

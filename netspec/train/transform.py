@@ -13,8 +13,9 @@ from netspec.base.transform import Augmentation, Encoding, Scaling, Transform
 from netspec.frontend.bind import entry_from_text
 from netspec.frontend.builder_part import Built
 from netspec.frontend.builder_value import value_in_text
-from netspec.train.columns import Columns, columns_of, in_order, named, spread
+from netspec.train.columns import Columns, as_numbers, columns_of, in_order, named, spread
 from netspec.train.data import check_x
+from netspec.train.frames import rows_of
 from netspec.train.normalize import Normalization, arranged, as_input, fit_preparation
 
 
@@ -30,11 +31,12 @@ class TransformRule:
     def fit(self, x: Any) -> TransformRule:
         """Takes the statistics of training rows (N, D) or (N, C, H, W), or for one_hot the texts of columns; gives itself. Raises
         DataError."""
+        x = rows_of(x)
         if isinstance(self.transform, Encoding):
             self._columns = columns_of(x)[1]
         else:
             self._columns = named(x)
-            self._normalization = fit_preparation(check_x(x), (self.transform,))
+            self._normalization = fit_preparation(check_x(as_numbers(x, None)), (self.transform,))
         return self
 
     def apply(self, x: Any, seed: int = 0, step: int = 0) -> NDArray[Any]:
@@ -42,12 +44,11 @@ class TransformRule:
         step of training, and need images. Raises UsageError before `fit` where there is something to take, DataError."""
         if isinstance(self.transform, (Encoding, Scaling)) and self._columns is None and self._normalization is None:
             raise UsageError(f"{self.transform.name} has seen no rows yet: call fit(training rows) first")
-        if self._columns is not None:
-            x = in_order(x, self._columns)
+        x = rows_of(x)
         if isinstance(self.transform, Encoding):
             assert self._columns is not None
-            return spread(*columns_of(x, self._columns), self._columns, "x")
-        rows = check_x(x)
+            return spread(*columns_of(in_order(x, self._columns), self._columns), self._columns, "x")
+        rows = check_x(as_numbers(x, self._columns))
         if isinstance(self.transform, Augmentation):
             if rows.ndim != 4:
                 raise UsageError(f"{self.transform.name} needs images (N, C, H, W); this is {rows.shape}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, rows_told_by
 from netspec.base.shape import Shape, show, size
 from netspec.catalog.arrays import as_rows, load_npy, load_npz, require_file
 from netspec.catalog.sources import csv as csv_source
@@ -108,7 +108,9 @@ def _table_part(model: Model, path: Path) -> Part:
         return (target, *names)
 
     table = TABLES[path.suffix.lower()](path, chosen)
-    return model.part(_spread(table, columns), to_labels(table, next(iter(table.columns)), text=model.has_text_labels))
+    target = next(iter(table.columns))
+    with rows_told_by(table.place):
+        return model.part(_spread(table, columns), to_labels(table, target, text=model.has_text_labels), f"{path}: column {target}")
 
 
 def _named(model: Model, path: Path) -> Columns:
