@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
     from netspec.train.transform import transform as transform
+    from netspec.ui.estimators.classifier import NetClassifier as NetClassifier
+    from netspec.ui.estimators.regressor import NetRegressor as NetRegressor
 
     __version__: str
 
@@ -94,10 +96,14 @@ _NAMES = {
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
     "netspec.train.transform": "transform",
+    "netspec.ui.estimators.classifier": "NetClassifier",
+    "netspec.ui.estimators.regressor": "NetRegressor",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_OF_EXTRAS = ("NetClassifier", "NetRegressor")
+"""Names that need a library which may be missing: `from netspec import *` leaves them out."""
 
-__all__ = list(_HOMES)
+__all__ = [name for name in _HOMES if name not in _OF_EXTRAS]
 
 
 def __getattr__(name: str) -> Word:  # to a type checker every other name is a word; the public ones are declared above
@@ -124,4 +130,4 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})
+    return sorted({*_HOMES, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})
