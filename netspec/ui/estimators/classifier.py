@@ -17,12 +17,7 @@ from netspec.ui.estimators.estimator import NetEstimator
 from netspec.ui.estimators.extra import ClassifierMixin, available_if, multiclass, validation
 from netspec.ui.estimators.rows import Rows, balanced, by_label
 
-DEFAULT = """
-let width = 100
-data { transforms = per_feature }
-net affine(width)-relu -> affine -> softmax
-train { optimizer = adam(lr=1e-2); epochs = 100 }
-"""
+DEFAULT = "let width = 100 data { transforms = per_feature } net affine(width)-relu -> affine -> softmax"
 
 
 def _has_probabilities(estimator: NetClassifier) -> bool:
@@ -59,8 +54,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     epoch, `n_iter_`, the epochs done. Invalid texts and rows raise ValueErrors of netspec: SpecError, DataError, UsageError.
     """
 
-    targets: ClassVar[tuple[Target, ...]] = ("class", "binary")
-    advice: ClassVar[str] = "end it in softmax, svm or sigmoid, or give it to NetRegressor"
+    _targets: ClassVar[tuple[Target, ...]] = ("class", "binary")
+    _advice: ClassVar[str] = "end it in softmax, svm or sigmoid, or give it to NetRegressor"
 
     classes_: NDArray[Any]
     _multilabel: bool
@@ -110,7 +105,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         rows = Rows(self._in_shape(x, self._row), self._encoded(y), weights)
         rows = replace(rows, weights=weights * self._class_weights(rows, once=once))
         if not once and rows.y.ndim == 1 and len(left := np.unique(rows.y[rows.weights > 0])) < 2:
-            raise ValueError(f"the rows of weight above 0 are all of 1 class, {self.classes_[left].tolist()}; two classes are needed to learn")
+            raise ValueError(f"rows of weight above 0 have 1 class alone, {self.classes_[left].tolist()}; a classifier needs two to learn")
         return self._train(model, rows, once=once)
 
     def _checked(self, x: Any, y: Any, *, reset: bool) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -138,7 +133,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         found = np.unique(y) if classes is None else multiclass.unique_labels(classes)
         self.classes_ = _all_classes(program, found) if head.target == "class" else found
         if len(self.classes_) < 2:
-            raise ValueError(f"y has 1 class, {self.classes_.tolist()}; a classifier needs two classes to learn")
+            raise ValueError(f"y has 1 class, {self.classes_.tolist()}; a classifier needs two to learn")
         if head.target == "binary" and len(self.classes_) > 2:
             raise ValueError(
                 f"Only binary classification is supported. The type of the target is {multiclass.type_of_target(y)}: the head sigmoid "
@@ -158,6 +153,13 @@ class NetClassifier(ClassifierMixin, NetEstimator):
             raise ValueError(f"y: the labels {new.tolist()} are none of the classes {self.classes_.tolist()}")
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
+    def _words(self) -> tuple[Any, ...] | None:
+        words = tuple(self.classes_.tolist())
+        plain = (
+            self._multilabel or words == tuple(range(len(words))) or not all(isinstance(word, str | bool | int | float) for word in words)
+        )
+        return None if plain else words
+
     def _class_weights(self, rows: Rows, *, once: bool) -> NDArray[np.float64]:
         """What rows (N,) count by their classes. Raises ValueError."""
         given = self.class_weight
@@ -168,10 +170,10 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         if isinstance(given, str) and given == "balanced":
             if once:
                 raise ValueError("class_weight='balanced' cannot be counted from a part of the rows: give the weights as a mapping")
-            return balanced(rows.y, rows.weights, len(self.classes_))[rows.y]
+            return np.asarray(balanced(rows.y, rows.weights, len(self.classes_))[rows.y])
         if not isinstance(given, Mapping):
             raise ValueError(f"class_weight={given!r}: give 'balanced', a mapping from labels to weights, or None")
-        return by_label(given, self.classes_)[rows.y]
+        return np.asarray(by_label(given, self.classes_)[rows.y])
 
     # predictions
 

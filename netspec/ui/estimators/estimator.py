@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -15,10 +16,15 @@ from netspec.base.dataset import Facts
 from netspec.base.errors import DataError, Interrupted, NetspecError, UsageError
 from netspec.base.kinds import Head, Target
 from netspec.base.shape import Shape, show, size
+from netspec.base.text import Source
+from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
+from netspec.frontend.syntax import Section
+from netspec.frontend.text import source_of
+from netspec.frontend.validate import load
 from netspec.graph.counts import counts_of, split_head
 from netspec.model import Model
-from netspec.pipeline import read, with_keys
+from netspec.pipeline import with_keys
 from netspec.train.data import Splits
 from netspec.train.evaluate import scores_of
 from netspec.train.history import History
@@ -28,6 +34,9 @@ from netspec.ui.estimators.extra import BaseEstimator, validation
 from netspec.ui.estimators.kept import packed, unpacked
 from netspec.ui.estimators.rows import Rows, held_out, in_copies, in_own_order
 
+TRAIN = "lr = 1e-2; epochs = 100"
+"""The train section of a text that has none: of the few rows that are usual here the language's ten epochs are a handful of steps."""
+
 
 class NetEstimator(BaseEstimator):
     """A net as scikit-learn knows estimators; NetClassifier and NetRegressor say what labels are.
@@ -35,9 +44,9 @@ class NetEstimator(BaseEstimator):
     Parameters beside those of the constructor are the text's: `let` names, and keys of sections by their dotted names.
     """
 
-    targets: ClassVar[tuple[Target, ...]]
+    _targets: ClassVar[tuple[Target, ...]]
     """Of the heads that a text may end in."""
-    advice: ClassVar[str]
+    _advice: ClassVar[str]
     """Which those are, and where others belong."""
 
     spec: Any
@@ -75,8 +84,10 @@ class NetEstimator(BaseEstimator):
 
     def _program(self, seed: int | None = None) -> Program:
         """The text with the parameters put in; None leaves a value as the text has it. Raises SpecError, UsageError."""
-        given = {name: _plain(value) for name, value in self._keys.items() if value is not None}
-        return read(self.spec, with_keys(Overrides(seed=seed), given))
+        return _program_of(source_of(self.spec), tuple(self._given().items()), seed)
+
+    def _given(self) -> dict[str, Any]:
+        return {name: _plain(value) for name, value in self._keys.items() if value is not None}
 
     def _seed(self) -> int | None:
         if self.random_state is None or isinstance(self.random_state, Integral):
@@ -87,10 +98,9 @@ class NetEstimator(BaseEstimator):
         """That of the fitted net, else of the text; None for a text that is no program."""
         if hasattr(self, "model_"):
             return self.model_.graph.head
-        try:
-            return split_head(self._program())[1]
-        except NetspecError:
-            return None
+        with suppress(NetspecError, TypeError):  # of a value that has no hash
+            return _head_of(source_of(self.spec), tuple(self._given().items()))
+        return None
 
     # rows
 
@@ -146,9 +156,9 @@ class NetEstimator(BaseEstimator):
         """The program that a fit from the start trains. Raises SpecError, UsageError."""
         program = self._program(self._seed())
         head, call = split_head(program)[1:]
-        if head.target not in self.targets:
+        if head.target not in self._targets:
             found = f"the chain ends in {head.name}" if call is not None else "the chain has no head, so that it gives values"
-            raise UsageError(f"{type(self).__name__}: {found}; {self.advice}")
+            raise UsageError(f"{type(self).__name__}: {found}; {self._advice}")
         return program
 
     def _built(self, program: Program, x: NDArray[Any], *, classes: int | None = None, outputs: int | None = None) -> Model:
@@ -170,18 +180,24 @@ class NetEstimator(BaseEstimator):
         if program.train.optimizer.name != model.program.train.optimizer.name:  # whose state means nothing to the other
             kept["arrays"] = apart(kept["arrays"])[0]
         self._resolved = program.resolved
-        return unpacked({**kept, "about": {**kept["about"], "spec": program.resolved}})
+        return unpacked({**kept, "about": {**kept["about"], "spec": program.resolved}}, "to go on from the last fit")
 
     def _train(self, model: Model, rows: Rows, *, once: bool) -> Self:
         """Trains on these rows: one epoch, or as many as the text says, with its stopping rule."""
+        model.learn({"labels": None})  # rows have class numbers here
         with _stoppable():
             if once:
                 _epoch(model, in_copies(in_own_order(rows)))
             else:
                 self._epochs(model, in_own_order(rows))
+        model.learn({"labels": self._words()})
         self.model_, self.history_, self.n_iter_ = model, model.history, model.epochs_done
         self.loss_curve_ = [row["loss"] for row in model.history.epochs]
         return self
+
+    def _words(self) -> tuple[Any, ...] | None:
+        """The labels of the class numbers, which a file of the model then has too; None where they are the numbers."""
+        return None
 
     def _epochs(self, model: Model, rows: Rows) -> None:
         validation_rows = None
@@ -212,6 +228,17 @@ class NetEstimator(BaseEstimator):
             others["model_"] = unpacked(kept)
             others["history_"] = others["model_"].history
         super().__setstate__(others)
+
+
+def _program_of(source: Source, given: tuple[tuple[str, Any], ...], seed: int | None) -> Program:
+    has_section = any(isinstance(entry, Section) and entry.word.text == "train" for entry in parse(source).entries)
+    return load(source, with_keys(Overrides(seed=seed, train=None if has_section else TRAIN), dict(given)))
+
+
+@lru_cache(maxsize=256)
+def _head_of(source: Source, given: tuple[tuple[str, Any], ...]) -> Head:
+    """What scikit-learn asks for many times in a fit."""
+    return split_head(_program_of(source, given, None))[1]
 
 
 def _plain(value: Any) -> Any:

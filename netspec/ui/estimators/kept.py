@@ -13,9 +13,6 @@ from netspec.train.history import History
 from netspec.train.state import slots_of
 from netspec.train.weights import described
 
-PLACE = Path("<pickle>")
-"""What messages call it."""
-
 
 def packed(model: Model) -> dict[str, Any]:
     """Texts, numbers and arrays: the spec with every default written out, parameters, averages, optimiser slots, the history."""
@@ -28,9 +25,10 @@ def packed(model: Model) -> dict[str, Any]:
     }
 
 
-def unpacked(kept: dict[str, Any]) -> Model:
-    """The model, its plans and kernels made anew. Raises SpecError, DataError."""
-    found = described(kept["about"], PLACE)
-    model = rebuilt(found.spec, kept["arrays"], found, PLACE)
+def unpacked(kept: dict[str, Any], place: str = "the pickle") -> Model:
+    """The model, its plans and kernels made anew. `place` opens messages. Raises SpecError, DataError."""
+    path = Path(place)
+    found = described(kept["about"], path)
+    model = rebuilt(found.spec, kept["arrays"], found, path)
     model.history = History(**kept["history"])
     return model

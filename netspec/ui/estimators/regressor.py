@@ -12,12 +12,7 @@ from netspec.ui.estimators.estimator import NetEstimator
 from netspec.ui.estimators.extra import RegressorMixin
 from netspec.ui.estimators.rows import Rows
 
-DEFAULT = """
-let width = 100
-data { transforms = per_feature }
-net affine(width)-relu -> affine -> linear
-train { optimizer = adam(lr=1e-2); epochs = 100 }
-"""
+DEFAULT = "let width = 100 data { transforms = per_feature } net affine(width)-relu -> affine -> linear"
 
 
 class NetRegressor(RegressorMixin, NetEstimator):
@@ -41,8 +36,8 @@ class NetRegressor(RegressorMixin, NetEstimator):
     `n_iter_`, the epochs done. Invalid texts and rows raise ValueErrors of netspec: SpecError, DataError, UsageError.
     """
 
-    targets: ClassVar[tuple[Target, ...]] = ("value",)
-    advice: ClassVar[str] = "end it in linear, or give it to NetClassifier"
+    _targets: ClassVar[tuple[Target, ...]] = ("value",)
+    _advice: ClassVar[str] = "end it in linear, or give it to NetClassifier"
 
     _is_vector: bool
     """Whether y had one number a row, and no second axis."""
@@ -79,10 +74,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         x, y = self._validated(x, y, reset=not go_on, y_numeric=True)
         weights = self._weights(sample_weight, x)
-        if go_on:
-            model = self._again()
-        else:
-            model = self._built(self._read(), x, outputs=1 if y.ndim == 1 else y.shape[1])
+        model = self._again() if go_on else self._built(self._read(), x, outputs=1 if y.ndim == 1 else y.shape[1])
         self._is_vector = y.ndim == 1
         rows = Rows(self._in_shape(x, self._row), np.asarray(y, np.float64), weights)
         return self._train(model, rows, once=once)

@@ -60,9 +60,9 @@ def in_copies(rows: Rows) -> Rows:
 
 def held_out(rows: Rows, fraction: Any, seed: int) -> tuple[Rows, Rows]:
     """The rows without a random fraction, and that fraction; the classes of single labels in proportion. Raises UsageError, DataError."""
-    if not isinstance(fraction, Real) or not 0 < fraction < 1:
+    share = float(fraction) if isinstance(fraction, Real) else 0.0
+    if not 0 < share < 1:
         raise UsageError(f"validation_fraction={fraction!r}: give a share of the rows between 0 and 1, or None")
-    share = float(fraction)
     classes = rows.y if rows.y.ndim == 1 and rows.y.dtype.kind == "i" else None
     train, held = split_rows(len(rows), part_sizes((1 - share, share), len(rows), "X"), seed, classes)
     return rows.at(np.sort(train)), rows.at(np.sort(held))
