@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ _NAMES = {
     "netspec.ui.estimators.regressor": "NetRegressor",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-_OF_EXTRAS = ("NetClassifier", "NetRegressor")
+_OF_EXTRAS = {"NetClassifier": "sklearn", "NetRegressor": "sklearn"}
 """Names that need a library which may be missing: `from netspec import *` leaves them out."""
 
 __all__ = [name for name in _HOMES if name not in _OF_EXTRAS]
@@ -130,4 +131,5 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted({*_HOMES, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})
+    more = [name for name, needed in _OF_EXTRAS.items() if find_spec(needed) is not None]
+    return sorted({*__all__, *more, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -36,8 +35,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     >>> text = "let width = 8 data { transforms = per_feature } net affine(width)-relu -> affine -> softmax train { epochs = 50 }"
     >>> X, y = load_iris(return_X_y=True)
     >>> search = GridSearchCV(NetClassifier(text), {"width": [2, 16], "train.lr": [1e-3, 1e-2]}).fit(X, y)
-    >>> search.best_params_["train.lr"], round(search.best_score_, 2)
-    (0.01, 0.96)
+    >>> search.best_params_["train.lr"], bool(search.best_score_ > 0.9)
+    (0.01, True)
 
     Parameters: `spec` is a text, a str ending in .net or a Path that names a file, or what was built in Python; the default is a hidden
     layer behind standardised features. `class_weight` is a mapping from labels to weights, or "balanced". `warm_start` lets `fit` go on
@@ -87,7 +86,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Trains one epoch on these rows, and goes on from the calls before. The first call needs all labels as `classes`; its rows are
-        those that statistics of the features are taken of. Raises as `fit`."""
+        those that statistics of the features are taken of; "balanced" weights of classes are counted in each call's own. Raises as
+        `fit`."""
         go_on = hasattr(self, "model_")
         if not go_on and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -102,9 +102,10 @@ class NetClassifier(ClassifierMixin, NetEstimator):
                 raise ValueError(f"classes={classes!r} are not those of the first call, {self.classes_}")
         else:
             model = self._new(x, y, classes)
-        rows = Rows(self._in_shape(x, self._row), self._encoded(y), weights)
-        rows = replace(rows, weights=weights * self._class_weights(rows, once=once))
-        if not once and rows.y.ndim == 1 and len(left := np.unique(rows.y[rows.weights > 0])) < 2:
+        encoded = self._encoded(y)
+        by_class = self._class_weights(encoded, weights)
+        rows = Rows(self._in_shape(x, self._row), encoded, np.stack([weights, by_class], axis=1))
+        if not once and not self._multilabel and len(left := np.unique(encoded[rows.products > 0])) < 2:
             raise ValueError(f"rows of weight above 0 have 1 class alone, {self.classes_[left].tolist()}; a classifier needs two to learn")
         return self._train(model, rows, once=once)
 
@@ -160,20 +161,18 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         )
         return None if plain else words
 
-    def _class_weights(self, rows: Rows, *, once: bool) -> NDArray[np.float64]:
+    def _class_weights(self, y: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What rows (N,) count by their classes. Raises ValueError."""
         given = self.class_weight
         if given is None:
-            return np.ones(len(rows))
+            return np.ones(len(y))
         if self._multilabel:
             raise ValueError("class_weight needs one label a row; write class_weights into the text's train section")
         if isinstance(given, str) and given == "balanced":
-            if once:
-                raise ValueError("class_weight='balanced' cannot be counted from a part of the rows: give the weights as a mapping")
-            return np.asarray(balanced(rows.y, rows.weights, len(self.classes_))[rows.y])
+            return np.asarray(balanced(y, weights, len(self.classes_))[y])
         if not isinstance(given, Mapping):
             raise ValueError(f"class_weight={given!r}: give 'balanced', a mapping from labels to weights, or None")
-        return np.asarray(by_label(given, self.classes_)[rows.y])
+        return np.asarray(by_label(given, self.classes_)[y])
 
     # predictions
 

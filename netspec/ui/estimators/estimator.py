@@ -187,7 +187,7 @@ class NetEstimator(BaseEstimator):
         model.learn({"labels": None})  # rows have class numbers here
         with _stoppable():
             if once:
-                _epoch(model, in_copies(in_own_order(rows)))
+                _epoch(model, *in_copies(in_own_order(rows)))
             else:
                 self._epochs(model, in_own_order(rows))
         model.learn({"labels": self._words()})
@@ -208,8 +208,11 @@ class NetEstimator(BaseEstimator):
             validation_rows = held.x, held.y
         elif rule is not None and rule.watches(values).startswith("val_"):
             raise UsageError(f"early_stop watches {rule.watches(values)}: hold rows out for it, as in validation_fraction=0.1")
-        rows = in_copies(rows)
-        model.fit(rows.x, rows.y, validation=validation_rows, sample_weight=rows.factors, verbose=int(self.verbose))
+        x, y, factors = in_copies(rows)
+        model.fit(x, y, validation=validation_rows, sample_weight=factors, verbose=int(self.verbose))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
 
     # files
 
@@ -250,12 +253,12 @@ def _preparations(program: Program) -> tuple[Any, ...]:
     return program.data.preparations if program.data is not None else ()
 
 
-def _epoch(model: Model, rows: Rows) -> None:
+def _epoch(model: Model, x: NDArray[Any], y: NDArray[Any], factors: NDArray[np.float64] | None) -> None:
     """One pass over rows of which all may have one label; the first rows' statistics are those of the normalisation."""
     if model.normalization is None:
-        model.learn({"normalization": fit_preparation(rows.x, _preparations(model.program))})
-    splits = Splits(model.part(rows.x, rows.y), None, None, None, model.normalization, "")
-    model.run_training(model.training_of(splits, 1, sample_weight=rows.factors, may_stop=False))
+        model.learn({"normalization": fit_preparation(x, _preparations(model.program))})
+    splits = Splits(model.part(x, y), None, None, None, model.normalization, "")
+    model.run_training(model.training_of(splits, 1, sample_weight=factors, may_stop=False))
 
 
 @contextmanager

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     class ClassifierMixin(BaseEstimator):
         """scikit-learn's."""
 
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...  # noqa: N803
+
     class RegressorMixin(BaseEstimator):
         """scikit-learn's."""
+
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...  # noqa: N803
 
     def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
         """scikit-learn's."""

@@ -25,8 +25,8 @@ class NetRegressor(RegressorMixin, NetEstimator):
     >>> from netspec import NetRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> net = NetRegressor("data { transforms = per_feature } net affine(16)-tanh -> affine -> linear train { l2 = 1e-2; epochs = 50 }")
-    >>> round(cross_val_score(TransformedTargetRegressor(net, transformer=StandardScaler()), X, y).mean(), 1)
-    0.5
+    >>> bool(cross_val_score(TransformedTargetRegressor(net, transformer=StandardScaler()), X, y).mean() > 0.4)
+    True
 
     Parameters, rows and weights are those of NetClassifier, without `class_weight`; the loss is the text's, `train { loss = l1 }` say.
     y (N,) or (N, K) of finite numbers. They are taken as they are: where they are far from 0, or from 1 in size, scale them, as
@@ -76,7 +76,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
         weights = self._weights(sample_weight, x)
         model = self._again() if go_on else self._built(self._read(), x, outputs=1 if y.ndim == 1 else y.shape[1])
         self._is_vector = y.ndim == 1
-        rows = Rows(self._in_shape(x, self._row), np.asarray(y, np.float64), weights)
+        rows = Rows(self._in_shape(x, self._row), np.asarray(y, np.float64), np.stack([weights, np.ones(len(x))], axis=1))
         return self._train(model, rows, once=once)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803

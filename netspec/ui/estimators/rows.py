@@ -1,7 +1,7 @@
 """Weighted rows as plain ones, in an order that does not depend on the caller's.
 
-scikit-learn's words: a row of weight 0 is as good as not there, and one of weight 3 as three of it. Steps that average over batches, bn
-and dropout keep them where such a row really is three. So a row of weight w is trained on in round(w) copies, at least one, whose losses
+scikit-learn's words: a row of weight 0 is as good as not there, and one of weight 3 as three of it. With batches, bn
+and dropout that is so where such a row really is three. So a row of weight w is trained on in round(w) copies, at least one, whose losses
 count w / round(w) each: whole weights give exactly the rows repeated, others the same share of the whole loss.
 """
 
@@ -24,7 +24,8 @@ MOST = 10
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows x (N, ...) with encoded labels y (N, ...), and what each counts (N,) in the loss."""
+    """Rows x (N, ...) with encoded labels y (N, ...), and what each counts in the loss: the product of its own weight and its class's,
+    `weights` (N, 2)."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -33,29 +34,36 @@ class Rows:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def products(self) -> NDArray[np.float64]:
+        """What each row counts (N,)."""
+        return np.asarray(self.weights.prod(axis=1))
+
     def at(self, index: NDArray[np.int64]) -> Rows:
         """The rows that `index` lists."""
         return Rows(self.x[index], self.y[index], self.weights[index])
 
-    @property
-    def factors(self) -> NDArray[np.float64] | None:
-        """The weights; None where all are 1."""
-        return None if (self.weights == 1).all() else self.weights
-
 
 def in_own_order(rows: Rows) -> Rows:
     """Those rows that count at all, sorted by their bytes: the same rows give the same training in whatever order they come."""
-    counted = rows.at(np.flatnonzero(rows.weights > 0)) if (rows.weights == 0).any() else rows
-    return counted.at(np.lexsort((counted.weights, _as_bytes(counted.y), _as_bytes(counted.x))))
+    counted = rows.at(np.flatnonzero(rows.products > 0)) if (rows.products == 0).any() else rows
+    return counted.at(np.lexsort((_as_bytes(counted.weights), _as_bytes(counted.y), _as_bytes(counted.x))))
 
 
-def in_copies(rows: Rows) -> Rows:
-    """Each row as often as its weight says. Rows of weight 1 are left as they are."""
-    if rows.factors is None:
-        return rows
-    weights = rows.weights * min(1.0, MOST * len(rows) / rows.weights.sum())
-    copies = np.maximum(1, np.rint(weights)).astype(np.int64)
-    return Rows(rows.x, rows.y, weights / copies).at(np.repeat(np.arange(len(rows)), copies))
+def in_copies(rows: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
+    """x and y with each row as often as its weights say, and the factors on the losses of these copies; None where all are 1.
+
+    A class's weight makes copies of each copy that the row's own weight makes: rows that are repeated come to the same.
+    """
+    wanted = rows.products
+    if (wanted == 1).all():
+        return rows.x, rows.y, None
+    share = MOST * len(rows) / wanted.sum()
+    if share < 1:
+        wanted = wanted * share
+    copies = np.maximum(1, np.rint(wanted[:, None] if share < 1 else rows.weights)).prod(axis=1).astype(np.int64)
+    places, factors = np.repeat(np.arange(len(rows)), copies), np.repeat(wanted / copies, copies)
+    return rows.x[places], rows.y[places], None if (factors == 1).all() else factors
 
 
 def held_out(rows: Rows, fraction: Any, seed: int) -> tuple[Rows, Rows]:
