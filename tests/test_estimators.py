@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 
 import netspec as ns
 from netspec.base.errors import DataError, SpecError, UsageError
-from netspec.ui.estimators import classifier, regressor
-from netspec.ui.estimators.estimator import NetEstimator
-from netspec.ui.estimators.rows import MOST, Rows, held_out, in_copies, in_own_order
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 joblib = pytest.importorskip("joblib", reason="scikit-learn is not installed")
@@ -38,6 +35,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
+
+from netspec.ui.estimators import classifier, regressor  # noqa: E402
+from netspec.ui.estimators.estimator import NetEstimator  # noqa: E402
+from netspec.ui.estimators.rows import MOST, Rows, held_out, in_copies, in_own_order  # noqa: E402
 
 NetClassifier, NetRegressor = ns.NetClassifier, ns.NetRegressor
 SMALL = "let width = 8 data { transforms = per_feature } net affine(width)-relu -> affine -> softmax train { lr = 1e-2; epochs = 20 }"
@@ -198,6 +199,16 @@ def test_the_order_of_rows_matters_to_a_model() -> None:
     before = model.fit(X, Y).loss
     model.reset()
     assert model.fit(X[order], Y[order]).loss != before
+
+
+def test_weights_of_a_part_are_repeats_too() -> None:
+    net, weights = NetClassifier(STIRRED.format("softmax")), np.arange(len(X)) % 3
+    parts = clone(net).partial_fit(X, Y, classes=[0, 1, 2], sample_weight=weights)
+    repeated = clone(net).partial_fit(np.repeat(X, weights, axis=0), np.repeat(Y, weights), classes=[0, 1, 2])
+    assert scores(parts) == scores(repeated) != scores(clone(net).partial_fit(X, Y, classes=[0, 1, 2]))
+    for zero in ({"sample_weight": np.zeros(len(X))}, {}):
+        with pytest.raises(ValueError, match=r"weight.*zero|zero.*weight"):
+            clone(net).set_params(class_weight={0: 0, 1: 0, 2: 0}).partial_fit(X, Y, classes=[0, 1, 2], **zero)
 
 
 def test_weights_of_classes_are_weights_of_rows() -> None:
@@ -674,6 +685,15 @@ def test_without_scikit_learn_one_line_names_the_extra() -> None:
         "    except netspec.UsageError as error:\n        print(error)"
     )
     assert fresh(code).splitlines() == ["this needs sklearn: pip install 'netspec[sklearn]'"] * 2
+
+
+def test_an_old_scikit_learn_is_told() -> None:
+    code = (
+        "import netspec, sklearn.utils.validation as old; del old.validate_data\n"
+        "try:\n    netspec.NetClassifier\n"
+        "except netspec.UsageError as error:\n    print(error)"
+    )
+    assert re.fullmatch(r"this needs scikit-learn 1\.6 or newer, and [\d.]+ is installed", fresh(code))
 
 
 @pytest.mark.parametrize("statement", ["import netspec", "import netspec; dir(netspec)", "from netspec import *"])

@@ -105,7 +105,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         encoded = self._encoded(y)
         by_class = self._class_weights(encoded, weights)
         rows = Rows(self._in_shape(x, self._row), encoded, np.stack([weights, by_class], axis=1))
-        if not once and not self._multilabel and len(left := np.unique(encoded[rows.products > 0])) < 2:
+        if not once and not self._multilabel and len(left := np.unique(encoded[rows.products > 0])) == 1:
             raise ValueError(f"rows of weight above 0 have 1 class alone, {self.classes_[left].tolist()}; a classifier needs two to learn")
         return self._train(model, rows, once=once)
 

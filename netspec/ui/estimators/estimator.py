@@ -184,6 +184,8 @@ class NetEstimator(BaseEstimator):
 
     def _train(self, model: Model, rows: Rows, *, once: bool) -> Self:
         """Trains on these rows: one epoch, or as many as the text says, with its stopping rule."""
+        if not rows.products.any():
+            raise ValueError("no row has a weight above 0: sample_weight times class_weight is zero for all of them")
         model.learn({"labels": None})  # rows have class numbers here
         with _stoppable():
             if once:
