@@ -288,7 +288,9 @@ def test_so_many_calls_of_partial_fit_are_a_fit(case: tuple[Any, str], scaled: b
     assert scores(parts) == scores(whole)
     assert parts.n_iter_ == whole.n_iter_ == 5
     assert parts.loss_curve_ == whole.loss_curve_ == [row["loss"] for row in whole.history_.epochs]
+    model = parts.model_
     assert scores(parts.partial_fit(X, Y)) != scores(whole)
+    assert parts.model_ is model  # which is built once
     assert parts.n_iter_ == 6
     assert scores(whole.partial_fit(X, Y)) == scores(parts)
 
@@ -309,8 +311,9 @@ def test_a_warm_start_takes_changed_parameters() -> None:
     assert net.n_iter_ == 23
     assert [row["lr"] for row in net.history_.epochs[-4:]] == [1e-2, 1e-4, 1e-4, 1e-4]
     assert net.set_params(**{"train.optimizer": "sgd(0.1)", "train.lr": None}).fit(X, Y).n_iter_ == 26
-    with pytest.raises(DataError, match=r"to go on from the last fit: the weights do not fit the spec:\n  affine1.W is 4x8"):
-        net.set_params(width=9).fit(X, Y)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"to go on from the last fit: the weights do not fit the spec:\n  affine1.W is 4x8"):
+            net.set_params(width=9).fit(X, Y)
     assert net.set_params(width=9, warm_start=False).fit(X, Y).n_iter_ == 3
 
 
@@ -436,6 +439,14 @@ def test_messages(net: Any, y: NDArray[Any], error: type[Exception], told: str) 
     with pytest.raises(error, match=told):
         net.fit(X, y)
     assert net.get_params() == params
+    with pytest.raises(NotFittedError):
+        net.predict(X)
+
+
+def test_a_fit_that_fails_leaves_nothing_that_was_fitted_before() -> None:
+    net = NetClassifier(SMALL).fit(X, NAMES)
+    with pytest.raises(SpecError):
+        net.set_params(widht=3).fit(X[:, :3], Y)
     with pytest.raises(NotFittedError):
         net.predict(X)
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -145,15 +145,22 @@ class NetEstimator(BaseEstimator):
         """A caller's weights (N,), of which some are above 0; ones where there are none. Raises ValueError."""
         if sample_weight is None:
             return np.ones(len(x))
-        weights: NDArray[np.float64] = validation._check_sample_weight(sample_weight, x, dtype=np.float64)
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(len(x), sample_weight)
+        weights: NDArray[np.float64] = validation.check_array(
+            sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+        )  # fmt: skip
+        if weights.shape != (len(x),):
+            raise ValueError(f"sample_weight has the shape {weights.shape}, and X {len(x)} rows: one weight a row is needed")
         if (weights < 0).any():
-            raise ValueError("Negative values in data passed to `sample_weight`")
+            raise ValueError("sample_weight: negative values; weights are at least 0")
         if not (weights > 0).any():
-            raise ValueError("Sample weights must contain at least one non-zero number: all of them are zero")
+            raise ValueError("sample_weight: all weights are zero")
         return weights
 
     def _read(self) -> Program:
-        """The program that a fit from the start trains. Raises SpecError, UsageError."""
+        """The program that a fit from the start trains; what was fitted before is forgotten. Raises SpecError, UsageError."""
+        self.__dict__.pop("model_", None)
         program = self._program(self._seed())
         head, call = split_head(program)[1:]
         if head.target not in self._targets:
@@ -179,8 +186,9 @@ class NetEstimator(BaseEstimator):
         kept = packed(model)
         if program.train.optimizer.name != model.program.train.optimizer.name:  # whose state means nothing to the other
             kept["arrays"] = apart(kept["arrays"])[0]
+        again = unpacked({**kept, "about": {**kept["about"], "spec": program.resolved}}, "to go on from the last fit")
         self._resolved = program.resolved
-        return unpacked({**kept, "about": {**kept["about"], "spec": program.resolved}}, "to go on from the last fit")
+        return again
 
     def _train(self, model: Model, rows: Rows, *, once: bool) -> Self:
         """Trains on these rows: one epoch, or as many as the text says, with its stopping rule."""
