@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ if TYPE_CHECKING:
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
     from netspec.train.transform import transform as transform
+    from netspec.ui.estimators.classifier import NetClassifier as NetClassifier
+    from netspec.ui.estimators.regressor import NetRegressor as NetRegressor
     from netspec.ui.notebook.picture import draw as draw
 
     __version__: str
@@ -95,11 +98,15 @@ _NAMES = {
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
     "netspec.train.transform": "transform",
+    "netspec.ui.estimators.classifier": "NetClassifier",
+    "netspec.ui.estimators.regressor": "NetRegressor",
     "netspec.ui.notebook.picture": "draw",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_OF_EXTRAS = {"NetClassifier": "sklearn", "NetRegressor": "sklearn"}
+"""Names that need a library which may be missing: `from netspec import *` leaves them out."""
 
-__all__ = list(_HOMES)
+__all__ = [name for name in _HOMES if name not in _OF_EXTRAS]
 
 _HOMES |= dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "netspec.ui.notebook.magic")  # %load_ext netspec
 
@@ -128,4 +135,5 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})
+    more = [name for name, needed in _OF_EXTRAS.items() if find_spec(needed) is not None]
+    return sorted({*__all__, *more, "__version__", *import_module("netspec.frontend.vocabulary").vocabulary()})

@@ -15,6 +15,7 @@ from netspec.base import html
 from netspec.base.errors import DataError, UsageError
 from netspec.base.html import Markup
 from netspec.base.shape import Shape
+from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.text import AnySpec, source_of
 from netspec.frontend.validate import load
@@ -133,10 +134,22 @@ def restore_file(path: Path) -> Model:
     counts = Counts(shape, found.classes, found.outputs)
     program = load(spec_of(path, found), Overrides(shape, found.classes, found.outputs, found.seed))
     _require_weights_of(program, counts, apart(declared)[0], path)
-    own, others = apart(load_weights(path)[0])
-    model = Model(program, counts)
+    tensors = load_weights(path)[0]
+    return _with_arrays(Model(program, counts), tensors, found, path)
+
+
+def rebuilt(text: str, tensors: Mapping[str, NDArray[Any]], found: Description, path: Path) -> Model:
+    """The model of a text, with the arrays and what else is known of it. `path` opens messages. Raises SpecError, DataError."""
+    shape = tuple(found.input)
+    program = load(Source(text), Overrides(shape, found.classes, found.outputs, found.seed))
+    return _with_arrays(Model(program, Counts(shape, found.classes, found.outputs)), tensors, found, path)
+
+
+def _with_arrays(model: Model, tensors: Mapping[str, NDArray[Any]], found: Description, path: Path) -> Model:
+    """The model, standing where the one stood whose arrays these are."""
+    own, others = apart(tensors)
     _loaded(model, own, found, path, True)
-    if others:  # of a state file: what training goes on with too
+    if others:  # what training goes on with too
         take_over_slots(model.network, others)
     model.epochs_done, model.network.store.step = found.epoch, found.step
     return model

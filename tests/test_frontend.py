@@ -521,7 +521,7 @@ def test_dir_lists_each_public_name_once() -> None:
     listed = dir(netspec)
     assert len(listed) == len(set(listed))
     words = {name for contract in FOLDERS for name in entries(contract)}
-    assert set(listed) == {*netspec.__all__, "__version__", *words}
+    assert set(listed) == {*netspec.__all__, "NetClassifier", "NetRegressor", "__version__", *words}
     assert all(hasattr(netspec, name) for name in listed)
 
 

@@ -48,9 +48,13 @@ class State:
 
 def state_tensors(network: Network, tensors: Mapping[str, NDArray[Any]], training: Training) -> dict[str, NDArray[Any]]:
     """The arrays of a state file; `tensors` are those of the weights file. Views: they change with the next step."""
-    slots = {f"{OPTIMIZER}{slot}/{name}": array for slot, arrays in network.store.slots.items() for name, array in arrays.items()}
     best = {f"{BEST}{name}": array for name, array in training.best.arrays(network).items()}
-    return {**tensors, **slots, **best, LOSSES: np.array(training.losses_of_epoch, np.float64)}
+    return {**tensors, **slots_of(network), **best, LOSSES: np.array(training.losses_of_epoch, np.float64)}
+
+
+def slots_of(network: Network) -> dict[str, NDArray[Any]]:
+    """The optimiser's arrays by the names of a state file: views."""
+    return {f"{OPTIMIZER}{slot}/{name}": array for slot, arrays in network.store.slots.items() for name, array in arrays.items()}
 
 
 def position_of(training: Training, overfit: int | None) -> Position:
