@@ -48,6 +48,11 @@ def as_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -
     return save(plain, metadata={KEY: text})
 
 
+def plain_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """A safetensors file as other libraries write it, without words of netspec."""
+    return save({name: _plain(name, tensors[name]) for name in sorted(tensors)}, metadata={"format": "pt"})
+
+
 def read_header(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """What a weights file declares, without reading its numbers: arrays of which only shape and dtype are real, and the metadata.
 

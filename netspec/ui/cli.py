@@ -271,6 +271,24 @@ def plot(
 
 @app.command()
 @guarded
+def export(
+    run: RunPath,
+    onnx: Annotated[bool, typer.Option("--onnx", help="An ONNX file, opset 17: raw rows to scores, probabilities and labels.")] = False,
+    torch: Annotated[bool, typer.Option("--torch", help="A module of PyTorch: its source, and its weights beside it.")] = False,
+    numpy: Annotated[bool, typer.Option("--numpy", help="One Python file, weights included, that needs NumPy alone.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="A file, or a folder; the run's name in this one if not given.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Write a trained net for ONNX, PyTorch or NumPy."""
+    options = [name for name, asked in (("--onnx", onnx), ("--torch", torch), ("--numpy", numpy)) if asked]
+    return int(_verb("export").run(run, options, output=output, last=last, json=json))
+
+
+@app.command()
+@guarded
 def fmt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,

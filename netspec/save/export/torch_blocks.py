@@ -1,0 +1,400 @@
+"""A graph as modules that hold modules, as plain data: units that repeat, and defs, become blocks of their own, wherever one value goes in,
+one comes out, and no array is shared with what stands outside."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise, takewhile
+
+from netspec.base.errors import UsageError
+from netspec.base.kinds import Merge, Window2D
+from netspec.base.layer import Layer
+from netspec.catalog.registry import entries
+from netspec.frontend.program import UnitMark
+from netspec.graph.graph import Graph, Node
+from netspec.save.export.torch_calls import HOLDERS, MERGES, NAMES, Call, calls_of, side
+from netspec.save.export.words import identifier, literal
+
+DEF = re.compile(r"([A-Za-z_]\w*)(?:\(.*\))?", re.ASCII | re.DOTALL)
+"""The text of a unit that is one call of a def."""
+VARIABLES = ("x", "y", "z", "u", "v", "w")
+LOCALS = {*VARIABLES, "self", "torch", "nn", "F", "range", "_"}
+MODULE_WORDS = frozenset(
+    (
+        "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu", "cuda", "double",
+        "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule",
+        "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
+        "parameters", "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+        "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook",
+        "register_state_dict_pre_hook", "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to",
+        "to_empty", "train", "training", "type", "xpu", "zero_grad",
+    )
+)  # fmt: skip
+"""What PyTorch's modules have already; a layer of such a name gets an underline."""
+OWN_WORDS = frozenset(("shift", "scale", "prepare", "predict", "predict_proba"))
+PLAIN = {
+    "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "GELU": "gelu", "SiLU": "silu", "Softplus": "softplus", "Sigmoid": "sigmoid",
+    "Tanh": "tanh", "Flatten": "flatten", "Unflatten": "unflatten", "Upsample": "upsample", "MaxPool2d": "pool", "AvgPool2d": "avgpool",
+    "MeanOfWindow": "avgpool", "AdaptiveAvgPool2d": "globalpool", "ConstantPad2d": "pad", "Dropout": "dropout", "Dropout2d": "dropout2d",
+}  # fmt: skip
+"""What modules without arrays are called. One serves all places of a block where the same is computed."""
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """A parameter on its own, of so many numbers."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Several:
+    """Blocks one after another."""
+
+    parts: tuple[Scope, ...]
+
+
+@dataclass
+class Scope:
+    """A module: what it holds by name, the lines of its `forward`, and where in it each array is. `title` is the def's name, or empty."""
+
+    title: str
+    told: str = ""
+    held: dict[str, Call | Zeros | Scope | Several] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    arrays: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The nodes of one copy of a unit."""
+
+    mark: UnitMark
+    nodes: tuple[Node, ...]
+    level: int
+
+    @property
+    def entry(self) -> int:
+        inside = {node.output.index for node in self.nodes}
+        return next(value.index for node in self.nodes for value in node.inputs if value.index not in inside)
+
+    @property
+    def output(self) -> int:
+        return self.nodes[-1].output.index
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A graph with what is asked of it again and again."""
+
+    graph: Graph
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        return {node.name: place for place, node in enumerate(self.graph.nodes)}
+
+    @cached_property
+    def readers(self) -> dict[int, set[str]]:
+        """The nodes that take a value."""
+        found = defaultdict[int, set[str]](set)
+        for node in self.graph.nodes:
+            for value in node.inputs:
+                found[value.index].add(node.name)
+        return found
+
+    @cached_property
+    def users(self) -> dict[str, set[str]]:
+        """The nodes that have an array, their own or another one's."""
+        found = defaultdict[str, set[str]](set)
+        for node in self.graph.nodes:
+            for key in (*node.parameters, *node.state):
+                found[node.array(key)].add(node.name)
+        return found
+
+    @cached_property
+    def roots(self) -> dict[int, int]:
+        """For each value the first one that is the same: layers such as id give what they take."""
+        found = {value.index: value.index for value in self.graph.values}
+        for node in self.graph.nodes:
+            if not isinstance(node.layer, Merge) and not calls_of(node):
+                found[node.output.index] = found[node.input.index]
+        return found
+
+    def marks(self, node: Node) -> tuple[UnitMark, ...]:
+        """The units around a node; around an implied flatten those of both its neighbours."""
+        if node.call is not None:
+            return node.call.units
+        place = self.places[node.name]
+        around = [other.call.units for other in self.graph.nodes[max(place - 1, 0) : place + 2] if other.call is not None]
+        if len(around) < 2:
+            return ()
+        return tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*around, strict=False)))
+
+
+def blocks_of(graph: Graph) -> Scope:
+    """The whole net. Raises UsageError for what PyTorch has no counterpart of."""
+    return _Writer(Whole(graph), graph.nodes, 0, graph.input.index, graph.output.index, "Net", True).scope
+
+
+def module_paths(scope: Scope, prefix: str = "") -> dict[str, str]:
+    """PyTorch's name, in the whole, of each of netspec's arrays."""
+    found = {name: f"{prefix}{path}" for name, path in scope.arrays.items()}
+    for name, held in scope.held.items():
+        if isinstance(held, Scope):
+            found |= module_paths(held, f"{prefix}{name}.")
+        elif isinstance(held, Several):
+            for place, part in enumerate(held.parts):
+                found |= module_paths(part, f"{prefix}{name}.{place}.")
+    return found
+
+
+class _Writer:
+    """One scope. `outermost` layers keep their names; inside a block they are counted anew."""
+
+    def __init__(
+        self, whole: Whole, nodes: Sequence[Node], level: int, entry: int, output: int, title: str, outermost: bool, told: str = ""
+    ) -> None:
+        self.whole, self.graph, self.nodes, self.outermost = whole, whole.graph, nodes, outermost
+        self.scope = Scope(title, told)
+        self.attributes: dict[str, str] = {}
+        """Of nodes that hold arrays, by their netspec names."""
+        self.shared_calls: dict[Call, str] = {}
+        self.last = self._last_readers(output)
+        self.variables = {whole.roots[entry]: "x"}
+        items = list(self._items(nodes, level))
+        self.counts = Counter(self._kind(item) for item in items if isinstance(item, Node) and item.parameters and not item.shared)
+        self.numbers: Counter[str] = Counter()
+        self.reserve = MODULE_WORDS | OWN_WORDS if outermost else MODULE_WORDS
+        for item in items:
+            if isinstance(item, Node):
+                self._node(item)
+            else:
+                self._run(item)
+        self.scope.lines.append(f"return {self.variables[whole.roots[output]]}")
+        _shorten(self.scope.lines)
+
+    # what stands in it
+
+    def _items(self, nodes: Sequence[Node], level: int) -> Iterator[Node | list[Unit]]:
+        """Nodes, and runs of copies that are blocks."""
+        start = 0
+        while start < len(nodes):
+            marks = self.whole.marks(nodes[start])
+            if level >= len(marks):
+                yield nodes[start]
+                start += 1
+                continue
+            units = [self._unit(nodes, start, level)]
+            while units[-1].mark.copy < units[-1].mark.copies and (at := start + sum(len(one.nodes) for one in units)) < len(nodes):
+                later = self.whole.marks(nodes[at])[level : level + 1]
+                mark = units[-1].mark
+                if not later or (later[0].text, later[0].copies, later[0].copy) != (mark.text, mark.copies, mark.copy + 1):
+                    break
+                units.append(self._unit(nodes, at, level))
+            if self._is_block(units):
+                yield units
+                start += sum(len(one.nodes) for one in units)
+            else:
+                yield from self._items(units[0].nodes, level + 1)
+                start += len(units[0].nodes)
+
+    def _unit(self, nodes: Sequence[Node], start: int, level: int) -> Unit:
+        mark, end = self.whole.marks(nodes[start])[level], start
+        while end < len(nodes) and self.whole.marks(nodes[end])[level : level + 1] == (mark,):
+            end += 1
+        return Unit(mark, tuple(nodes[start:end]), level)
+
+    def _is_block(self, units: Sequence[Unit]) -> bool:
+        first = units[0]
+        if len(first.nodes) < 2 or not (first.mark.copies > 1 or def_of(first.mark)):
+            return False
+        own = {node.name for unit in units for node in unit.nodes} if _is_tied(units) else set()
+        if first.mark.copies != len(units) or not all(self._is_closed(unit, own) for unit in units):
+            return False
+        for before, unit in pairwise(units):
+            if unit.entry != before.output or not self.whole.readers[before.output] <= {node.name for node in unit.nodes}:
+                return False
+        return not _is_tied(units) or all(_same(first, unit) for unit in units[1:])
+
+    def _is_closed(self, unit: Unit, also: set[str]) -> bool:
+        """Whether one value goes in, one comes out, and nothing else does; `also` are nodes that may have its arrays too."""
+        names, inside = {node.name for node in unit.nodes}, {node.output.index for node in unit.nodes}
+        entering = {value.index for node in unit.nodes for value in node.inputs} - inside
+        leaving = {value for value in inside if not self.whole.readers[value] <= names}
+        if len(entering) != 1 or not leaving <= {unit.output} or self.graph.output.index in inside - {unit.output}:
+            return False
+        arrays = {node.array(key) for node in unit.nodes for key in (*node.parameters, *node.state)}
+        return all(self.whole.users[name] <= names | also for name in arrays)
+
+    # names
+
+    def _kind(self, node: Node) -> str:
+        call = node.call
+        if call is not None and call.label is not None:
+            return call.label
+        return "proj" if call is not None and call.projects else node.layer.name
+
+    def _attribute(self, node: Node) -> str:
+        """Of a node with arrays of its own."""
+        name = node.name.partition("#")[0]
+        if not self.outermost:
+            name = self._kind(node)
+            if self.counts[name] > 1:
+                self.numbers[name] += 1
+                name = f"{name}{self.numbers[name]}"
+        return self._fresh(name)
+
+    def _fresh(self, name: str) -> str:
+        number, found = 2, identifier(name, self.reserve)
+        while found in self.scope.held:
+            found, number = identifier(f"{name}_{number}" if name[-1].isdigit() else f"{name}{number}", self.reserve), number + 1
+        return found
+
+    # variables
+
+    def _last_readers(self, output: int) -> dict[int, int]:
+        """The place of the node behind which a value is not needed here."""
+        roots, places = self.whole.roots, self.whole.places
+        last = {roots[value.index]: places[node.name] for node in self.nodes for value in node.inputs}
+        return {**last, roots[output]: len(self.graph.nodes)}
+
+    def _assign(self, reads: Sequence[int], at: Node) -> str:
+        """The variable of the node's value: one whose value is needed no more, else a new one."""
+        output, place = self.whole.roots[at.output.index], self.whole.places[at.name]
+        ended = [read for read in reads if self.last[read] <= place]
+        free = [self.variables.pop(read) for read in dict.fromkeys(ended)]
+        used, label = set(self.variables.values()), at.call.label if at.call is not None else None
+        if label is not None and len(self.whole.readers[at.output.index]) > 1 and label not in used | LOCALS:
+            name = identifier(label, used)
+        else:
+            numbered = (f"v{number}" for number in range(1, len(used) + 2))
+            name = next(one for one in (*(one for one in VARIABLES if one in free), *VARIABLES, *numbered) if one not in used)
+        self.variables[output] = name
+        return name
+
+    # lines
+
+    def _node(self, node: Node) -> None:
+        reads = [self.whole.roots[value.index] for value in node.inputs]
+        taken = [self.variables[read] for read in reads]
+        if isinstance(node.layer, Merge):
+            text = self._merged(node, taken)
+            self.scope.lines.append(f"{self._assign(reads, node)} = {text}")
+            return
+        steps = self._steps(node)
+        if not steps:
+            return
+        value, name = taken[0], self._assign(reads, node)
+        for step in steps:
+            self.scope.lines.append(f"{name} = {step.format(value)}")
+            value = name
+
+    def _merged(self, node: Node, taken: Sequence[str]) -> str:
+        how = MERGES.get(node.layer.name)
+        if how is None:
+            calls_of(node)
+            raise AssertionError("a layer without a counterpart")
+        if len(taken) == 1:
+            return taken[0]
+        return f"torch.cat(({', '.join(taken)}), 1)" if how == "cat" else how.join(taken)
+
+    def _steps(self, node: Node) -> list[str]:
+        """Expressions one after another, `{0}` for the value that each takes."""
+        calls = calls_of(node)
+        if node.shared:
+            return self._shared(node, calls)
+        return [f"self.{self._held(node, call)}({{0}})" for call in calls]
+
+    def _held(self, node: Node, call: Call) -> str:
+        if call.name in HOLDERS:
+            name = self._attribute(node)
+            self.scope.held[name] = call
+            self.attributes[node.name] = name
+            self.scope.arrays |= {node.array(key): f"{name}.{NAMES[key]}" for key in (*node.parameters, *node.state)}
+            return name
+        if call not in self.shared_calls:
+            name = self._fresh(PLAIN[call.name])
+            self.scope.held[name] = call
+            self.shared_calls[call] = name
+        return self.shared_calls[call]
+
+    def _shared(self, node: Node, calls: Sequence[Call]) -> list[str]:
+        """A layer with arrays of another one: its module, where that computes the same; else the function, with these arrays."""
+        holder = next(call for call in calls if call.name in HOLDERS)
+        before = [f"self.{self._held(node, call)}({{0}})" for call in calls if call.name not in HOLDERS]
+        owner = next((name for name in self.attributes if {node.array(key) for key in node.parameters} == self._arrays_of(name)), None)
+        if owner is not None and not node.turned and self.scope.held[self.attributes[owner]] == holder:
+            return [*before, f"self.{self.attributes[owner]}({{0}})"]
+        bias = "None"
+        if "b" in node.parameters:
+            if "b" not in node.shared:
+                name = self._fresh(f"{node.name.partition('#')[0]}_bias")
+                self.scope.held[name] = Zeros(node.parameters["b"].shape[0])
+                self.scope.arrays[node.array("b")] = name
+            bias = f"self.{self.scope.arrays[node.array('b')]}"
+        if holder.name == "Linear":
+            weight = f"self.{self.scope.arrays[node.array('W')]}" + (".t()" if node.turned else "")
+            return [f"F.linear({{0}}, {weight}" + ("" if bias == "None" else f", {bias}") + ")"]
+        if holder.name == "Conv2d":
+            window: Window2D = node.layer.geometry(node.input.shape)  # type: ignore[attr-defined]
+            more = {"stride": side(window.stride), "padding": holder.more.get("padding", 0), "groups": window.groups}
+            told = "".join(f", {key}={literal(value)}" for key, value in more.items())
+            return [*before, f"F.conv2d({{0}}, self.{self.scope.arrays[node.array('W')]}, {bias}{told})"]
+        raise UsageError(f"--torch: {node.name} has the arrays of a layer that PyTorch computes by another module, {holder.name}")
+
+    def _arrays_of(self, name: str) -> set[str]:
+        node = next(one for one in self.nodes if one.name == name)
+        return {node.array(key) for key in node.parameters}
+
+    def _run(self, units: list[Unit]) -> None:
+        first, tied = units[0], _is_tied(units)
+        title = def_of(first.mark)
+        made = [self._block(unit, title) for unit in (units[:1] if tied else units)]
+        name = self._fresh(title.lower() or ("blocks" if len(made) > 1 else "block"))
+        self.scope.held[name] = made[0] if len(made) == 1 else Several(tuple(made))
+        read = self.whole.roots[first.entry]
+        value = self.variables[read]
+        if self.whole.roots[units[-1].output] == read:
+            return
+        variable = self._assign([read], units[-1].nodes[-1])
+        if not tied:
+            self.scope.lines.append(f"{variable} = self.{name}({value})")
+            return
+        self.scope.lines += [f"{variable} = {value}"] if variable != value else []
+        self.scope.lines += [f"for _ in range({len(units)}):", f"    {variable} = self.{name}({variable})"]
+
+    def _block(self, unit: Unit, title: str) -> Scope:
+        return _Writer(self.whole, unit.nodes, unit.level + 1, unit.entry, unit.output, title, False, unit.mark.text).scope
+
+
+def def_of(mark: UnitMark) -> str:
+    """The name of the def that a unit is a call of, or nothing."""
+    found = DEF.fullmatch(mark.text)
+    return found[1] if found and found[1] not in {*entries(Layer), *MERGES, "res"} else ""  # type: ignore[type-abstract]
+
+
+def _is_tied(units: Sequence[Unit]) -> bool:
+    return len(units) > 1 and all(node.call is None or node.call.copy_of is not None for unit in units[1:] for node in unit.nodes)
+
+
+def _same(first: Unit, other: Unit) -> bool:
+    """Whether two tied copies are the same modules, whatever the sides of their images."""
+    if len(first.nodes) != len(other.nodes):
+        return False
+    return all(
+        one.layer.name == two.layer.name and (isinstance(one.layer, Merge) or calls_of(one) == calls_of(two))
+        for one, two in zip(first.nodes, other.nodes, strict=True)
+    )
+
+
+def _shorten(lines: list[str]) -> None:
+    """`x = f(x); return x` as `return f(x)`."""
+    if len(lines) > 1 and lines[-1].startswith("return ") and not lines[-2].startswith(" "):
+        name = lines[-1].removeprefix("return ")
+        if lines[-2].startswith(f"{name} = "):
+            lines[-2:] = [f"return {lines[-2].removeprefix(f'{name} = ')}"]

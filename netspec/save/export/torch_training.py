@@ -1,0 +1,159 @@
+"""The loss, the optimizer and a step of a train section as source for PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from netspec.base.errors import UsageError
+from netspec.base.loss import Loss
+from netspec.save.export.subject import Subject
+from netspec.save.export.words import literal, wrapped
+
+LOSSES: Mapping[str, Callable[[Any, str], str]] = {
+    "cross_entropy": lambda loss, more: f"F.cross_entropy(scores, y{_smoothing(loss)}{more})",
+    "hinge": lambda loss, more: f"F.multi_margin_loss(scores, y{more}) * scores.shape[1]",  # PyTorch divides by the number of classes
+    "squared_error": lambda loss, more: f"F.mse_loss(scores, y{more})",
+    "l1": lambda loss, more: f"F.l1_loss(scores, y{more})",
+    "huber": lambda loss, more: f"F.huber_loss(scores, y, delta={literal(loss.delta)}{more})",
+    "bce": lambda loss, more: f"F.binary_cross_entropy_with_logits(scores, y{more})",
+}
+"""The mean loss of `scores` and `y` by name, with arguments more."""
+OPTIMIZERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "sgd": ("SGD", {"momentum": "momentum", "nesterov": "nesterov"}),
+    "rmsprop": ("RMSprop", {"alpha": "decay", "eps": "eps"}),
+    "adam": ("Adam", {"eps": "eps"}),
+    "adamw": ("AdamW", {"eps": "eps"}),
+    "adagrad": ("Adagrad", {"eps": "eps"}),
+}
+"""PyTorch's class of an optimizer, and its arguments by the names of ours."""
+
+
+def _smoothing(loss: Loss) -> str:
+    share = getattr(loss, "label_smoothing", 0.0)
+    return f", label_smoothing={literal(share)}" if share else ""
+
+
+def training_source(subject: Subject, paths: Mapping[str, str]) -> str:
+    """The functions `loss`, `make_optimizer` and `training_step`; `paths` are PyTorch's names of the arrays. Raises UsageError for a rule
+    that PyTorch has no counterpart of."""
+    return "\n\n\n".join([_loss(subject), _optimizer(subject, paths), _step(subject)])
+
+
+def penalised(subject: Subject) -> bool:
+    """Whether l2 is a part of the loss: behind a bound on the gradient, or beside adamw's decay, the optimizer's own is another one."""
+    train = subject.program.train
+    return bool(train.l2) and (train.clip is not None or train.optimizer.name == "adamw")
+
+
+def _loss(subject: Subject) -> str:
+    graph = subject.graph
+    made = LOSSES.get(graph.loss.name)
+    if made is None:
+        raise UsageError(f"--torch: PyTorch has no counterpart of the loss {graph.loss.name}")
+    told = {
+        "class": "class numbers (N,)", "binary": "0 and 1, one for each score", "value": "values of the shape of the scores",
+    }[graph.loss.target]  # fmt: skip
+    lines = [f'    """The mean loss of scores; y holds {told}."""']
+    if graph.loss.target != "class":
+        lines.append("    y = y.reshape(scores.shape).to(scores.dtype)")
+    weighted = subject.class_weights is not None
+    if not weighted:
+        lines.append(f"    return {made(graph.loss, '')}")
+    else:
+        rows = made(graph.loss, ', reduction="none"')
+        rows = rows if graph.loss.target == "class" else f"{rows}.mean(1)"
+        assert subject.class_weights is not None
+        lines.append(f"    weights = scores.new_tensor({literal(subject.class_weights.tolist())})  # of the classes")
+        lines.append(f"    return ({rows} * weights[y.reshape(-1).long()]).mean()")
+    return "\n".join(["def loss(scores, y):", *lines])
+
+
+def _optimizer(subject: Subject, paths: Mapping[str, str]) -> str:
+    train, graph = subject.program.train, subject.graph
+    rule: Any = train.optimizer
+    if rule.name not in OPTIMIZERS:
+        raise UsageError(f"--torch: PyTorch has no counterpart of the optimizer {rule.name}")
+    kind, arguments = OPTIMIZERS[rule.name]
+    given = [f"lr={literal(rule.lr)}"]
+    if rule.name in ("adam", "adamw"):
+        given.append(f"betas={literal((rule.beta1, rule.beta2))}")
+    given += [f"{key}={literal(getattr(rule, own))}" for key, own in arguments.items() if getattr(rule, own)]
+    decay = rule.weight_decay if rule.name == "adamw" else 0.0 if penalised(subject) else train.l2
+    told = [f'    """The spec\'s optimizer{_told_of(decay, rule.name)}{_schedule(subject)}."""']
+    rates = {paths[node.array(key)]: node.lr_scale for node in graph.nodes for key in node.own_parameters if node.lr_scale != 1}
+    still = _still(subject, paths)
+    wanted = "parameter.requires_grad"
+    if still:
+        told.append("    # a bias right before batch normalisation: of its gradient, 0 but for rounding, adam would make steps")
+        told.append(wrapped("still = [", [literal(name) for name in sorted(still)], "]", "    "))
+        wanted += " and name not in still"
+    if not rates and not decay:
+        trained = (
+            f"[parameter for name, parameter in net.named_parameters() if {wanted}]"
+            if still or _has_frozen(subject)
+            else "net.parameters()"
+        )
+        return "\n".join(["def make_optimizer(net):", *told, wrapped(f"return torch.optim.{kind}(", [trained, *given], ")", "    ")])
+    lines = [f"    named = {{name: parameter for name, parameter in net.named_parameters() if {wanted}}}"]
+    entry = []
+    if decay:
+        entry.append(f'"weight_decay": {literal(decay)} if parameter.ndim > 1 else 0.0')
+    if rates:
+        lines.append(f"    rates = {_rates(rates)}  # factors on the rate")
+        entry.append(f'"lr": {literal(rule.lr)} * rates.get(name, 1.0)')
+    lines.append(f'    groups = [{{"params": [parameter], {", ".join(entry)}}} for name, parameter in named.items()]')
+    if decay and not rates:
+        lines[-1:] = [
+            "    weights = [parameter for parameter in named.values() if parameter.ndim > 1]",
+            "    others = [parameter for parameter in named.values() if parameter.ndim <= 1]",
+            f'    groups = [{{"params": weights, "weight_decay": {literal(decay)}}}, {{"params": others, "weight_decay": 0.0}}]',
+        ]
+    return "\n".join(["def make_optimizer(net):", *told, *lines, f"    return torch.optim.{kind}(groups, {', '.join(given)})"])
+
+
+def _told_of(decay: float, name: str) -> str:
+    if not decay:
+        return ""
+    return f"; {'the decay' if name == 'adamw' else 'l2'} is of weights alone, which have more than one axis"
+
+
+def _schedule(subject: Subject) -> str:
+    train = subject.program.train
+    if train.schedule is None and train.lr_decay == 1:
+        return ""
+    return ", with its first rate: what changes the rate (schedule, lr_decay) is a matter of torch.optim.lr_scheduler"
+
+
+def _rates(rates: Mapping[str, float]) -> str:
+    return "{" + ", ".join(f"{literal(name)}: {literal(rate)}" for name, rate in rates.items()) + "}"
+
+
+def _has_frozen(subject: Subject) -> bool:
+    return any(node.frozen for node in subject.graph.nodes)
+
+
+def _still(subject: Subject, paths: Mapping[str, str]) -> set[str]:
+    """Biases that a batch normalisation takes away again, wherever they are used."""
+    moved: dict[str, bool] = {}
+    for node in subject.graph.nodes:
+        if "b" in node.parameters:
+            name = node.array("b")
+            moved[name] = moved.get(name, False) or not subject.graph.bias_is_cancelled(node)
+    return {paths[name] for name, is_moved in moved.items() if not is_moved}
+
+
+def _step(subject: Subject) -> str:
+    train = subject.program.train
+    lines = ["def training_step(net, optimizer, x, y):", '    """One update on raw rows x with their y; gives the loss before it."""']
+    lines += ["    net.train()", "    optimizer.zero_grad()", "    value = loss(net(x), y)"]
+    if penalised(subject):
+        squares = "sum(parameter.square().sum() for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad)"
+        lines.append(f"    value = value + {literal(0.5 * train.l2)} * {squares}  # l2, of weights alone")
+    lines.append("    value.backward()")
+    clip: Any = train.clip
+    if clip is not None and clip.name == "norm":
+        lines.append(f"    nn.utils.clip_grad_norm_(net.parameters(), {literal(clip.bound)})")
+    elif clip is not None:
+        lines.append(f"    nn.utils.clip_grad_value_(net.parameters(), {literal(clip.bound)})")
+    return "\n".join([*lines, "    optimizer.step()", "    return value.item()"])
