@@ -25,7 +25,7 @@ VARIANCE = '''class BiasedVariance:
         before = self.running_var.clone()
         y = super().forward(x)
         fresh = self.running_var - (1 - self.momentum) * before
-        self.running_var -= fresh * x.shape[1] / x.numel()
+        self.running_var = self.running_var - fresh * x.shape[1] / x.numel()
         return y'''
 MEAN = '''class MeanOfWindow(nn.Module):
     """The mean of each window over what of it lies inside the image, with margins wider than nn.AvgPool2d takes."""

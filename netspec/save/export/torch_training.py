@@ -145,7 +145,11 @@ def _still(subject: Subject, paths: Mapping[str, str]) -> set[str]:
 
 def _step(subject: Subject) -> str:
     train = subject.program.train
-    lines = ["def training_step(net, optimizer, x, y):", '    """One update on raw rows x with their y; gives the loss before it."""']
+    without = ", without the l2 that the optimizer adds" if train.l2 and not penalised(subject) else ""
+    lines = [
+        "def training_step(net, optimizer, x, y):",
+        f'    """One update on raw rows x with their y; gives the loss before it{without}."""',
+    ]
     lines += ["    net.train()", "    optimizer.zero_grad()", "    value = loss(net(x), y)"]
     if penalised(subject):
         squares = "sum(parameter.square().sum() for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad)"
