@@ -90,7 +90,7 @@ def _exact(graph: Graph, tensors: Arrays) -> Matched | None:
     if names != set(paths.values()):
         return None
     arrays = {name: _own_layout(name, tensors[path]) for name, path in paths.items()}
-    shapes: dict[str, Shape] = {name: one.shape for name, one in (*graph.parameters.items(), *graph.state.items())}
+    shapes = {name: one.shape for name, one in graph.parameters.items()} | {name: one.shape for name, one in graph.state.items()}
     if any(array.shape != shapes[name] for name, array in arrays.items()):
         return None
     both = all(name in tensors for name in STATISTICS)
@@ -170,7 +170,7 @@ def _is_certain(modules: Sequence[Module], order: Sequence[str]) -> bool:
 
 def _take(node: Node, module: Module, found: Matched) -> None:
     constants = {"gamma": 1.0, "beta": 0.0} if node.layer.name in ("bn", "layernorm", "groupnorm") else {}
-    wanted: dict[str, Shape] = {key: one.shape for key, one in (*node.own_parameters.items(), *node.state.items())}
+    wanted = {key: one.shape for key, one in node.own_parameters.items()} | {key: one.shape for key, one in node.state.items()}
     for key, shape in wanted.items():
         name, theirs = node.array(key), NAMES[key]
         if theirs in module.arrays:

@@ -365,9 +365,14 @@ def convert(
     head: Annotated[
         Literal["softmax", "svm", "sigmoid", "linear"] | None, typer.Option("--head", help="The head, where the model ends in scores.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="STATE", help="A state dict as .safetensors; -o is then the weights file to write.")
+    ] = None,
     json: Json = False,
 ) -> int:  # fmt: skip
-    """Write a model of Keras or PyTorch as a .net."""
+    """Write a model of Keras or PyTorch as a .net, or with its weights as a weights file."""
+    if weights is not None:
+        return int(_verb("convert_weights").run(model, weights, output=output, input=input, head=head, json=json))
     return int(_verb("convert").run(model, output=output, input=input, head=head, json=json))
 
 

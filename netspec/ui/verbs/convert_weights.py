@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from netspec.base.errors import NetspecError, UsageError
-from netspec.base.text import Source
 from netspec.frontend.convert.convert import Conversion, convert
 from netspec.frontend.convert.sketch import NoChain
 from netspec.model import Model
@@ -34,7 +33,7 @@ def run(model: Path, weights: Path, *, output: Path | None, input: str | None, h
         tell(str(one))
     if found.missing:
         raise NetspecError(f"{name}: the net would be another one without what is not mapped, so no weights were written")
-    made = Model(read(Source(found.text, "<converted>")))
+    made = Model(read(found.text))
     _require_shape(made, found, name)
     order = [step.place.removeprefix("(").removesuffix(")") for step in sketch.steps]
     load_state_dict(made, weights, order=order)
