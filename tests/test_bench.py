@@ -40,6 +40,7 @@ from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network
+from netspec.save.export import torch_calls
 from netspec.train.bench import Benchmark, drawn_rows
 from netspec.train.peak import copy_rate, product_rate
 from netspec.train.settings import settings_of

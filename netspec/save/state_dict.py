@@ -42,9 +42,12 @@ class Module:
     @property
     def shape(self) -> Shape:
         """What tells it from others of its kind; slopes may be one for all channels."""
-        if self.kind == SLOPES:
-            return ()
-        return self.arrays[next(name for name in ("running_mean", "weight", "bias") if name in self.arrays)].shape
+        return () if self.kind == SLOPES else self.arrays[self.first].shape
+
+    @property
+    def first(self) -> str:
+        """The array by which it is known."""
+        return next(name for name in ("weight", "running_mean", "bias") if name in self.arrays)
 
     def named(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -206,7 +209,7 @@ def _told(own: Sequence[Node], same: Sequence[Module], key: tuple[str, Shape]) -
     for node in own:
         key_, parameter = next(iter(node.own_parameters.items()))
         missing.append(f"{node.array(key_)} ({show(parameter.shape)}): the file has no {kind}{_of(shape)}")
-    return missing + [f"{one.named(next(iter(one.arrays)))}: the net has no counterpart of a {kind}{_of(shape)}" for one in same]
+    return missing + [f"{one.named(one.first)}: the net has no counterpart of a {kind}{_of(shape)}" for one in same]
 
 
 def _of(shape: Shape) -> str:

@@ -20,6 +20,7 @@ from netspec.graph.graph import Node
 from netspec.save.export.numpy_layers import LAYERS, NEEDS, OPERATORS
 from netspec.save.export.subject import Subject
 from netspec.save.export.table_source import columns_source, spread_source
+from netspec.save.export.torch_calls import is_of_catalogue
 from netspec.save.export.words import docstring, literal
 
 MOST_BYTES = 256 << 20
@@ -167,13 +168,13 @@ def _net(subject: Subject) -> tuple[dict[str, Callable[..., Any]], list[str]]:
 
 def _expression(node: Node, taken: Sequence[str], functions: dict[str, Callable[..., Any]]) -> str:
     kind = node.layer.name
-    if kind in OPERATORS:
-        return OPERATORS[kind].join(taken)
-    if kind not in LAYERS:
+    if kind not in (*OPERATORS, *LAYERS) or not is_of_catalogue(node):
         raise UsageError(
             f"--numpy: {node.name}: the layer {kind} is none of the catalogue's, and source of your own is not copied; "
             "--onnx takes it, for a layer of your own declares its ONNX form"
         )
+    if kind in OPERATORS:
+        return OPERATORS[kind].join(taken)
     function, arguments = LAYERS[kind]
     if function is None or node.is_nothing:
         return taken[0]

@@ -16,7 +16,7 @@ from netspec.base.layer import Layer
 from netspec.catalog.registry import entries
 from netspec.frontend.program import UnitMark
 from netspec.graph.graph import Graph, Node
-from netspec.save.export.torch_calls import HOLDERS, MERGES, NAMES, Call, calls_of, side
+from netspec.save.export.torch_calls import HOLDERS, MERGES, NAMES, Call, calls_of, is_of_catalogue, side, without_counterpart
 from netspec.save.export.words import identifier, literal
 
 DEF = re.compile(r"([A-Za-z_]\w*)(?:\(.*\))?", re.ASCII | re.DOTALL)
@@ -296,9 +296,8 @@ class _Writer:
 
     def _merged(self, node: Node, taken: Sequence[str]) -> str:
         how = MERGES.get(node.layer.name)
-        if how is None:
-            calls_of(node)
-            raise AssertionError("a layer without a counterpart")
+        if how is None or not is_of_catalogue(node):
+            raise without_counterpart(node)
         if len(taken) == 1:
             return taken[0]
         return f"torch.cat(({', '.join(taken)}), 1)" if how == "cat" else how.join(taken)

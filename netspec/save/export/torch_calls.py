@@ -166,12 +166,21 @@ HOLDERS = ("Linear", "Conv2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "Layer
 """Modules with arrays of their own."""
 
 
+def is_of_catalogue(node: Node) -> bool:
+    """Whether the layer is the package's own, and none of that name from elsewhere."""
+    return type(node.layer).__module__.startswith("netspec.catalog.")
+
+
+def without_counterpart(node: Node) -> UsageError:
+    return UsageError(
+        f"{node.name}: the layer {node.layer.name} is none of the catalogue's, and what it is in PyTorch is not known; "
+        "--onnx takes it, for a layer of your own declares its ONNX form"
+    )
+
+
 def calls_of(node: Node) -> list[Call]:
     """The modules of a node of one input. Raises UsageError for a layer that PyTorch has no counterpart of."""
     made = MODULES.get(node.layer.name)
-    if made is None:
-        raise UsageError(
-            f"{node.name}: the layer {node.layer.name} is none of the catalogue's, and what it is in PyTorch is not known; "
-            "--onnx takes it, for a layer of your own declares its ONNX form"
-        )
+    if made is None or not is_of_catalogue(node):
+        raise without_counterpart(node)
     return made(node)

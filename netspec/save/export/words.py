@@ -34,16 +34,13 @@ def text_literal(text: str) -> str:
 
 def docstring(text: str, indent: str = "") -> str:
     """A text of several lines in three quotes. No text ends it; what cannot be seen, or turns the direction of writing, is spelt out."""
-    inner = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    inner = text.replace("\\", "\\\\")
+    if '"""' in inner or inner.endswith('"'):
+        inner = inner.replace('"', '\\"')
     inner = "".join(letter if letter.isprintable() or letter == "\n" else _spelt(letter) for letter in inner)
     lines = [line.rstrip(" ") for line in inner.split("\n")]
     body = "\n".join([lines[0], *(f"{indent}{line}" if line else "" for line in lines[1:])])
-    return f'"""{body}\n{indent}"""' if len(lines) > 1 else f'"""{_closed(body)}"""'
-
-
-def _closed(line: str) -> str:
-    """A line that does not end in a quote."""
-    return f'{line[:-1]}\\"' if line.endswith('"') else line
+    return f'"""{body}\n{indent}"""' if len(lines) > 1 else f'"""{body}"""'
 
 
 def _spelt(letter: str) -> str:
