@@ -20,9 +20,11 @@ from graphs import forward, graph_of_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import close
+from test_onnx_graphs import NETS
 from typer.testing import CliRunner, Result
 
 import netspec
+from netspec.base.dataset import Column
 from netspec.base.errors import UsageError
 from netspec.base.layer import Layer
 from netspec.catalog.layers.relu import Relu
@@ -369,3 +371,50 @@ def test_best_and_last_weights(folder: Path) -> None:
         assert call("export", "runs/n", "--numpy", "-o", f"{name}.py", *words).exit_code == 0
         own = netspec.restore(f"runs/n/weights/{name}.safetensors")
         assert (ran(Path(f"{name}.py").read_text(), name).P["affine1.W"] == own.params["affine1.W"]).all()
+
+
+# what is written
+
+
+SOURCES: dict[str, tuple[str, tuple[int, ...]]] = {
+    **NETS,
+    "tables": ("affine(4)-relu -> affine -> softmax", (3,)),
+    "every part": ("affine(4, frozen=true)-bn(frozen=true)-tanh -> affine(5, lr_scale=0.5)-bn-relu -> affine -> softmax", (3,)),
+}
+TRAIN = "train {{ optimizer = {}; l2 = 1e-3; clip = 1; lr_decay = 0.9 }}"
+
+
+def test_sources_are_as_people_write_them(folder: Path) -> None:
+    """In the layout of a formatter, with nothing that a linter finds."""
+    for number, (name, (text, shape)) in enumerate(SOURCES.items()):
+        rule = ("adam", "sgd(momentum=0.9)", "adamw", "rmsprop", "adagrad")[number % 5]
+        net = text if text.startswith(("net ", "def ")) else f"net {text}"
+        subject = subject_of_text(f"{TRAIN.format(rule)}\n{net}", shape, shift=np.zeros(shape), scale=np.ones(shape))
+        if name == "tables":
+            columns = (Column("a"), Column('b"', ("x", "y\\")))
+            subject = replace(subject, columns=columns, labels=("one", "two", "three"), class_weights=np.ones(3))
+        Path(f"torch_{number}.py").write_text(torch_files(subject, "w.safetensors")[0])
+        Path(f"numpy_{number}.py").write_text(numpy_source(subject, f"numpy_{number}.py"))
+    for words in (("check", "--select", "E,F,W,I,B,UP,C4,SIM,PIE,RET"), ("format", "--check")):
+        width = "140" if words[0] == "check" else "120"
+        command = [sys.executable, "-m", "ruff", words[0], "--isolated", "--no-cache", "--line-length", width, *words[1:], "."]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+def test_repeats_and_defs_are_classes() -> None:
+    text = (
+        "def hidden(w, p = 25%) = affine(w)-bn-relu-dropout(p)\ndef block(c) = res[conv(c)-bn]-relu\n"
+        "net conv(4) -> block(4)x2 -> [conv(c)-prelu-pool]x(c: 6, 8) -> [res[conv(8)-tanh]]x3 tied -> hidden(9)x2 -> affine -> softmax"
+    )
+    source, tensors = torch_files(subject_of_text(text, (2, 8, 8)), "w.safetensors")
+    for line in (
+        "        self.block = nn.Sequential(Block(), Block())",
+        "        self.blocks = nn.Sequential(Block2(in_channels=4, out_channels=6), Block2(in_channels=6, out_channels=8))",
+        "        for _ in range(3):",
+        "            x = self.block2(x)",
+        "        self.hidden = nn.Sequential(Hidden(in_features=32), Hidden(in_features=9))",
+        "        return self.affine3(x)",
+    ):
+        assert f"\n{line}\n" in source
+    assert {"conv1.weight", "block.1.conv.weight", "blocks.0.prelu.weight", "hidden.1.bn.running_mean", "affine3.bias"} <= set(tensors)

@@ -287,7 +287,7 @@ REFUSED: dict[str, tuple[Callable[[Path], tuple[object, ...]], int, str]] = {
     ),
     "no file": (lambda net: (net, "--weights", "none.safetensors", "-o", "w.safetensors"), 2, "--weights none.safetensors: no such file"),
     "no shape": (
-        lambda net: ("conv.txt", "--weights", "state.safetensors", "-o", "w.safetensors"), 2, "conv.txt: does not tell the shape of its rows",
+        lambda net: ("conv.txt", "--weights", "state.safetensors", "-o", "w.safetensors"), 2, "does not tell the shape of its rows",
     ),
     "another net's": (
         lambda net: (net, "--weights", "other.safetensors", "-o", "w.safetensors", "--input", "1x8x8"), 4, "does not fit the spec:",

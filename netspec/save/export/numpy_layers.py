@@ -35,8 +35,9 @@ def conv(
     """A cross-correlation; W is (filters, channels / groups, KH, KW)."""
     seen = windows(x, W.shape[2:], stride, margins, 0.0)
     rows, channels, height, width = seen.shape[:4]
-    columns = seen.transpose(0, 2, 3, 1, 4, 5).reshape(rows, height, width, groups, channels // groups * W.shape[2] * W.shape[3])
-    weights = W.reshape(groups, len(W) // groups, -1)
+    depth = channels // groups * W.shape[2] * W.shape[3]
+    columns = seen.transpose(0, 2, 3, 1, 4, 5).reshape(rows, height, width, groups, depth)
+    weights = W.reshape(groups, len(W) // groups, depth)
     y = np.concatenate([columns[:, :, :, g] @ weights[g].T for g in range(groups)], axis=3) + b
     return y.transpose(0, 3, 1, 2)
 

@@ -7,7 +7,6 @@ import base64
 import inspect
 import io
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
-from netspec.base.shape import show
+from netspec.base.shape import show, size
 from netspec.graph.graph import Node
 from netspec.save.export.numpy_layers import LAYERS, NEEDS, OPERATORS
 from netspec.save.export.subject import Subject
 from netspec.save.export.table_source import columns_source, spread_source
 from netspec.save.export.torch_calls import is_of_catalogue
-from netspec.save.export.words import docstring, literal
+from netspec.save.export.words import docstring, literal, shorten
 
 MOST_BYTES = 256 << 20
 """Of weights within a source file."""
 COLUMNS = 120
+VARIABLES = ("x", "y", "z", "u", "v", "w")
 STATISTICS = ("normalization.shift", "normalization.scale")
 MAIN = '''def read(path):
     """Rows of an .npy file, or of a .csv file{what}."""
@@ -147,23 +147,27 @@ def _net(subject: Subject) -> tuple[dict[str, Callable[..., Any]], list[str]]:
     graph = subject.graph
     functions: dict[str, Callable[..., Any]] = {}
     last = {value.index: place for place, node in enumerate(graph.nodes) for value in node.inputs}
-    variables, free = {graph.input.index: "x"}, Counter[str]()
-    lines = ["def scores(x):", f'    """What the net gives for rows (N, ...) that are prepared: (N, {show(graph.output.shape)})."""']
-    free["x"] = 1
+    last[graph.output.index] = len(graph.nodes)
+    variables, body = {graph.input.index: "x"}, list[str]()
     for place, node in enumerate(graph.nodes):
-        taken = [variables[value.index] for value in node.inputs]
+        reads = [value.index for value in node.inputs]
+        taken = [variables[read] for read in reads]
         text = _expression(node, taken, functions)
-        for value in dict.fromkeys(value.index for value in node.inputs):
-            if last[value] == place and value != graph.output.index:
-                free[variables.pop(value)] -= 1
-        if text == taken[0]:
+        for read in dict.fromkeys(reads):
+            if last[read] == place:
+                del variables[read]
+        if text == taken[0]:  # what gives what it takes
             variables[node.output.index] = taken[0]
-        else:
-            pool = (*taken, "x", "y", "z", "u", "v", "w", *(f"v{number}" for number in range(1, len(variables) + 2)))
-            variables[node.output.index] = next(one for one in pool if not free[one])
-            lines.append(f"    {variables[node.output.index]} = {text}")
-        free[variables[node.output.index]] += 1
-    return functions, [*lines, f"    return {variables[graph.output.index]}"]
+            continue
+        used = set(variables.values())
+        names = (*taken, *VARIABLES, *(f"v{number}" for number in range(1, len(used) + 2)))
+        variables[node.output.index] = next(name for name in names if name not in used)
+        body.append(f"{variables[node.output.index]} = {text}")
+    body.append(f"return {variables[graph.output.index]}")
+    shorten(body)
+    shape = ", ".join(map(str, graph.output.shape))
+    told = f'    """What the net gives for rows (N, ...) that are prepared: (N, {shape})."""'
+    return functions, ["def scores(x):", told, *(f"    {line}" for line in body)]
 
 
 def _expression(node: Node, taken: Sequence[str], functions: dict[str, Callable[..., Any]]) -> str:
@@ -187,10 +191,15 @@ def _expression(node: Node, taken: Sequence[str], functions: dict[str, Callable[
 
 def _prepare(subject: Subject) -> str:
     lines = ["def prepare(rows):", '    """Raw rows as the net reads them."""']
+    if subject.features is not None:
+        lines.append('    if hasattr(rows, "columns"):  # a table of pandas or polars, whose columns go by their names')
+        lines.append("        rows = rows[[name for name, _ in COLUMNS]].to_numpy()")
     if subject.category_texts:
         lines.append('    rows = rows if hasattr(rows, "dtype") and rows.dtype.kind in "buif" else spread(rows)')
-    shape = literal((-1, *subject.row))
-    lines.append(f"    x = np.asarray(rows, dtype=np.float64).reshape({shape})")
+    lines.append("    x = np.asarray(rows, dtype=np.float64)")
+    lines.append(f"    if x.shape[1:] not in {literal(tuple(dict.fromkeys([subject.row, (size(subject.row),)])))}:")
+    lines.append(f'        raise ValueError(f"rows of {{x.shape[1:]}}, and the net takes {show(subject.row)}")')
+    lines += [f"    x = x.reshape({literal((-1, *subject.row))})"] if len(subject.row) > 1 else []
     if subject.flattens:
         lines.append("    x = x.reshape(len(x), -1)")
     if subject.shift is not None:

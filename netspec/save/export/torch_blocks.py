@@ -17,7 +17,7 @@ from netspec.catalog.registry import entries
 from netspec.frontend.program import UnitMark
 from netspec.graph.graph import Graph, Node
 from netspec.save.export.torch_calls import HOLDERS, MERGES, NAMES, Call, calls_of, is_of_catalogue, side, without_counterpart
-from netspec.save.export.words import identifier, literal
+from netspec.save.export.words import identifier, literal, shorten
 
 DEF = re.compile(r"([A-Za-z_]\w*)(?:\(.*\))?", re.ASCII | re.DOTALL)
 """The text of a unit that is one call of a def."""
@@ -176,7 +176,7 @@ class _Writer:
             else:
                 self._run(item)
         self.scope.lines.append(f"return {self.variables[whole.roots[output]]}")
-        _shorten(self.scope.lines)
+        shorten(self.scope.lines)
 
     # what stands in it
 
@@ -250,6 +250,7 @@ class _Writer:
         return self._fresh(name)
 
     def _fresh(self, name: str) -> str:
+        name = f"layer{name}" if name.startswith("_") else name  # PyTorch's modules keep what is theirs under such names
         number, found = 2, identifier(name, self.reserve)
         while found in self.scope.held:
             found, number = identifier(f"{name}_{number}" if name[-1].isdigit() else f"{name}{number}", self.reserve), number + 1
@@ -389,11 +390,3 @@ def _same(first: Unit, other: Unit) -> bool:
         one.layer.name == two.layer.name and (isinstance(one.layer, Merge) or calls_of(one) == calls_of(two))
         for one, two in zip(first.nodes, other.nodes, strict=True)
     )
-
-
-def _shorten(lines: list[str]) -> None:
-    """`x = f(x); return x` as `return f(x)`."""
-    if len(lines) > 1 and lines[-1].startswith("return ") and not lines[-2].startswith(" "):
-        name = lines[-1].removeprefix("return ")
-        if lines[-2].startswith(f"{name} = "):
-            lines[-2:] = [f"return {lines[-2].removeprefix(f'{name} = ')}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,7 @@ from netspec.save.export.words import docstring, identifier, literal, wrapped
 
 OWN = ("BatchNorm1d", "BatchNorm2d", "MeanOfWindow")
 """Classes that the file defines itself, beside blocks."""
-TAKEN = {"Net", "F", "Path", "NAMES", "CLASSES", "COLUMNS", *OWN, "BiasedVariance"}
+TAKEN = {"Net", "F", "Path", "WEIGHTS", "CLASSES", "COLUMNS", "ValueError", *OWN, "BiasedVariance"}
 ORDER = ("in_channels", "out_channels", "in_features", "out_features", "num_features", "num_channels")
 INDENT = "        "
 
@@ -26,6 +27,7 @@ class Class:
     sample: Scope
     numbers: list[tuple[Any, ...]] = field(default_factory=list)
 
+    @cached_property
     def arguments(self) -> list[tuple[str, list[int]]]:
         """The numbers that differ: the name and the places of each."""
         columns = list(zip(*self.numbers, strict=True))
@@ -74,7 +76,7 @@ class Classes:
         return [self._class(one) for one in self.found.values()]
 
     def _class(self, one: Class) -> str:
-        arguments = one.arguments()
+        arguments = one.arguments
         texts = [literal(value) for value in one.numbers[0]]
         for name, places in arguments:
             for place in places:
@@ -109,7 +111,7 @@ class Classes:
             return f"{'' if held.name in OWN else 'nn.'}{held.name}({', '.join([*args, *more])})"
         one = self.found[_skeleton(held)]
         texts = [next(numbers) for _ in _leaves(held)]
-        return f"{one.name}({', '.join(f'{name}={texts[places[0]]}' for name, places in one.arguments())})"
+        return f"{one.name}({', '.join(f'{name}={texts[places[0]]}' for name, places in one.arguments)})"
 
 
 def forward(scope: Scope, first: Sequence[str] = ()) -> list[str]:

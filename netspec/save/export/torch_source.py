@@ -67,7 +67,7 @@ def _source(subject: Subject, net: Scope, paths: Mapping[str, str], weights: str
     body = [*_helpers(classes), *classes.source(), _net(subject, classes, paths)]
     if subject.graph.parameters:
         body.append(training_source(subject, paths))
-    body += [*_tables(subject), _load(subject, weights)]
+    body += [*_tables(subject), _load(subject)]
     text = "\n\n\n".join(body)
     functional = ["import torch.nn.functional as F"] if "F." in text else []
     imports = [
@@ -78,8 +78,9 @@ def _source(subject: Subject, net: Scope, paths: Mapping[str, str], weights: str
         "from safetensors.torch import load_file",
         "from torch import nn",
     ]
-    constants = [f"CLASSES = {literal(list(subject.labels))}"] if subject.labels is not None else []
-    head = [docstring(_described(subject)), "", *imports, *(["", *constants] if constants else [])]
+    constants = [f"WEIGHTS = Path(__file__).with_name({literal(weights)})"]
+    constants += [f"CLASSES = {literal(list(subject.labels))}"] if subject.labels is not None else []
+    head = [docstring(_described(subject)), "", *imports, "", *constants]
     return "\n".join([*head, "", "", text, ""])
 
 
@@ -188,11 +189,11 @@ def _tables(subject: Subject) -> list[str]:
     return [columns_source(subject), *([spread_source("torch.tensor", "torch.float64")] if subject.category_texts else [])]
 
 
-def _load(subject: Subject, weights: str) -> str:
+def _load(subject: Subject) -> str:
     made = "Net().double()" if subject.dtype == "float64" else "Net()"
     return "\n".join(
         [
-            f"def load(path=Path(__file__).with_name({literal(weights)})):",
+            "def load(path=WEIGHTS):",
             '    """The trained net, in the form for testing."""',
             f"    net = {made}",
             "    net.load_state_dict(load_file(path))",

@@ -80,7 +80,7 @@ def _optimizer(subject: Subject, paths: Mapping[str, str]) -> str:
         given.append(f"betas={literal((rule.beta1, rule.beta2))}")
     given += [f"{key}={literal(getattr(rule, own))}" for key, own in arguments.items() if getattr(rule, own)]
     decay = rule.weight_decay if rule.name == "adamw" else 0.0 if penalised(subject) else train.l2
-    told = [f'    """The spec\'s optimizer{_told_of(decay, rule.name)}{_schedule(subject)}."""']
+    told = _told(decay, rule.name, has_schedule=train.schedule is not None or train.lr_decay != 1)
     rates = {paths[node.array(key)]: node.lr_scale for node in graph.nodes for key in node.own_parameters if node.lr_scale != 1}
     still = _still(subject, paths)
     wanted = "parameter.requires_grad"
@@ -112,17 +112,13 @@ def _optimizer(subject: Subject, paths: Mapping[str, str]) -> str:
     return "\n".join(["def make_optimizer(net):", *told, *lines, f"    return torch.optim.{kind}(groups, {', '.join(given)})"])
 
 
-def _told_of(decay: float, name: str) -> str:
-    if not decay:
-        return ""
-    return f"; {'the decay' if name == 'adamw' else 'l2'} is of weights alone, which have more than one axis"
-
-
-def _schedule(subject: Subject) -> str:
-    train = subject.program.train
-    if train.schedule is None and train.lr_decay == 1:
-        return ""
-    return ", with its first rate: what changes the rate (schedule, lr_decay) is a matter of torch.optim.lr_scheduler"
+def _told(decay: float, name: str, *, has_schedule: bool) -> list[str]:
+    """The docstring."""
+    share = f"; {'its decay' if name == 'adamw' else 'l2'} is of weights alone, which have more than one axis" if decay else ""
+    first = f'    """The spec\'s optimizer{share}.'
+    if not has_schedule:
+        return [f'{first}"""']
+    return [first, "", "    Its rate is the first one; what changes it later is a matter of torch.optim.lr_scheduler.", '    """', ""]
 
 
 def _rates(rates: Mapping[str, float]) -> str:
@@ -152,8 +148,9 @@ def _step(subject: Subject) -> str:
     ]
     lines += ["    net.train()", "    optimizer.zero_grad()", "    value = loss(net(x), y)"]
     if penalised(subject):
-        squares = "sum(parameter.square().sum() for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad)"
-        lines.append(f"    value = value + {literal(0.5 * train.l2)} * {squares}  # l2, of weights alone")
+        lines.append("    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]")
+        lines.append("    penalty = sum(parameter.square().sum() for parameter in trained if parameter.ndim > 1)")
+        lines.append(f"    value = value + {literal(0.5 * train.l2)} * penalty  # l2, of weights alone")
     lines.append("    value.backward()")
     clip: Any = train.clip
     if clip is not None and clip.name == "norm":

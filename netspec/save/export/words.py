@@ -65,3 +65,11 @@ def wrapped(opening: str, parts: Sequence[str], closing: str, indent: str = "", 
         return one
     inner = "".join(f"{indent}    {part.replace(chr(10), chr(10) + '    ')},\n" for part in parts)
     return f"{indent}{opening}\n{inner}{indent}{closing}"
+
+
+def shorten(lines: list[str]) -> None:
+    """`x = f(x); return x` as `return f(x)`."""
+    if len(lines) > 1 and lines[-1].startswith("return ") and not lines[-2].startswith(" "):
+        name = lines[-1].removeprefix("return ")
+        if lines[-2].startswith(f"{name} = "):
+            lines[-2:] = [f"return {lines[-2].removeprefix(f'{name} = ')}"]
