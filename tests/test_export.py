@@ -231,7 +231,7 @@ def test_steps_of_training(torch: Any, name: str) -> None:
     ("name", "old", "new"),
     [
         ("adam, l2", '"weight_decay": 0.1', '"weight_decay": 0.2'),
-        ("adam, tiny eps", "and name not in still", ""),
+        ("adam, tiny eps", "trained.pop(name, None)", "pass"),
         ("adam, l2", "self.running_var - fresh * x.shape[1] / x.numel()", "self.running_var"),
         ("rmsprop, bound", "clip_grad_norm_(net.parameters(), 0.05)", "clip_grad_norm_(net.parameters(), 5.0)"),
         ("smoothed", "* weights[y", "* 1 + 0 * weights[y"),

@@ -333,10 +333,12 @@ def test_names_of_files(weights: Path) -> None:
         (("--onnx", "--numpy", "-o", "net.py"), "-o net.py: several forms are asked for, so -o names a folder"),
         (("--numpy", "-o", "no/net.py"), "-o no/net.py: there is no folder no"),
         (("--torch", "-o", "module.py"), "module.safetensors: exists already"),
+        (("--torch", "-o", "plain"), "-o plain: the name of what --torch writes ends in .py"),
     ],
 )
 def test_what_cannot_be_written(weights: Path, words: tuple[str, ...], told: str) -> None:
     Path("here.py").write_text("mine")
+    Path("plain").write_text("mine")
     Path("module.safetensors").write_text("mine")
     before = sorted(weights.iterdir())
     done = call("export", "tiny.safetensors", *words)
@@ -345,6 +347,13 @@ def test_what_cannot_be_written(weights: Path, words: tuple[str, ...], told: str
     assert told in done.stderr
     assert sorted(weights.iterdir()) == before
     assert Path("here.py").read_text() == Path("module.safetensors").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made(weights: Path) -> None:
+    Path("plain").write_text("mine")
+    done = call("export", "tiny.safetensors", "--numpy", "-o", "plain/below")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: plain/below: cannot be written: ")
 
 
 def test_a_missing_library_is_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +401,7 @@ def test_sources_are_as_people_write_them(folder: Path) -> None:
         subject = subject_of_text(f"{TRAIN.format(rule)}\n{net}", shape, shift=np.zeros(shape), scale=np.ones(shape))
         if name == "tables":
             columns = (Column("a"), Column('b"', ("x", "y\\")))
-            subject = replace(subject, columns=columns, labels=("one", "two", "three"), class_weights=np.ones(3))
+            subject = replace(subject, columns=columns, labels=("one", "two", "three"), class_weights=np.arange(3.0))
         Path(f"torch_{number}.py").write_text(torch_files(subject, "w.safetensors")[0])
         Path(f"numpy_{number}.py").write_text(numpy_source(subject, f"numpy_{number}.py"))
     for words in (("check", "--select", "E,F,W,I,B,UP,C4,SIM,PIE,RET"), ("format", "--check")):

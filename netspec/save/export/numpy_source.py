@@ -39,7 +39,7 @@ MAIN = '''def read(path):
 def main(words):
     """Predictions for the rows of a file, a line for each."""
     if len(words) != 1:
-        sys.exit("usage: python {name} ROWS.npy|ROWS.csv")
+        sys.exit({usage})
     for answer in predict(read(words[0])):
         print(*np.ravel(answer))'''
 PLAIN_BODY = """    if rows and not all(is_number(cell) for cell in rows[0]):
@@ -73,7 +73,7 @@ def numpy_source(subject: Subject, name: str) -> str:
     functions, lines = _net(subject)
     table = subject.columns is not None and all(column.named for column in subject.columns)
     what = ", by the names of its columns" if table else ", with or without names of columns"
-    main = MAIN.format(what=what, name=name, body=NAMED_BODY if table else PLAIN_BODY)
+    main = MAIN.format(what=what, usage=literal(f"usage: python {name} ROWS.npy|ROWS.csv"), body=NAMED_BODY if table else PLAIN_BODY)
     constants = [f"CLASSES = np.array({literal(list(subject.labels))})"] if subject.labels is not None else []
     constants += [columns_source(subject).rstrip("\n")] if subject.columns is not None else []
     spread = [spread_source("np.array", "np.float64")] if subject.category_texts else []
@@ -197,9 +197,11 @@ def _prepare(subject: Subject) -> str:
     if subject.category_texts:
         lines.append('    rows = rows if hasattr(rows, "dtype") and rows.dtype.kind in "buif" else spread(rows)')
     lines.append("    x = np.asarray(rows, dtype=np.float64)")
-    lines.append(f"    if x.shape[1:] not in {literal(tuple(dict.fromkeys([subject.row, (size(subject.row),)])))}:")
+    is_vector = len(subject.row) == 1
+    wanted = f"!= {literal(subject.row)}" if is_vector else f"not in {literal((subject.row, (size(subject.row),)))}"
+    lines.append(f"    if x.shape[1:] {wanted}:")
     lines.append(f'        raise ValueError(f"rows of {{x.shape[1:]}}, and the net takes {show(subject.row)}")')
-    lines += [f"    x = x.reshape({literal((-1, *subject.row))})"] if len(subject.row) > 1 else []
+    lines += [] if is_vector else [f"    x = x.reshape({literal((-1, *subject.row))})"]
     if subject.flattens:
         lines.append("    x = x.reshape(len(x), -1)")
     if subject.shift is not None:
@@ -224,7 +226,7 @@ def _answers(subject: Subject) -> list[str]:
         "binary": (named.format(f"(all_scores(rows) > 0).astype(int){'[:, 0]' if single else ''}"), "0 or 1 for each raw row"),
         "value": (f"all_scores(rows){'[:, 0]' if subject.graph.output.shape == (1,) else ''}", "Values for raw rows"),
     }[head.target]
-    told += ", by its name" if subject.labels is not None else ""
+    told = told if subject.labels is None else "The label (N,) of each raw row"
     found.append(f'def predict(rows):\n    """{told}."""\n    return {answer}')
     if not head.has_probabilities:
         return found

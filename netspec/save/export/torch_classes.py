@@ -10,7 +10,7 @@ from typing import Any
 
 from netspec.save.export.torch_blocks import Scope, Several, Zeros
 from netspec.save.export.torch_calls import Call
-from netspec.save.export.words import docstring, identifier, literal, wrapped
+from netspec.save.export.words import docstring, identifier, literal, shorten, wrapped
 
 OWN = ("BatchNorm1d", "BatchNorm2d", "MeanOfWindow")
 """Classes that the file defines itself, beside blocks."""
@@ -116,7 +116,9 @@ class Classes:
 
 def forward(scope: Scope, first: Sequence[str] = ()) -> list[str]:
     """The method `forward`; `first` are lines before its own."""
-    return ["    def forward(self, x):", *(f"{INDENT}{line}" for line in (*first, *scope.lines))]
+    lines = [*first, *scope.lines]
+    shorten(lines)
+    return ["    def forward(self, x):", *(f"{INDENT}{line}" for line in lines)]
 
 
 def _inner(held: Call | Zeros | Scope | Several) -> Sequence[Scope]:

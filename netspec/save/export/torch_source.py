@@ -67,7 +67,7 @@ def _source(subject: Subject, net: Scope, paths: Mapping[str, str], weights: str
     body = [*_helpers(classes), *classes.source(), _net(subject, classes, paths)]
     if subject.graph.parameters:
         body.append(training_source(subject, paths))
-    body += [*_tables(subject), _load(subject)]
+    body += [*([spread_source("torch.tensor", "torch.float64")] if subject.category_texts else []), _load(subject)]
     text = "\n\n\n".join(body)
     functional = ["import torch.nn.functional as F"] if "F." in text else []
     imports = [
@@ -80,6 +80,7 @@ def _source(subject: Subject, net: Scope, paths: Mapping[str, str], weights: str
     ]
     constants = [f"WEIGHTS = Path(__file__).with_name({literal(weights)})"]
     constants += [f"CLASSES = {literal(list(subject.labels))}"] if subject.labels is not None else []
+    constants += [columns_source(subject).rstrip("\n")] if subject.columns is not None else []
     head = [docstring(_described(subject)), "", *imports, "", *constants]
     return "\n".join([*head, "", "", text, ""])
 
@@ -167,7 +168,7 @@ def _predictions(subject: Subject) -> list[str]:
         "binary": ("(self(x) > 0).long()" + ("" if subject.several_answers else "[:, 0]"), "0 or 1 for raw rows"),
         "value": ("self(x)" + ("[:, 0]" if subject.graph.output.shape == (1,) else ""), "Values for raw rows"),
     }[head.target]
-    told += "; CLASSES has their names" if subject.labels is not None else ""
+    told = told if subject.labels is None else "Class numbers (N,) of raw rows; CLASSES has their names"
     lines = ["", "    @torch.no_grad()", "    def predict(self, x):", f'{INDENT}"""{told}."""', f"{INDENT}return {answer}"]
     if not head.has_probabilities:
         return lines
@@ -180,13 +181,6 @@ def _predictions(subject: Subject) -> list[str]:
 
 def _probabilities(body: Sequence[str]) -> list[str]:
     return ["", "    @torch.no_grad()", "    def predict_proba(self, x):", f'{INDENT}"""Probabilities of raw rows."""', *body]
-
-
-def _tables(subject: Subject) -> list[str]:
-    """What the columns of a table are, and how those of text become numbers."""
-    if subject.columns is None:
-        return []
-    return [columns_source(subject), *([spread_source("torch.tensor", "torch.float64")] if subject.category_texts else [])]
 
 
 def _load(subject: Subject) -> str:

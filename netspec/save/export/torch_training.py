@@ -57,13 +57,11 @@ def _loss(subject: Subject) -> str:
     lines = [f'    """The mean loss of scores; y holds {told}."""']
     if graph.loss.target != "class":
         lines.append("    y = y.reshape(scores.shape).to(scores.dtype)")
-    weighted = subject.class_weights is not None
-    if not weighted:
+    if subject.class_weights is None or (subject.class_weights == 1).all():
         lines.append(f"    return {made(graph.loss, '')}")
     else:
         rows = made(graph.loss, ', reduction="none"')
         rows = rows if graph.loss.target == "class" else f"{rows}.mean(1)"
-        assert subject.class_weights is not None
         lines.append(f"    weights = scores.new_tensor({literal(subject.class_weights.tolist())})  # of the classes")
         lines.append(f"    return ({rows} * weights[y.reshape(-1).long()]).mean()")
     return "\n".join(["def loss(scores, y):", *lines])
@@ -80,36 +78,39 @@ def _optimizer(subject: Subject, paths: Mapping[str, str]) -> str:
         given.append(f"betas={literal((rule.beta1, rule.beta2))}")
     given += [f"{key}={literal(getattr(rule, own))}" for key, own in arguments.items() if getattr(rule, own)]
     decay = rule.weight_decay if rule.name == "adamw" else 0.0 if penalised(subject) else train.l2
-    told = _told(decay, rule.name, has_schedule=train.schedule is not None or train.lr_decay != 1)
     rates = {paths[node.array(key)]: node.lr_scale for node in graph.nodes for key in node.own_parameters if node.lr_scale != 1}
     still = _still(subject, paths)
-    wanted = "parameter.requires_grad"
+    lines = ["def make_optimizer(net):", *_told(decay, rule.name, has_schedule=train.schedule is not None or train.lr_decay != 1)]
+    if not (rates or decay or still or any(node.frozen for node in graph.nodes)):
+        return "\n".join([*lines, wrapped(f"return torch.optim.{kind}(", ["net.parameters()", *given], ")", "    ")])
+    lines.append("    trained = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}")
     if still:
-        told.append("    # a bias right before batch normalisation: of its gradient, 0 but for rounding, adam would make steps")
-        told.append(wrapped("still = [", [literal(name) for name in sorted(still)], "]", "    "))
-        wanted += " and name not in still"
-    if not rates and not decay:
-        trained = (
-            f"[parameter for name, parameter in net.named_parameters() if {wanted}]"
-            if still or _has_frozen(subject)
-            else "net.parameters()"
-        )
-        return "\n".join(["def make_optimizer(net):", *told, wrapped(f"return torch.optim.{kind}(", [trained, *given], ")", "    ")])
-    lines = [f"    named = {{name: parameter for name, parameter in net.named_parameters() if {wanted}}}"]
-    entry = []
-    if decay:
-        entry.append(f'"weight_decay": {literal(decay)} if parameter.ndim > 1 else 0.0')
+        lines.append("    # a bias right before batch normalisation: of its gradient, 0 but for rounding, adam would make steps")
+        lines.append(wrapped("for name in (", [literal(name) for name in still], ",):" if len(still) == 1 else "):", "    "))
+        lines.append("        trained.pop(name, None)")
+    lines += _groups(decay, rates, rule.lr)
+    moved = "groups" if decay or rates else "trained.values()"
+    return "\n".join([*lines, wrapped(f"return torch.optim.{kind}(", [moved, *given], ")", "    ")])
+
+
+def _groups(decay: float, rates: Mapping[str, float], lr: float) -> list[str]:
+    """Lines that part the trained parameters by what differs: the decay of weights, the factors on the rate of some."""
     if rates:
-        lines.append(f"    rates = {_rates(rates)}  # factors on the rate")
-        entry.append(f'"lr": {literal(rule.lr)} * rates.get(name, 1.0)')
-    lines.append(f'    groups = [{{"params": [parameter], {", ".join(entry)}}} for name, parameter in named.items()]')
-    if decay and not rates:
-        lines[-1:] = [
-            "    weights = [parameter for parameter in named.values() if parameter.ndim > 1]",
-            "    others = [parameter for parameter in named.values() if parameter.ndim <= 1]",
-            f'    groups = [{{"params": weights, "weight_decay": {literal(decay)}}}, {{"params": others, "weight_decay": 0.0}}]',
+        parts = ['"params": [parameter]', f'"lr": {literal(lr)} * rates.get(name, 1.0)']
+        parts += [f'"weight_decay": {literal(decay)} if parameter.ndim > 1 else 0.0'] if decay else []
+        return [
+            wrapped("rates = {", [f"{literal(name)}: {literal(rate)}" for name, rate in rates.items()], "}", "    "),
+            "    groups = []",
+            "    for name, parameter in trained.items():",
+            wrapped("groups.append({", parts, "})", "        "),
         ]
-    return "\n".join(["def make_optimizer(net):", *told, *lines, f"    return torch.optim.{kind}(groups, {', '.join(given)})"])
+    if not decay:
+        return []
+    return [
+        "    weights = [parameter for parameter in trained.values() if parameter.ndim > 1]",
+        "    others = [parameter for parameter in trained.values() if parameter.ndim <= 1]",
+        f'    groups = [{{"params": weights, "weight_decay": {literal(decay)}}}, {{"params": others, "weight_decay": 0.0}}]',
+    ]
 
 
 def _told(decay: float, name: str, *, has_schedule: bool) -> list[str]:
@@ -121,22 +122,14 @@ def _told(decay: float, name: str, *, has_schedule: bool) -> list[str]:
     return [first, "", "    Its rate is the first one; what changes it later is a matter of torch.optim.lr_scheduler.", '    """', ""]
 
 
-def _rates(rates: Mapping[str, float]) -> str:
-    return "{" + ", ".join(f"{literal(name)}: {literal(rate)}" for name, rate in rates.items()) + "}"
-
-
-def _has_frozen(subject: Subject) -> bool:
-    return any(node.frozen for node in subject.graph.nodes)
-
-
-def _still(subject: Subject, paths: Mapping[str, str]) -> set[str]:
+def _still(subject: Subject, paths: Mapping[str, str]) -> list[str]:
     """Biases that a batch normalisation takes away again, wherever they are used."""
     moved: dict[str, bool] = {}
     for node in subject.graph.nodes:
         if "b" in node.parameters:
             name = node.array("b")
             moved[name] = moved.get(name, False) or not subject.graph.bias_is_cancelled(node)
-    return {paths[name] for name, is_moved in moved.items() if not is_moved}
+    return [paths[name] for name, is_moved in moved.items() if not is_moved]
 
 
 def _step(subject: Subject) -> str:

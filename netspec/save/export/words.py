@@ -28,8 +28,9 @@ def literal(value: Any) -> str:
 
 def text_literal(text: str) -> str:
     """A text in quotes, what cannot be seen spelt out."""
-    inner = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(letter if letter.isprintable() else _spelt(letter) for letter in inner) + '"'
+    quote = "'" if '"' in text and "'" not in text else '"'
+    inner = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+    return quote + "".join(letter if letter.isprintable() else _spelt(letter) for letter in inner) + quote
 
 
 def docstring(text: str, indent: str = "") -> str:

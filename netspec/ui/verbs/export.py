@@ -12,7 +12,7 @@ from netspec.base.errors import UsageError
 from netspec.base.transform import Flattening
 from netspec.model import Model
 from netspec.pipeline import restore_file
-from netspec.save.atomic import write_atomic
+from netspec.save.atomic import save_error, write_atomic
 from netspec.save.environment import version_of
 from netspec.save.export.numpy_source import numpy_source
 from netspec.save.export.onnx_file import onnx_bytes
@@ -77,7 +77,7 @@ def run(run: Path, options: Sequence[str], *, output: Path | None, last: bool, j
     for path in contents:
         require_free(path)
     for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, content)
     if json:
         print_json({"files": [str(path) for path in contents]})
@@ -101,7 +101,7 @@ def path_of(form: Form, output: Path | None, title: str, *, alone: bool) -> Path
     own = f"{title}{form.tail}{form.suffix}"
     if output is None:
         return Path(own)
-    if output.is_dir() or not output.suffix:
+    if output.is_dir() or not (output.suffix or output.exists()):
         return output / own
     if not alone:
         raise UsageError(f"-o {output}: several forms are asked for, so -o names a folder")
@@ -116,6 +116,14 @@ def require_free(path: Path) -> None:
     """Raises UsageError where something is."""
     if os.path.lexists(path):
         raise UsageError(f"{path}: exists already, and is not overwritten; -o names another place")
+
+
+def make_folder(path: Path) -> None:
+    """Raises SaveError where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise save_error(path, error) from None
 
 
 def subject_of(model: Model, title: str) -> Subject:
