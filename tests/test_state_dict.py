@@ -279,6 +279,35 @@ def test_the_order_of_a_printed_model_is_known(torch: Any) -> None:
         close(netspec.restore("w.safetensors").forward(x), net(torch.from_numpy(x)).numpy(), 1e-5)
 
 
+@pytest.mark.parametrize("branches", [False, True])
+def test_the_order_of_an_exported_program(torch: Any, branches: bool) -> None:
+    """A chain tells it; of branches nothing is guessed."""
+    nn = torch.nn
+
+    class Own(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.zeta, self.alpha = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            y = torch.relu(self.zeta(x))
+            return y + self.alpha(x) if branches else self.alpha(y)
+
+    torch.manual_seed(2)
+    net = Own().eval()
+    x = drawn(5, 4)
+    torch.export.save(torch.export.export(net, (torch.from_numpy(x),)), "net.pt2")
+    save_file({name: tensor.numpy() for name, tensor in net.state_dict().items()}, "state.safetensors")
+    done = call("convert", "net.pt2", "--weights", "state.safetensors", "-o", "w.safetensors")
+    if branches:
+        assert done.exit_code == 4
+        assert "alpha, zeta: each is a Linear of 4x4, and nothing tells" in done.stderr
+        return
+    assert done.exit_code == 0, done.output
+    with torch.no_grad():
+        close(netspec.restore("w.safetensors").forward(x), net(torch.from_numpy(x)).numpy(), 1e-5)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], tuple[object, ...]], int, str]] = {
     "no place": (lambda net: (net, "--weights", "state.safetensors"), 2, "--weights: give -o FILE.safetensors, the weights file to write"),
     "another end": (lambda net: (net, "--weights", "state.safetensors", "-o", "w.net"), 2, "-o w.net: the name of a weights file ends in"),

@@ -35,8 +35,7 @@ def run(model: Path, weights: Path, *, output: Path | None, input: str | None, h
         raise NetspecError(f"{name}: the net would be another one without what is not mapped, so no weights were written")
     made = Model(read(found.text))
     _require_shape(made, found, name)
-    order = [step.place.removeprefix("(").removesuffix(")") for step in sketch.steps]
-    load_state_dict(made, weights, order=order)
+    load_state_dict(made, weights, order=sketch.modules)
     made.save(place)
     if json:
         print_json({"model": found.title, "output": str(place), "text": found.text, "parameters": made.graph.parameter_count})
