@@ -41,7 +41,8 @@ from netspec.frontend.validate import load
 from netspec.model import Model
 from netspec.save.export import numpy_layers, torch_calls, torch_training
 from netspec.save.export.numpy_source import numpy_source
-from netspec.save.export.torch_blocks import MODULE_WORDS, blocks_of, module_paths
+from netspec.save.export.torch_blocks import MODULE_WORDS, blocks_of
+from netspec.save.export.torch_scopes import module_paths
 from netspec.save.export.torch_source import torch_files
 from netspec.train.bench import drawn_rows
 from netspec.train.settings import schedule_of

@@ -15,8 +15,9 @@ from netspec.base.errors import UsageError
 from netspec.base.shape import Shape, show
 from netspec.catalog.tables import listed
 from netspec.graph.graph import Graph, Node
-from netspec.save.export.torch_blocks import blocks_of, module_paths
+from netspec.save.export.torch_blocks import blocks_of
 from netspec.save.export.torch_calls import NAMES
+from netspec.save.export.torch_scopes import module_paths
 
 Arrays = Mapping[str, NDArray[Any]]
 COUNTER = "num_batches_tracked"

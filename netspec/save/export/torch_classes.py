@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from netspec.save.export.torch_blocks import Scope, Several, Zeros
 from netspec.save.export.torch_calls import Call
+from netspec.save.export.torch_scopes import Scope, Several, Zeros
 from netspec.save.export.words import docstring, identifier, literal, shorten, wrapped
 
 OWN = ("BatchNorm1d", "BatchNorm2d", "MeanOfWindow")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from netspec.base.shape import show
 from netspec.save.export.subject import Subject
 from netspec.save.export.table_source import columns_source, spread_source
-from netspec.save.export.torch_blocks import Scope, blocks_of, module_paths
+from netspec.save.export.torch_blocks import blocks_of
 from netspec.save.export.torch_calls import Call
 from netspec.save.export.torch_classes import INDENT, Classes, forward
+from netspec.save.export.torch_scopes import Scope, module_paths
 from netspec.save.export.torch_training import training_source
 from netspec.save.export.words import docstring, literal
 
