@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import types
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +73,3 @@ def onnx_results(content: bytes, x: Array) -> dict[str, Array]:
 
 def onnx_scores(subject: Subject, x: Array) -> Array:
     return onnx_results(onnx_bytes(subject), x)["scores"]
-
-
-def saved(arrays: Mapping[str, Array]) -> bytes:
-    """As an .npz file."""
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
