@@ -529,6 +529,11 @@ class Model:
         known = learned_of(found, tensors, self.graph, strict)
         if self.program.train.class_weights != "balanced":
             known.pop("class_weights", None)  # they are written out
-        left_out = take_over(self.network, tensors, strict)
+        left_out = self.load_arrays(tensors, strict=strict)
         self.learn(known)
         return left_out
+
+    def load_arrays(self, tensors: Mapping[str, NDArray[Any]], *, strict: bool = True) -> list[str]:
+        """`load_tensors` for arrays alone, of which nothing else is known."""
+        self._turn.require()
+        return take_over(self.network, tensors, strict)

@@ -27,10 +27,12 @@ from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
-from netspec.save.weights import load_weights, read_header
+from netspec.save.state_dict import match
+from netspec.save.weights import is_foreign, load_foreign, load_weights, read_header
 from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor, Training
+from netspec.train.normalize import Normalization
 from netspec.train.record import Record, Resumed
 from netspec.train.resume import (
     EPOCHS,
@@ -85,7 +87,8 @@ def compile(  # noqa: A001  the word of the interface
     `input` is the shape of one row; a whole number is a vector. `train` is what stands between the braces of a train section, and
     overrides the file's keys; dtype ("float32" or "float64"), seed, threads and fuse override the file's, whose own defaults are
     float32, 0, all cores, and true. Other keywords are let values by name.
-    `weights` is a weights file or run folder; with `strict=False` matching names are loaded and `model.unloaded` lists the rest.
+    `weights` is a weights file or run folder, or a PyTorch state dict saved as safetensors, which goes in by shapes and the order of its
+    names; with `strict=False` what matches is loaded and `model.unloaded` lists the rest.
     `input` and counts may be left out until the first `fit(X, y)`. Raises SpecError, LimitError, DataError, UsageError.
     """
     given = overrides_of(
@@ -100,10 +103,29 @@ def compile(  # noqa: A001  the word of the interface
 def load_into(model: Model, path: Path, strict: bool) -> None:
     """Weights of another run into a model of this spec, which takes their shapes where it has none yet."""
     weights = find(path).weights
+    if is_foreign(weights):
+        model.unloaded = load_state_dict(model, weights, strict)
+        return
     tensors, metadata = load_weights(weights)
     found = described(metadata, weights)
     model.build_as(found)
     model.unloaded = _loaded(model, tensors, found, weights, strict)
+
+
+def load_state_dict(model: Model, path: Path, strict: bool = True, order: Sequence[str] = ()) -> list[str]:
+    """Arrays of a PyTorch state dict into a model, by their shapes and the order of their names, or that of the modules where `order` has
+    it; returns the names that got none. Raises DataError where `strict` with everything that does not fit, UsageError where the model has
+    no shape yet."""
+    graph = model.graph
+    found = match(graph, load_foreign(path), order)
+    if found.faults and strict:
+        raise DataError(f"{path}: the state dict does not fit the spec:\n  " + "\n  ".join(found.faults))
+    left_out = model.load_arrays(found.arrays, strict=strict)
+    if found.statistics is not None:
+        tensors = dict(zip(("normalization.shift", "normalization.scale"), found.statistics, strict=True))
+        kind = model.program.data.statistics if model.program.data is not None else None
+        model.learn({"normalization": Normalization.from_tensors(kind or "per_feature", tensors, graph.input.shape)})
+    return left_out
 
 
 def _loaded(model: Model, tensors: Mapping[str, NDArray[Any]], found: Description, path: Path, strict: bool) -> list[str]:

@@ -40,11 +40,12 @@ from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network
+from netspec.save.export import torch_calls
 from netspec.train.bench import Benchmark, drawn_rows
 from netspec.train.peak import copy_rate, product_rate
 from netspec.train.settings import settings_of
 from netspec.ui.cli import app
-from netspec.ui.peers import compare, jax_net, torch_layers, torch_net
+from netspec.ui.peers import compare, jax_net, torch_net
 
 ROOT = Path(__file__).parents[1]
 NET = "netspec 1\ninput 20\nclasses 3\nnet [affine(16)-bn-relu-dropout(25%)]x2 -> affine -> softmax\ntrain { batch = 50 }\n"
@@ -136,7 +137,7 @@ def test_a_layer_without_counterpart_is_named(monkeypatch: pytest.MonkeyPatch) -
     graph = to_graph(load(Source(NET)))
     adam = entries(Optimizer)["adam"]()
     compare.require_counterparts(graph, adam, ("torch", "jax"))
-    monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_layers.MODULES if name != "bn"}, {}))
+    monkeypatch.setitem(compare.TABLES, "torch", ({name: None for name in torch_calls.MODULES if name != "bn"}, {}))
     with pytest.raises(compare.UsageError, match="the layer bn, the loss cross_entropy"):
         compare.require_counterparts(graph, adam, ("torch",))
 

@@ -21,7 +21,7 @@ from netspec.base.schedule import RateSchedule
 from netspec.base.shape import Shape, size
 from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
-from netspec.base.transform import Augmentation, Encoding, Flattening, Transform
+from netspec.base.transform import Augmentation, Encoding, Flattening, Scaling, Transform
 from netspec.catalog.registry import entries, entry_of
 
 
@@ -142,6 +142,12 @@ class DataSection(BaseModel):
     def augmentations(self) -> tuple[Augmentation, ...]:
         """What rows of a training step go through besides, in order."""
         return tuple(one for one in self.transforms or () if isinstance(one, Augmentation))
+
+    @property
+    def statistics(self) -> Literal["per_feature", "per_channel", "rescale"] | None:
+        """The kind of the last statistics that rows are scaled by."""
+        kinds = [one.statistics for one in self.preparations if isinstance(one, Scaling)]
+        return kinds[-1] if kinds else None
 
     @property
     def encodes(self) -> bool:

@@ -20,7 +20,7 @@ def describe_environment(
     """The contents of env.json. `fingerprint` is that of the data (`Splits.fingerprint`), None without data; `rows` counts those of each
     split; `uses` has the sha256 of each file that the spec uses, by its path; `share` tells of the processes that share each batch."""
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -44,7 +44,8 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -16,14 +16,14 @@ OPSET, IR = 17, 8
 INPUT, SCORES = "x", "scores"
 
 
-def joined(graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> OnnxForm:
-    """The test form of a net in float32, from the rows `x` (N, ...) to `scores` (N, ...).
+def joined(graph: Graph, arrays: Mapping[str, NDArray[Any]], rows: str = INPUT) -> OnnxForm:
+    """The test form of a net in float32, from the value `rows` (N, ...) to `scores` (N, ...).
 
     `arrays` are the parameters and the state by their full names. Those are their names here too, and an array of several layers is here
     once, perhaps in the memory that it is given in; a layer that has the transpose of another one's W reads it through a Transpose. All
     other names stand behind their layer's.
     """
-    values = {graph.input.index: INPUT}
+    values = {graph.input.index: rows}
     nodes: list[OnnxNode] = []
     constants: dict[str, NDArray[Any]] = {}
     for node in graph.nodes:

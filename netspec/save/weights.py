@@ -28,6 +28,7 @@ NUMPY = {
 }  # fmt: skip
 """The format's words for dtypes that can be read, and NumPy's."""
 FOREIGN = "no net that netspec saves has as much; is the file another one?"
+STATE_DICT = ". A PyTorch state dict goes into a net of its shapes by netspec.compile(spec, weights=...), or by netspec convert --weights"
 MOST_HEADER_BYTES = 8 << 20
 """Of names, shapes and metadata: a net of ten thousand layers with its optimiser's state takes six."""
 
@@ -48,6 +49,11 @@ def as_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -
     return save(plain, metadata={KEY: text})
 
 
+def plain_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """A safetensors file as other libraries write it, without words of netspec."""
+    return save({name: _plain(name, tensors[name]) for name in sorted(tensors)}, metadata={"format": "pt"})
+
+
 def read_header(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """What a weights file declares, without reading its numbers: arrays of which only shape and dtype are real, and the metadata.
 
@@ -58,21 +64,41 @@ def read_header(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     with _stored(path) as stored:
         metadata = stored.metadata() or {}
         if KEY not in metadata:
-            raise DataError(f"{path}: a safetensors file, but not one of netspec's: it carries no spec")
-        names = sorted(stored.keys())
-        slices = {name: stored.get_slice(name) for name in names}
-        foreign = [f"{name} ({one.get_dtype()})" for name, one in slices.items() if one.get_dtype() not in NUMPY]
-        if foreign:
-            raise DataError(f"{path}: holds arrays of kinds that netspec has not: {listed(foreign)}; it has {', '.join(NUMPY)}")
-        declared = {name: _stand_in(one.get_shape(), NUMPY[one.get_dtype()]) for name, one in slices.items()}
+            raise DataError(f"{path}: a safetensors file, but not one of netspec's: it carries no spec{STATE_DICT}")
+        declared = _declared(path, stored)
         values = json.loads(metadata[KEY])
     if not isinstance(values, dict):
         raise DataError(f"{path}: damaged: its metadata is no object")
+    return declared, values
+
+
+def _declared(path: Path, stored: Any) -> dict[str, NDArray[Any]]:
+    """Arrays of which only shape and dtype are real. Raises DataError for dtypes that NumPy lacks, LimitError for what is too large."""
+    slices = {name: stored.get_slice(name) for name in sorted(stored.keys())}
+    foreign = [f"{name} ({one.get_dtype()})" for name, one in slices.items() if one.get_dtype() not in NUMPY]
+    if foreign:
+        advice = "; in PyTorch, tensor.float() gives float32" if any(name.endswith("(BF16)") for name in foreign) else ""
+        raise DataError(f"{path}: holds arrays of kinds that netspec has not: {listed(foreign)}; it has {', '.join(NUMPY)}{advice}")
+    declared = {name: _stand_in(one.get_shape(), NUMPY[one.get_dtype()]) for name, one in slices.items()}
     declared_bytes = sum(array.nbytes for array in declared.values())
     if declared_bytes > SMALL_BYTES and declared_bytes > memory_limit():
         found = f"{path}: its arrays take {declared_bytes / 2**30:.1f} GiB"
         raise too_large(found, memory_limit(), f", {SHARE:.0%} of the memory that is left", FOREIGN)
-    return declared, values
+    return declared
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a safetensors file carries no words of netspec's: another library wrote it. Raises as `read_header`."""
+    require_file(path)
+    with _stored(path) as stored:
+        return KEY not in (stored.metadata() or {})
+
+
+def load_foreign(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of another library's safetensors file by name; numbers as they are. Raises as `read_header`."""
+    with _stored(path) as stored:
+        declared = _declared(path, stored)
+        return {name: stored.get_tensor(name) for name in declared}
 
 
 def load_weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

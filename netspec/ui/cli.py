@@ -297,6 +297,24 @@ def plot(
 
 @app.command()
 @guarded
+def export(
+    run: RunPath,
+    onnx: Annotated[bool, typer.Option("--onnx", help="An ONNX file, opset 17: raw rows to scores, probabilities and labels.")] = False,
+    torch: Annotated[bool, typer.Option("--torch", help="A module of PyTorch: its source, and its weights beside it.")] = False,
+    numpy: Annotated[bool, typer.Option("--numpy", help="One Python file, weights included, that needs NumPy alone.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="A file, or a folder; the run's name in this one if not given.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The last weights, not the best.")] = False,
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Write a trained net for ONNX, PyTorch or NumPy."""
+    options = [name for name, asked in (("--onnx", onnx), ("--torch", torch), ("--numpy", numpy)) if asked]
+    return int(_verb("export").run(run, options, output=output, last=last, json=json))
+
+
+@app.command()
+@guarded
 def fmt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,
@@ -373,9 +391,14 @@ def convert(
     head: Annotated[
         Literal["softmax", "svm", "sigmoid", "linear"] | None, typer.Option("--head", help="The head, where the model ends in scores.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="STATE", help="A state dict as .safetensors; -o is then the weights file to write.")
+    ] = None,
     json: Json = False,
 ) -> int:  # fmt: skip
-    """Write a model of Keras or PyTorch as a .net."""
+    """Write a model of Keras or PyTorch as a .net, or with its weights as a weights file."""
+    if weights is not None:
+        return int(_verb("convert_weights").run(model, weights, output=output, input=input, head=head, json=json))
     return int(_verb("convert").run(model, output=output, input=input, head=head, json=json))
 
 

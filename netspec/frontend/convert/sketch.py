@@ -84,6 +84,8 @@ class Sketch:
     rows_without_channels: bool = False
     head: str | None = None
     findings: tuple[Finding, ...] = field(default=())
+    modules: tuple[str, ...] = ()
+    """Paths of PyTorch's modules in the order of a net without branches, where it is known."""
 
     def __post_init__(self) -> None:
         known = {INPUT}

@@ -42,6 +42,7 @@ def read_export(root: Any, name: str) -> Sketch:
         graph, specs = module["graph"], module["signature"]
         inputs = [str(spec["user_input"]["arg"]["as_tensor"]["name"]) for spec in specs["input_specs"] if "user_input" in spec]
         outputs = [str(spec["user_output"]["arg"]["as_tensor"]["name"]) for spec in specs["output_specs"] if "user_output" in spec]
+        arrays = _arrays(specs["input_specs"])
         sizes = {key: _sizes(value["sizes"]) for key, value in graph["tensor_values"].items()}
         nodes = list(graph["nodes"])
     except (LookupError, TypeError, AttributeError):
@@ -49,14 +50,33 @@ def read_export(root: Any, name: str) -> Sketch:
     for found, what in ((inputs, "input"), (outputs, "output")):
         if len(found) != 1:
             raise NoChain(f"it has {len(found)} {what}s ({', '.join(found)}); a net here has one")
-    reader = _Reader(name, sizes, {inputs[0]: INPUT})
+    reader = _Reader(name, sizes, {inputs[0]: INPUT}, arrays)
     for node in nodes:
         reader.add(node)
     if outputs[0] not in reader.values:
         raise NoChain("its output does not come from its input")
     shape = _row(sizes.get(inputs[0], ()))
     findings = (Finding(False, "", "", AS_TRAINED),) if reader.tested else ()
-    return Sketch("PyTorch", "PyTorch, a program of torch.export", tuple(reader.steps), reader.values[outputs[0]], shape, findings=findings)
+    steps = tuple(reader.steps)
+    modules = tuple(dict.fromkeys(reader.modules)) if _is_chain(steps) else ()
+    title = "PyTorch, a program of torch.export"
+    return Sketch("PyTorch", title, steps, reader.values[outputs[0]], shape, findings=findings, modules=modules)
+
+
+def _arrays(specs: Any) -> dict[str, str]:
+    """The names in the state dict of the program's arrays, by those that its operations read; nothing of those without a name."""
+    found: dict[str, str] = {}
+    for spec in specs:
+        for kind in ("parameter", "buffer"):
+            one = spec.get(kind)
+            if isinstance(one, Mapping) and isinstance(one.get("arg"), Mapping):
+                found[str(one["arg"].get("name"))] = str(one.get(f"{kind}_name", ""))
+    return found
+
+
+def _is_chain(steps: Sequence[Step]) -> bool:
+    """Whether each step reads the one before it, and nothing else."""
+    return all(step.inputs == (before,) for step, before in zip(steps, (INPUT, *(step.name for step in steps)), strict=False))
 
 
 def _sizes(found: Any) -> Sizes:
@@ -75,6 +95,9 @@ class _Reader:
     sizes: Mapping[str, Sizes]
     values: dict[str, str]
     """The step that gives each tensor which depends on the input."""
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    modules: list[str] = field(default_factory=list)
+    """The paths of those whose arrays are read, in order."""
     steps: list[Step] = field(default_factory=list)
     tested: bool = False
     weights: dict[str, str] = field(default_factory=dict)
@@ -90,6 +113,7 @@ class _Reader:
         reads = tuple(self.values[one] for names in tensors.values() for one in names if one in self.values)
         if not reads:
             return
+        self.modules += [self.arrays[one].rpartition(".")[0] for names in tensors.values() for one in names if one in self.arrays]
         if len(self.steps) >= MOST_STEPS:
             raise NoChain(f"it has more than {MOST_STEPS} operations")
         operator = target.removeprefix("torch.ops.").removeprefix("aten.").rsplit(".", 1)[0].rstrip("_")

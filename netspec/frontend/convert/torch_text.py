@@ -159,7 +159,8 @@ def read_torch(text: str, name: str) -> Sketch:
     steps: list[Step] = []
     _add(module, "", INPUT, name, steps)
     output = steps[-1].name if steps else INPUT
-    return Sketch("PyTorch", f"PyTorch, a printed {module.name}", tuple(steps), output, _input(module))
+    paths = tuple(step.place.removeprefix("(").removesuffix(")") for step in steps)
+    return Sketch("PyTorch", f"PyTorch, a printed {module.name}", tuple(steps), output, _input(module), modules=paths)
 
 
 def _add(module: Module, path: str, value: str, name: str, steps: list[Step]) -> str:

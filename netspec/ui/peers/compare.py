@@ -28,9 +28,10 @@ from netspec.graph.check import to_graph
 from netspec.graph.graph import Graph
 from netspec.groups.groups import group
 from netspec.plan.network import Network
+from netspec.save.export import torch_calls
 from netspec.train.bench import Benchmark, drawn_rows, rows_needed
 from netspec.train.settings import settings_of
-from netspec.ui.peers import jax_net, torch_layers, torch_net
+from netspec.ui.peers import jax_net, torch_net
 from netspec.ui.shapes import known_counts
 
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ OWN = "netspec"
 PEERS: Mapping[str, tuple[str, ...]] = {"torch": ("torch",), "jax": ("jax", "optax")}
 """The libraries that each peer needs."""
 TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
-    "torch": ({**torch_layers.MODULES, **torch_layers.MERGES}, torch_net.LOSSES),
+    "torch": ({**torch_calls.MODULES, **torch_calls.MERGES}, torch_net.LOSSES),
     "jax": (jax_net.LAYERS, jax_net.LOSSES),
 }
 """The layers and losses that each peer has counterparts of."""

@@ -8,21 +8,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import add, mul
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.errors import UsageError
 from netspec.base.extras import library
 from netspec.base.optimizer import Optimizer
 from netspec.frontend.program import TrainSection
 from netspec.graph.graph import Graph, Node
-from netspec.ui.peers.torch_layers import MERGES, MODULES, NAMES
+from netspec.save.export.torch_calls import NAMES, Call, calls_of
 
 Step = Callable[[], float]
 
-
+MERGES: Mapping[str, Callable[..., Any]] = {
+    "add": lambda torch, *branches: reduce(add, branches),
+    "concat": lambda torch, *branches: torch.cat(branches, 1),
+    "mul": lambda torch, *branches: reduce(mul, branches),
+}
+"""What a layer of several inputs computes by its name: a function of the library and of the branches."""
 LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
     "cross_entropy": lambda torch, loss, scores, y: torch.nn.functional.cross_entropy(
         scores, y, label_smoothing=getattr(loss, "label_smoothing", 0.0)
@@ -35,6 +42,21 @@ LOSSES: Mapping[str, Callable[[Any, Any, Any, Any], Any]] = {
     "bce": lambda torch, loss, scores, y: torch.nn.functional.binary_cross_entropy_with_logits(scores, y),
 }
 """Mean losses by name; of the library, the loss with its arguments, scores and labels."""
+
+
+def modules_of(torch: Any, node: Node) -> list[Any]:
+    """The live modules of a node of one input. Raises UsageError where PyTorch alone has none."""
+    made = [_module(torch, node, call) for call in calls_of(node)]
+    if node.turned:
+        linear = made[0]
+        linear.forward = lambda x: torch.nn.functional.linear(x, linear.weight.t(), linear.bias)
+    return made
+
+
+def _module(torch: Any, node: Node, call: Call) -> Any:
+    if call.own:
+        raise UsageError(f"--compare torch: {node.name}: PyTorch's mean pooling takes a pad of at most half the window")
+    return getattr(torch.nn, call.name)(*call.args, **call.more)
 
 
 def runs(graph: Graph) -> list[list[Node]]:
@@ -104,7 +126,7 @@ class Mirror:
     def __init__(self, graph: Graph, dtype: str = "float32") -> None:
         self.torch = torch = library("torch", "bench")
         self.tensors: dict[str, Any] = {}
-        made = {node.name: MODULES[node.layer.name](torch, node) for node in graph.nodes if node.layer.name not in MERGES}
+        made = {node.name: modules_of(torch, node) for node in graph.nodes if node.layer.name not in MERGES}
         for modules in made.values():
             for module in modules:
                 module.to(getattr(torch, dtype))  # before any is shared: a module converts buffers to others of its own

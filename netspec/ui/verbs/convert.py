@@ -30,7 +30,7 @@ def run(model: Path, *, output: Path | None, input: str | None, head: str | None
         require_new(output)
     name = "<stdin>" if str(model) == STDIN else str(model)
     try:
-        found = convert(_sketch(model, name), shape_of(input), head)
+        found = convert(sketch_of(model, name), shape_of(input), head)
     except NoChain as reason:
         raise NetspecError(f"{name}: cannot be written as a .net: {reason}") from None
     diagnostics = diagnose(Source(found.text, str(output) if output is not None else "<converted>"))
@@ -44,7 +44,8 @@ def run(model: Path, *, output: Path | None, input: str | None, head: str | None
     return 0 if checks and not found.missing else 1
 
 
-def _sketch(model: Path, name: str) -> Sketch:
+def sketch_of(model: Path, name: str) -> Sketch:
+    """The sketch of a model's description. Raises DataError, NoChain, UsageError."""
     if str(model) == STDIN:
         return read_model(io.BytesIO(sys.stdin.buffer.read(MOST_BYTES + 1)), name)
     if not model.exists():
