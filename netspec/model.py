@@ -62,6 +62,8 @@ class Model:
         self._known = Learned(program)
         self._turn = Turn()
         self.epochs_done = 0
+        self.running: Training | None = None
+        """The loop, while it trains: for callbacks."""
         self.history = History()
         self._network: Network | None = None
         self.unloaded: list[str] = []
@@ -228,7 +230,12 @@ class Model:
                 record = Record.create(
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
-            return self.run_training(training, record, hooks)
+            with record.held() if record else nullcontext():
+                history = self.run_training(training, record, hooks)
+                if record:
+                    record.end(training)
+            hooks.end(history)
+            return history
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -292,10 +299,12 @@ class Model:
         return training
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
-        """Trains, and restores the best parameters. An interrupted run leaves its last ones, in `record` too; one that diverged the last
-        good ones there, and its last ones here; where those are not finite the best, or those that it began with."""
+        """Trains, and restores the best parameters; `on_end` is left to the caller. An interrupted run leaves its last ones, in `record`
+        too; one that diverged the last good ones there, and its last ones here; where those are not finite the best, or those that it
+        began with."""
         self._forward_rows = 0
         hooks = hooks or Callbacks(self, ())
+        self.running, training.folder = training, record.folder.path if record else None
 
         def after_steps(step: int, losses: NDArray[np.float64]) -> None:
             if record:
@@ -316,12 +325,14 @@ class Model:
                     record.finish(training)
                     with suppress(SaveError, OSError):  # a picture is no reason to lose a result
                         draw_run(record.folder)
-        except DivergedError:
-            if not self.network.store.is_finite:
+        except BaseException as error:
+            if isinstance(error, DivergedError) and not self.network.store.is_finite:
                 training.best.put_back(self.network)
+            hooks.error(error)
             raise
+        finally:
+            self.running = None
         training.best.restore(self.network)
-        hooks.end(history)
         return history
 
     def reset(self, seed: int | None = None) -> None:

@@ -17,8 +17,10 @@ from netspec.frontend.program import Program
 from netspec.plan.network import Network
 from netspec.save.atomic import SaveError, write_atomic
 from netspec.save.environment import describe_environment
+from netspec.save.events import logged_places, now
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import as_bytes, save_weights
+from netspec.train.history import best_row
 from netspec.train.loop import Best, Training
 from netspec.train.source import resolved_from
 from netspec.train.state import position_of, state_tensors
@@ -90,6 +92,12 @@ class Record:
     """Updates of the last weights that were written; None before there are any."""
     is_held: bool = False
     """Whether the folder is this process's already."""
+    _of: int = 0
+    """Epochs that the run is to have in all."""
+    _told: int = 0
+    """Of the steps of the epoch that is not over those whose events are written or wait."""
+    _events: list[dict[str, Any]] = field(default_factory=list)
+    """What waits for the epoch's row."""
     _waiting: Snapshot | None = None
     """The newest snapshot that is not written."""
     _good: Snapshot | None = None
@@ -135,47 +143,77 @@ class Record:
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
     @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the folder is this process's: nobody else trains into it, and who looks at it sees that somebody does."""
+        with nullcontext() if self.is_held else self.folder.held():
+            before, self.is_held = self.is_held, True
+            try:
+                yield
+            finally:
+                self.is_held = before
+
+    @contextmanager
     def kept(self, training: Training) -> Iterator[None]:
         """While training: there are weights in the folder from the start, and where training ends early those that it leaves, and why. The
         error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
-        with nullcontext() if self.is_held else self.folder.held():
+        with self.held():
+            self._of = training.epochs_done + training.schedule.epochs
             try:
                 if self.resumed is None:
+                    self.event(event="begin", **self._beginning(training))
                     self._write(self._snapshot(training))
                 else:
-                    self._go_on(self.resumed)
+                    self._go_on(self.resumed, training)
                 self._saved_at = self._taken_at = time.monotonic()
                 yield
             except Interrupted as error:
                 self.save(training)
-                self._stopped(str(error))
+                self._stopped(training, str(error), error.exit_code)
                 error.args = (f"{error}; the weights are saved in {self.folder.path}",)
                 raise
             except DivergedError as error:
                 self._leave_good(training, error)
-                self._stopped(str(error))
+                self._stopped(training, str(error), error.exit_code)
                 error.args = (f"{error}; the last good weights, of step {self.saved_step or 0}, are in {self.folder.path}",)
                 raise
             except SaveError:
                 self.discard_if_empty()
                 raise
 
-    def _go_on(self, resumed: Resumed) -> None:
+    def _beginning(self, training: Training) -> dict[str, Any]:
+        """What the event says with which a run begins, or goes on."""
+        found = self._metadata()
+        spec = Path(found["path"]).name  # a run folder may be handed on: where the file lay is nobody's matter
+        return {
+            "time": now(), "spec": spec, "net": " ".join(f"\n{found['spec']}".rpartition("\nnet ")[2].split()),
+            "parameters": self.model.network.graph.parameter_count,
+            "epochs": self._of, "steps_per_epoch": training.steps_per_epoch,
+        }  # fmt: skip
+
+    def _go_on(self, resumed: Resumed, training: Training) -> None:
         """Drops what came after the state that the run goes on from."""
         self.folder.keep_epochs(resumed.epoch, resumed.step)
         if resumed.resolved is not None:
             write_atomic(self.folder.resolved, resumed.resolved.encode())
-        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step)
+        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step, **self._beginning(training))
         self.saved_step = resumed.step
 
     def finish(self, training: Training) -> None:
         """The weights of a run that has come to its end, and why where that was before its last epoch."""
         self.save(training)
         if training.history.stopped is not None:
-            self._stopped(training.history.stopped)
+            self._stopped(training, training.history.stopped)
+
+    def end(self, training: Training, **measured: Any) -> None:
+        """All is done: the row of the epoch whose weights are kept, and what they were measured as."""
+        rows = training.history.epochs[training.first_row :]
+        done = {"epochs": rows[-1]["epoch"], "of": self._of, "best": best_row(rows)} if rows else {}
+        self.event(event="end", time=now(), **done, **measured)
 
     def steps(self, training: Training) -> None:
-        """After steps that went well: the snapshot before them is good, and is written where the last save is long enough ago."""
+        """After steps that went well: they are told, and the snapshot before them is good, and is written where the last save is long
+        enough ago."""
+        self._tell(training)
         now, self._good = time.monotonic(), self._waiting
         due = now - self._saved_at >= self._interval
         if due and self._good is not None:
@@ -185,13 +223,10 @@ class Record:
             self._waiting = self._snapshot(training)
 
     def epoch(self, row: Mapping[str, Any], training: Training) -> None:
-        """The epoch's row, with losses of its steps; a snapshot that was made at its end is made anew, with the row."""
+        """The epoch's row, with the events of its last steps; a snapshot that was made at its end is made anew, with the row."""
         self.folder.add_epoch(row)
-        losses = training.history.loss[-training.steps_per_epoch :]
-        first, every = row["step"] - len(losses) + 1, -(-len(losses) // self.logged)
-        places = range((len(losses) - 1) % every, len(losses), every)
-        steps = ({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]} for place in places)
-        self.folder.add_events([*steps, {"event": "epoch", **row}])
+        self.folder.add_events([*self._events, {"event": "epoch", **row}])
+        self._events, self._told = [], 0
         if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
             save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self._metadata())
         if self._waiting is not None and self._waiting.step == row["step"]:
@@ -205,8 +240,29 @@ class Record:
         """A line of events.jsonl."""
         self.folder.add_events([event])
 
-    def _stopped(self, reason: str) -> None:
-        self.event(event="stopped", step=self.model.network.store.step, reason=reason)
+    def _tell(self, training: Training) -> None:
+        """Adds the events of steps that are done and not told: at once, and not durably, for they can be told again. Those of the last
+        piece of an epoch wait for its row."""
+        done, step, steps = training.steps_done, self.model.network.store.step, training.steps_per_epoch
+        places = logged_places(self._told, done, steps, self.logged)
+        if places:
+            epoch, seconds = training.epochs_done + 1, round(time.perf_counter() - training.began, 3)
+            rates = training.rates(step - done + 1 + places[0], places[-1] - places[0] + 1)[:: places.step].tolist()
+            losses = training.history.loss[places[0] - done : places[-1] - done + 1 or None : places.step]
+            self._events += [
+                {"event": "step", "epoch": epoch, "step": step - done + 1 + place, "loss": loss, "lr": rate, "seconds": seconds}
+                for place, loss, rate in zip(places, losses, rates, strict=True)
+            ]
+        self._told = done
+        if self._events and done < steps:
+            self.folder.add_events(self._events)
+            self._events = []
+
+    def _stopped(self, training: Training, reason: str, code: int = 0) -> None:
+        self._tell(training)
+        step = self.model.network.store.step
+        self.folder.add_events([*self._events, {"event": "stopped", "time": now(), "step": step, "reason": reason, "code": code}])
+        self._events = []
 
     def _leave_good(self, training: Training, error: DivergedError) -> None:
         """The newest weights that are known to be good, and the best ones."""

@@ -14,7 +14,7 @@ from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
 from netspec.save.run_folder import open_run_folder
 from netspec.train.cautions import went_wrong
-from netspec.train.history import History
+from netspec.train.history import best_row
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
 from netspec.ui.given import run_path, spec_file
@@ -119,20 +119,10 @@ def _picture(found: LrFind, folder: Path | None, title: str) -> Path | None:
     return path
 
 
-def best_row(history: History) -> Mapping[str, Any]:
-    """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
-    rows = history.epochs
-    if rows[-1]["val_accuracy"] is not None:
-        return max(rows, key=lambda row: (row["val_accuracy"], -row["epoch"]))
-    if rows[-1]["val_loss"] is not None:
-        return min(rows, key=lambda row: (row["val_loss"], row["epoch"]))
-    return rows[-1]
-
-
 def as_json(done: Run) -> dict[str, Any]:
     """The last JSON line of a run."""
     return {
-        "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history)["epoch"],
+        "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history.epochs)["epoch"],
         "seconds": done.history.epochs[-1]["seconds"], "rows": done.rows, "split": done.split, "metrics": done.metrics,
         "stopped": done.history.stopped,
     }  # fmt: skip
@@ -140,7 +130,7 @@ def as_json(done: Run) -> dict[str, Any]:
 
 def in_words(done: Run, overfit: int | None) -> str:
     """The results as a table of two columns."""
-    best, last = best_row(done.history), done.history.epochs[-1]
+    best, last = best_row(done.history.epochs), done.history.epochs[-1]
     rows = rows_in_words(done.rows) if overfit is None else f"{done.rows['train']:,}, to train on and to measure on"
     lines = [("rows", rows), ("best epoch", f"{best['epoch']} of {last['epoch']}")]
     if done.history.stopped:
