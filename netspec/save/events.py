@@ -6,7 +6,8 @@ training began, a resumed run's earlier ones included; NaN and infinities, which
 | event | when | holds |
 |---|---|---|
 | `overfit` | before a run on a few rows | `rows` |
-| `begin` | before the first step | `time`, `spec` (the file), `net` (its chain), `parameters`, `epochs` (in all), `steps_per_epoch` |
+| `begin` | before the first step | `time`, `spec` (the file), `net` (its chain), `parameters`, `epochs` (in all), `steps_per_epoch`,
+  and of earlier training in whole epochs `epochs_done`, `steps_done` |
 | `step` | while training, with the piece of steps that it belongs to | `epoch`, `step`, `loss` (data loss plus l2), `lr`, `seconds` |
 | `epoch` | at an epoch's end | the columns of results.csv |
 | `stopped` | training ended before its last epoch | `time`, `step`, `reason`, `code` (the exit code; 0 where a rule or a callback did it) |

@@ -188,6 +188,7 @@ class Record:
             "time": now(), "spec": spec, "net": " ".join(f"\n{found['spec']}".rpartition("\nnet ")[2].split()),
             "parameters": self.model.network.graph.parameter_count,
             "epochs": self._of, "steps_per_epoch": training.steps_per_epoch,
+            "epochs_done": training.epochs_done, "steps_done": self.model.network.store.step - training.steps_done,
         }  # fmt: skip
 
     def _go_on(self, resumed: Resumed, training: Training) -> None:

@@ -271,6 +271,21 @@ def plot(
 
 @app.command()
 @guarded
+def watch(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder; the newest in runs/ if not given.", show_default=False)
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
+) -> int:
+    """Follow a run in the terminal: progress, figures, curves.
+
+    Ends when the run does, with its exit code (7 where its process is lost), or by q.
+    """
+    return int(_verb("watch").run(run, once=once))
+
+
+@app.command()
+@guarded
 def fmt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,
