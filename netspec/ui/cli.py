@@ -271,6 +271,22 @@ def plot(
 
 @app.command()
 @guarded
+def runs(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Where the runs lie; runs/ if not given.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option("--sort", metavar="KEY", help="time (newest first), name, or a figure (best first): val_accuracy, f1, seconds, ..."),
+    ] = "time",
+    json: Json = False,
+) -> int:
+    """List runs with their figures, the newest first."""
+    return int(_verb("runs").run(folder, sort=sort, json=json))
+
+
+@app.command()
+@guarded
 def watch(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A run folder; the newest in runs/ if not given.", show_default=False)
