@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from netspec.train.callbacks import StopTraining as StopTraining
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
+    from netspec.train.trackers.mlflow import MLflow as MLflow
+    from netspec.train.trackers.tensorboard import TensorBoard as TensorBoard
+    from netspec.train.trackers.wandb import WandB as WandB
     from netspec.train.transform import transform as transform
 
     __version__: str
@@ -93,6 +96,9 @@ _NAMES = {
     "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
+    "netspec.train.trackers.mlflow": "MLflow",
+    "netspec.train.trackers.tensorboard": "TensorBoard",
+    "netspec.train.trackers.wandb": "WandB",
     "netspec.train.transform": "transform",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

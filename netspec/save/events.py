@@ -35,10 +35,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def logged_places(begin: int, end: int, steps: int, logged: int) -> range:
-    """Of an epoch's `steps`, counted from 0, those from `begin` on and before `end` that are logged: evenly spaced ones, `logged` at most,
-    the last of the epoch among them."""
-    every = -(-steps // logged)
+def spacing(steps: int, logged: int) -> int:
+    """Every so many-th of an epoch's `steps` is told, `logged` at most."""
+    return -(-steps // logged)
+
+
+def logged_places(begin: int, end: int, steps: int, every: int) -> range:
+    """Of an epoch's `steps`, counted from 0, those from `begin` on and before `end` that are told: every so many-th, the last of the epoch
+    among them."""
     first = (steps - 1) % every
     return range(first + -(-max(begin - first, 0) // every) * every, end, every)
 

@@ -16,6 +16,8 @@ State = Literal["training", "ended", "stopped", "interrupted", "diverged", "gone
 """`stopped` by a rule or a callback, and not measured; `gone`: the process is, and said nothing."""
 DIVERGED, SIGNALLED = 5, 128
 CHUNK = 1 << 20
+STEP, END = b'{"event": "step"', b'{"event": "end"'
+"""How lines of these events begin."""
 ENDS = 1 << 14
 """Bytes at the beginning and the end of a file that hold what a finished run tells of itself."""
 
@@ -126,23 +128,24 @@ class Tail:
 
 
 def read_ends(path: Path) -> Story:
-    """The story of a run, of whose steps only those at its beginning and its end may be there: of a run that has ended, whatever its
-    length, two small pieces of the file are read. Raises DataError, OSError."""
+    """The story of a run, but for its steps: of a run that has ended, whatever its length, two
+    small pieces of the file are read. Raises DataError, OSError."""
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > 2 * ENDS:
             head = stream.read(ENDS).rpartition(b"\n")[0]
             stream.seek(size - ENDS)
             tail = stream.read(ENDS)
-            if b'{"event": "end"' in tail.rpartition(b"\n")[0].rpartition(b"\n")[2]:
+            if END in tail.rpartition(b"\n")[0].rpartition(b"\n")[2]:
                 return _story(head.split(b"\n") + tail.split(b"\n")[1:-1], path)
             stream.seek(0)
         lines = iter(lambda: stream.readline(LONGEST_LINE), b"")
-        return _story([line[:-1] for line in lines if line.endswith(b"\n") and not line.startswith(b'{"event": "step"')], path)
+        return _story([line[:-1] for line in lines if line.endswith(b"\n") and not line.startswith(STEP)], path)
 
 
 def _story(lines: list[bytes], path: Path) -> Story:
     story = Story()
     for text in lines:
-        story.add(text.decode("utf-8", "replace"), f"{path}: damaged: a line")
+        if not text.startswith(STEP):
+            story.add(text.decode("utf-8", "replace"), f"{path}: damaged: a line")
     return story

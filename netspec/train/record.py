@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import DivergedError, Interrupted
 from netspec.frontend.program import Program
+from netspec.frontend.resolved import net_of
 from netspec.plan.network import Network
 from netspec.save.atomic import SaveError, write_atomic
 from netspec.save.environment import describe_environment
-from netspec.save.events import logged_places, now
+from netspec.save.events import logged_places, now, spacing
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import as_bytes, save_weights
 from netspec.train.history import best_row
@@ -37,6 +38,12 @@ SMALL = 8 << 20
 """Bytes of a snapshot that may be made more often than it is saved, and stays in memory."""
 SNAPSHOT_SHARE = 0.005
 """Of the time that such snapshots may take."""
+
+
+def logged_of_epoch(epochs: int) -> int:
+    """Steps of an epoch that are told, of a run of so many."""
+    each = max(epochs, 1)
+    return max(LOGGED_STEPS // each, min(LOGGED_OF_EPOCH, MOST_LOGGED // each), 1)
 
 
 class Saved(Protocol):
@@ -133,9 +140,7 @@ class Record:
     def of(cls, folder: RunFolder, model: Saved, program: Program, epochs: int, overfit: int | None) -> Record:
         """Of a folder that is there, for a run of so many epochs."""
         every = program.train.checkpoint
-        each = max(epochs, 1)
-        logged = max(LOGGED_STEPS // each, min(LOGGED_OF_EPOCH, MOST_LOGGED // each), 1)
-        return cls(folder, model, every.amount if every is not None else None, logged, overfit)
+        return cls(folder, model, every.amount if every is not None else None, logged_of_epoch(epochs), overfit)
 
     def discard_if_empty(self) -> None:
         """Takes the folder away where this process made it and nothing is in it yet: what could not be written leaves nothing behind."""
@@ -185,7 +190,7 @@ class Record:
         found = self._metadata()
         spec = Path(found["path"]).name  # a run folder may be handed on: where the file lay is nobody's matter
         return {
-            "time": now(), "spec": spec, "net": " ".join(f"\n{found['spec']}".rpartition("\nnet ")[2].split()),
+            "time": now(), "spec": spec, "net": net_of(found["spec"]),
             "parameters": self.model.network.graph.parameter_count,
             "epochs": self._of, "steps_per_epoch": training.steps_per_epoch,
             "epochs_done": training.epochs_done, "steps_done": self.model.network.store.step - training.steps_done,
@@ -245,7 +250,7 @@ class Record:
         """Adds the events of steps that are done and not told: at once, and not durably, for they can be told again. Those of the last
         piece of an epoch wait for its row."""
         done, step, steps = training.steps_done, self.model.network.store.step, training.steps_per_epoch
-        places = logged_places(self._told, done, steps, self.logged)
+        places = logged_places(self._told, done, steps, spacing(steps, self.logged))
         if places:
             epoch, seconds = training.epochs_done + 1, round(time.perf_counter() - training.began, 3)
             rates = training.rates(step - done + 1 + places[0], places[-1] - places[0] + 1)[:: places.step].tolist()

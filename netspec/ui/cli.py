@@ -157,6 +157,12 @@ def train(
         bool, typer.Option("--lr-find", help="Try growing learning rates and suggest one; lr_find.png in the working folder or --run-dir.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the data and make the plan; train and write nothing.")] = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", metavar="TOOL", help="tensorboard[=DIR], mlflow[=URI] or wandb[=online] hears of the run too. Repeatable; stays on this machine."
+        ),
+    ] = None,
     input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
@@ -169,7 +175,7 @@ def train(
             return int(verb.lr_find(file, overrides, folder=run_dir, allow=allow_path or [], overfit=overfit, json=json))
         if dry_run:
             return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
-        more = {"run_dir": run_dir, "allow": allow_path or [], "overfit": overfit, "resume": resume}
+        more = {"run_dir": run_dir, "allow": allow_path or [], "overfit": overfit, "resume": resume, "log": log or []}
         return int(verb.run(file, overrides, **more, quiet=quiet, json=json))
 
 

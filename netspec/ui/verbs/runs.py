@@ -75,7 +75,7 @@ def _print(runs: Sequence[Listed]) -> None:
 
 
 def _cell(of: Listed, name: str, text: str) -> Text:
-    return Text(text, {**STYLES, "damaged": "bold red"}.get(of.state, "") if name == "state" else "")
+    return Text(text, ("bold red" if of.state == "damaged" else STYLES[of.state]) if name == "state" else "")
 
 
 def _fitting(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:

@@ -21,6 +21,7 @@ from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines, WhileHeard
 from netspec.ui.screen import bytes_in_words, figures_in_words, print_diagnostic, print_json
+from netspec.ui.tools import told_in_a_line, trackers_of
 
 HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
 """Of the metrics those that are printed; `netspec eval` prints all."""
@@ -38,10 +39,11 @@ def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
 
 
 def run(
-    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None, quiet: bool,
-    json: bool,
+    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None,
+    log: Sequence[str], quiet: bool, json: bool,
 ) -> int:  # fmt: skip
-    """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
+    """Trains, then prints the results; `quiet` prints the run folder alone; `log` names tools that hear of it. Raises what training
+    raises."""
     spec_file(file)
     monitor: Monitor | None = JsonLines() if json else None
     if not json and not quiet and sys.stderr.isatty():
@@ -49,9 +51,11 @@ def run(
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
-    done = train(
-        file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False
-    )
+    with told_in_a_line():
+        done = train(
+            file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False,
+            callbacks=trackers_of(log),
+        )  # fmt: skip
     wrong = None if quiet else went_wrong(done.model.program, done.history, done.metrics.get("r2"))
     if wrong is not None:
         print(f"warning: {wrong}", file=sys.stderr)
