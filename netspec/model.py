@@ -74,6 +74,10 @@ class Model:
         if counts is not None:
             self._build_if_sized(counts)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy, which a callback may make while this model trains: nobody trains the copy."""
+        return {**self.__dict__, "running": None}
+
     def _build_if_sized(self, counts: Counts) -> None:
         """Builds the network, unless the number of classes is still to be learnt from labels."""
         try:

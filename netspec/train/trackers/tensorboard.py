@@ -40,8 +40,9 @@ class TensorBoard(Tracker):
         if self.logdir is None and folder is None:
             raise UsageError('TensorBoard() writes into the run folder, and this fit has none: give TensorBoard("logs"), or run_dir to fit')
         place = Path(self.logdir) if self.logdir is not None else Path(str(folder), "tensorboard")
-        purge = step + 1 if step else None
-        self._writer = self._tensorboard.SummaryWriter(logdir=str(place), purge_step=purge, flush_secs=FLUSH_SECONDS)
+        # a file's name has but the second in it, in which a run may have been stopped as well as resumed
+        again = {"purge_step": step + 1, "filename_suffix": f".{step}"} if step else {}
+        self._writer = self._tensorboard.SummaryWriter(logdir=str(place), flush_secs=FLUSH_SECONDS, **again)
         if not step:
             self._writer.add_text("spec", f"```\n{model.program.resolved}\n```", 0)
             metrics = dict.fromkeys((TAGS["val_accuracy"], TAGS["val_loss"], TAGS["loss"]), 0.0)

@@ -47,6 +47,7 @@ class Tracker(Callback):
             raise UsageError(f"{type(self).__name__}(every={every!r}): give a whole number of steps, 1 or more")
         self.every = every
         self._distance = 1
+        self._told = 0
         self._is_open = False
 
     # what a tool does
@@ -83,21 +84,25 @@ class Tracker(Callback):
             raise
         except Exception as error:
             raise UsageError(f"{type(self).__name__}: {_line(error)}") from error
-        self._is_open = True
+        self._is_open, self._told = True, running.steps_done
 
     def on_step(self, model: Any, step: int, losses: NDArray[np.float64]) -> None:
+        self._tell(model)
+
+    def _tell(self, model: Any) -> None:
+        """The steps of the epoch that are done and were not told."""
         running = model.running
-        done = running.steps_done
-        places = logged_places(done - len(losses), done, running.steps_per_epoch, self._distance)
+        done, first = running.steps_done, model.step_count - running.steps_done + 1
+        places = logged_places(self._told, done, running.steps_per_epoch, self._distance)
         if self._is_open and places:
-            first = step - done + 1
             rates = running.rates(first + places[0], places[-1] - places[0] + 1)[:: places.step].tolist()
-            told = losses[places[0] - done + len(losses) :: places.step].tolist()
-            for place, loss, rate in zip(places, told, rates, strict=True):
-                self._try(self.write, first + place, {"step_loss": loss, "lr": rate})
+            for place, rate in zip(places, rates, strict=True):
+                self._try(self.write, first + place, {"step_loss": running.history.loss[place - done], "lr": rate})
+        self._told = done
 
     def on_epoch(self, model: Any, row: dict[str, Any]) -> None:
         figures = {key: row[key] for key in ("loss", "train_accuracy", "val_loss", "val_accuracy", "epoch") if row[key] is not None}
+        self._told = 0
         self._try(self.write, row["step"], figures)
         self._try(self.weights, model, row["step"])
 
@@ -108,6 +113,8 @@ class Tracker(Callback):
         self._try(self.close, None)
 
     def on_error(self, model: Any, error: BaseException) -> None:
+        if model.running is not None:
+            self._tell(model)
         self._try(self.close, error)
 
     def _try(self, call: Callable[..., None], *given: Any) -> None:
