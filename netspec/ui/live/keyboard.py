@@ -39,10 +39,18 @@ class Keyboard:
 
     def key(self) -> str:
         """What was typed within a moment; empty for nothing."""
-        if self._descriptor is None or os.getpgrp() != os.tcgetpgrp(self._descriptor):
+        if self._descriptor is None or not _is_ours(self._descriptor):
             time.sleep(TENTHS / 10)
             return ""
         return os.read(self._descriptor, 64).decode("ascii", "ignore")
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether keys are meant for this process: in the background it would be stopped for asking."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return True  # no job control there
 
 
 def _quiet(attributes: list[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,24 @@ def run(path: Path | None, *, once: bool) -> int:
 
 def _follow(watched: Watched) -> int:
     screen = console()
-    with ended_by_signals(), Keyboard().opened() as keyboard, Live(console=screen, screen=True, auto_refresh=False) as live:
-        drawn_at, size = 0.0, (0, 0)
-        while True:
-            changed = watched.look()
-            if changed or watched.is_over or screen.size != size or time.monotonic() - drawn_at >= SECONDS:
-                drawn_at, size = time.monotonic(), (screen.width, screen.height)
-                live.update(Text("\n").join(watched.lines(*size)), refresh=True)
-            if watched.is_over or any(key in LEAVE for key in keyboard.key()):
-                break
-    if watched.folder is not None:
-        _print(watched.lines(screen.width, max(screen.height - 2, 1)))
+    with ended_by_signals():
+        with Keyboard().opened() as keyboard, Live(console=screen, screen=True, auto_refresh=False) as live, suppress(KeyboardInterrupt):
+            _until_over(watched, keyboard, live)
+        if watched.folder is not None:
+            _print(watched.lines(screen.width, max(screen.height - 2, 1)))
     return exit_code(watched.state, watched.tail.story) if watched.is_over else 0
+
+
+def _until_over(watched: Watched, keyboard: Keyboard, live: Live) -> None:
+    """Until the run ends, or a key says so."""
+    drawn_at, size, screen = 0.0, (0, 0), live.console
+    while True:
+        changed = watched.look()
+        if changed or watched.is_over or screen.size != size or time.monotonic() - drawn_at >= SECONDS:
+            drawn_at, size = time.monotonic(), (screen.width, screen.height)
+            live.update(Text("\n").join(watched.lines(*size)), refresh=True)
+        if watched.is_over or any(key in LEAVE for key in keyboard.key()):
+            return
 
 
 def _print(lines: list[Text]) -> None:
@@ -79,7 +85,7 @@ def _print(lines: list[Text]) -> None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Ctrl-C leaves as q does; a polite kill leaves the terminal as it was."""
+    """A polite kill leaves the terminal as it was."""
 
     def leave(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
@@ -87,8 +93,6 @@ def ended_by_signals() -> Iterator[None]:
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
