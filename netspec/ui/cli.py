@@ -16,7 +16,8 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]  # registers what typer answers shells with
 from typer.core import TyperGroup
 
-from netspec.ui.guard import guarded, last_line
+from netspec.base.errors import NetspecError
+from netspec.ui.guard import guarded, last_line, report
 
 
 class _Group(TyperGroup):
@@ -41,7 +42,10 @@ class _Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The shell that completion is for may be left out."""
         if len(args) == 1 and args[0] in ("--install-completion", "--show-completion"):
-            args = [*args, _shell()]
+            try:
+                args = [*args, _load("completion.scripts").shell_of_caller()]
+            except NetspecError as error:
+                raise typer.Exit(report(error)) from None
         return super().parse_args(ctx, args)
 
 
@@ -124,10 +128,6 @@ def _verb(name: str) -> Any:
 
 def _overrides(pairs: list[str] | None, **given: Any) -> Any:
     return _load("given").overrides_of(pairs or [], **given)
-
-
-def _shell() -> str:
-    return str(_load("completion.scripts").shell_of_caller())
 
 
 def _for_shell(what: str) -> Callable[[str | None], None]:

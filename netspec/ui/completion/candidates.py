@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -29,34 +29,34 @@ FIGURES = ("val_accuracy", "val_loss", "accuracy", "loss", "seconds", "parameter
 
 def net_files(incomplete: str) -> list[Candidate]:
     """Specs, and folders that may hold some."""
-    return [(path, "") for path in _paths(incomplete) if path.endswith((".net", "/"))]
+    return [(path, "") for path in _paths(incomplete, lambda path: path.endswith((".net", "/")))]
 
 
 def run_folders(incomplete: str) -> list[Candidate]:
     """Run folders, weights in them, and folders on the way; those of runs/ before anything is typed."""
-    found = _paths(incomplete)
-    if not incomplete and RUNS.is_dir():
-        found = [path for path in _paths("runs/") if _is_run(path)] or found
-    told = [path.removesuffix("/") if _is_run(path) else path for path in found if path.endswith(("/", ".safetensors"))]
-    if _is_run(incomplete.rpartition("/")[0]) and not incomplete.endswith("weights/"):
-        told = [path for path in told if path.endswith(("weights/", ".safetensors"))]
-    return [(path, "") for path in told]
+    inside = _is_run(incomplete.partition("/weights/")[0].removesuffix("/")) or _is_run(incomplete.rpartition("/")[0])
+
+    def leads(path: str) -> bool:
+        return path.endswith(("/weights/", ".safetensors") if inside else ("/", ".safetensors"))
+
+    found = [] if incomplete else [path for path in _paths("runs/", leads) if _is_run(path)]
+    return [(path.removesuffix("/") if _is_run(path) else path, "") for path in found or _paths(incomplete, leads)]
 
 
 def run_parents(incomplete: str) -> list[Candidate]:
     """Folders that may hold runs."""
-    return [(path, "") for path in _paths(incomplete) if path.endswith("/") and not _is_run(path)]
+    return [(path, "") for path in _paths(incomplete, lambda path: path.endswith("/") and not _is_run(path))]
 
 
 def _is_run(path: str) -> bool:
     return bool(path) and any(os.path.isfile(os.path.join(path, name)) for name in FILES)
 
 
-def _paths(incomplete: str) -> list[str]:
-    """Names that begin so, a `/` behind folders; where one folder alone does, what is in it too, for it is not yet what is meant."""
-    found = list(islice(_named(incomplete), MOST))
-    if len(found) == 1 and found[0].endswith("/"):
-        found += islice(_named(found[0]), MOST)
+def _paths(incomplete: str, kept: Callable[[str], bool]) -> list[str]:
+    """Names that begin so, a `/` behind folders; where a single folder does that is no run, what is in it too, for it is not yet meant."""
+    found = list(islice(filter(kept, _named(incomplete)), MOST))
+    if len(found) == 1 and found[0].endswith("/") and not _is_run(found[0]):
+        found += islice(filter(kept, _named(found[0])), MOST)
     return sorted(found)
 
 
@@ -128,4 +128,4 @@ def figures(incomplete: str) -> list[Candidate]:
         own = {figure for run in islice(runs_in(RUNS), MOST) for figure in run.figures}
     except (OSError, NetspecError):
         own = set()
-    return [("time", "newest first"), ("name", ""), *((figure, "best first") for figure in sorted(own or set(FIGURES)))]
+    return [("time", "newest first"), ("name", ""), *((figure, "best first") for figure in sorted(own | set(FIGURES)))]

@@ -9,7 +9,8 @@ from pathlib import Path
 from netspec.base.errors import UsageError
 from netspec.save.atomic import write_atomic
 
-ASK = "_NETSPEC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS"
+# typer breaks explanations at the terminal's width, and an answer is one line
+ASK = "COLUMNS=9999 _NETSPEC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS"
 
 BASH = f"""\
 # completion of netspec in bash
@@ -17,6 +18,7 @@ _netspec() {{
     local line="${{COMP_LINE:0:COMP_POINT}}" cur="${{COMP_WORDS[COMP_CWORD]}}" value help
     local word="${{line##*[[:space:]]}}"
     # bash takes a word apart at `=` and `:`; what stands before the piece is not written again
+    [[ $cur == [=:] ]] && cur=""
     local before="${{word%"$cur"}}"
     [[ $word == *"$cur" ]] || before=""
     COMPREPLY=()
@@ -58,7 +60,7 @@ fi
 FISH = f"""\
 # completion of netspec in fish
 function __netspec_complete
-    set -l found (env {ASK}=(commandline -cp) netspec 2>/dev/null)
+    set -l found (env {ASK}=(commandline -cp) netspec 2>/dev/null | string match -r '.+')
     if test (count $found) -gt 0
         printf '%s\\n' $found
     else

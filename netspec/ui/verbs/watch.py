@@ -29,8 +29,8 @@ SECONDS = 1.0
 """Between two looks at what events do not tell: whether somebody trains, and how far the saved state is."""
 PATIENCE = 2.0
 """A run that nobody trains any more may still be writing down its end."""
-LEAVE = "qQ\x03\x04\x1b"
-"""Keys that end the view."""
+LEAVE = ("q", "Q", "\x03", "\x04", "\x1b")
+"""Keys that end the view; those of arrows begin with the last of them, and do nothing."""
 HEIGHT = 24
 """Lines of a frame where there is no terminal to ask."""
 
@@ -70,7 +70,7 @@ def _until_over(watched: Watched, keyboard: Keyboard, live: Live) -> None:
         if changed or watched.is_over or screen.size != size or time.monotonic() - drawn_at >= SECONDS:
             drawn_at, size = time.monotonic(), (screen.width, screen.height)
             live.update(Text("\n").join(watched.lines(*size)), refresh=True)
-        if watched.is_over or any(key in LEAVE for key in keyboard.key()):
+        if watched.is_over or keyboard.key() in LEAVE:
             return
 
 
