@@ -32,7 +32,7 @@ DIGITS = MODELS / "digits.net"
 LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
     "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "fmt", "diff", "migrate", "layers",
-    "init", "convert", "explain", "doctor", "lsp",
+    "init", "convert", "explain", "doctor", "lsp", "runs", "watch",
 )  # fmt: skip
 TINY = """netspec 1
 let width = 8

@@ -255,6 +255,22 @@ def test_no_callback_is_no_folder() -> None:
     assert not Path("run").exists()
 
 
+def test_a_callback_that_cannot_begin_leaves_no_folder() -> None:
+    spec = write_spec(Path(), MLP)
+
+    class Late:
+        def __init__(self, hook: str) -> None:
+            setattr(self, hook, self.fail)
+
+        def fail(self, *given: Any) -> None:
+            raise UsageError("no such server")
+
+    for hook, there in (("on_begin", False), ("on_epoch", True)):
+        with pytest.raises(UsageError, match="no such server"):
+            train(spec, run_dir=Path(hook), callbacks=[Late(hook)])
+        assert Path(hook).exists() is there
+
+
 # TensorBoard
 
 

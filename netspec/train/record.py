@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from netspec.base.errors import DivergedError, Interrupted
+from netspec.base.errors import DivergedError, Interrupted, UsageError
 from netspec.frontend.program import Program
 from netspec.frontend.resolved import net_of
 from netspec.plan.network import Network
@@ -163,6 +163,7 @@ class Record:
         error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
         with self.held():
             self._of = training.epochs_done + training.schedule.epochs
+            before = self.model.network.store.step
             try:
                 if self.resumed is None:
                     self.event(event="begin", **self._beginning(training))
@@ -183,6 +184,10 @@ class Record:
                 raise
             except SaveError:
                 self.discard_if_empty()
+                raise
+            except UsageError:  # of a callback that cannot begin: nothing was trained
+                if self.resumed is None and self.model.network.store.step == before:
+                    shutil.rmtree(self.folder.path, ignore_errors=True)
                 raise
 
     def _beginning(self, training: Training) -> dict[str, Any]:

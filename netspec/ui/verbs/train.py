@@ -40,7 +40,7 @@ def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
 
 def run(
     file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None,
-    log: Sequence[str], quiet: bool, json: bool,
+    quiet: bool, json: bool, log: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone; `log` names tools that hear of it. Raises what training
     raises."""
