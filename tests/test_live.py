@@ -30,6 +30,7 @@ from netspec.ui.cli import app
 from netspec.ui.live.chart import AXIS, Series, chart, scale_of
 from netspec.ui.live.facts import best_of, exit_code, standing
 from netspec.ui.live.view import Frame, frame, in_time
+from netspec.ui.verbs.watch import Watched
 
 VALUES = """netspec 1
 data { source = npz; path = "values.npz"; split = 0.7/0.2/0.1 }
@@ -344,6 +345,19 @@ def test_what_is_no_run() -> None:
         assert part in done.stderr
     write_spec(Path(), MLP)
     assert "is a spec" in call("watch", "net.net").stderr
+
+
+def test_a_folder_that_was_just_made_is_awaited() -> None:
+    path = told()
+    watched = Watched(path)
+    for _ in range(3):
+        watched.look()
+        assert not watched.is_over
+    assert "the run has not begun yet" in call("watch", path).stdout
+    told(*HISTORY)
+    time.sleep(1.1)
+    watched.look()
+    assert (watched.is_over, watched.state) == (True, "gone")
 
 
 def test_one_that_trains_comes_before_a_newer_one() -> None:

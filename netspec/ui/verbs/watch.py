@@ -114,8 +114,8 @@ class Watched:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody trains it any more; a process that has just ended its training may still be measuring."""
-        return self.folder is not None and self.state != "training"
+        """Whether nobody trains it any more. A folder without events is about to be: its process holds it from the first one on."""
+        return bool(self.tail.story.begun) and self.state != "training"
 
     def look(self) -> bool:
         """Reads what is new, and tells whether anything was. Raises UsageError for what is no run folder, DataError for a damaged one."""
