@@ -506,7 +506,11 @@ def test_wandb_stays_offline_and_gets_the_curves(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     run = train(write_spec(Path(), MLP), run_dir=Path("run"), callbacks=[netspec.WandB("digits")])
     (path,) = glob.glob("run/wandb/offline-run-*/run-*.wandb")
-    records = list(wandb_records(path))
+    for _ in range(600):  # wandb's own process closes the file a moment later
+        records = list(wandb_records(path))
+        if any(one.WhichOneof("record_type") == "exit" for one in records):
+            break
+        time.sleep(0.05)
     config = {item.key: json.loads(item.value_json) for one in records for item in one.run.config.update if item.key != "_wandb"}
     assert (config["train.lr"], config["train.batch"], config["seed"]) == (0.02, 8, 3)
     rows = [{".".join(item.nested_key): json.loads(item.value_json) for item in one.history.item} for one in records if one.history.item]
