@@ -354,8 +354,11 @@ def test_a_folder_that_was_just_made_is_awaited() -> None:
         watched.look()
         assert not watched.is_over
     assert "the run has not begun yet" in call("watch", path).stdout
-    told(*HISTORY)
-    time.sleep(1.1)
+    with RunFolder(path).held():
+        told(*HISTORY)
+        watched.look()
+        assert not watched.is_over
+    watched = Watched(path)
     watched.look()
     assert (watched.is_over, watched.state) == (True, "gone")
 

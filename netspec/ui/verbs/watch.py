@@ -123,9 +123,9 @@ class Watched:
             self._find()
         if self.folder is None:
             return False
-        changed = self.tail.look()
-        now = time.monotonic()
-        if self.tail.story.end is None and now - self._looked < SECONDS and self._looked:
+        changed, now = self.tail.look(), time.monotonic()
+        story = self.tail.story
+        if not story.begun or (self.state == "training" and story.end is None and now - self._looked < SECONDS and self._looked):
             return changed
         self._looked = now
         if self.folder.is_held:
