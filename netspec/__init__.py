@@ -74,6 +74,9 @@ if TYPE_CHECKING:
     from netspec.train.callbacks import StopTraining as StopTraining
     from netspec.train.history import History as History
     from netspec.train.rule import optimizer as optimizer
+    from netspec.train.trackers.mlflow import MLflow as MLflow
+    from netspec.train.trackers.tensorboard import TensorBoard as TensorBoard
+    from netspec.train.trackers.wandb import WandB as WandB
     from netspec.train.transform import transform as transform
     from netspec.ui.estimators.classifier import NetClassifier as NetClassifier
     from netspec.ui.estimators.regressor import NetRegressor as NetRegressor
@@ -97,6 +100,9 @@ _NAMES = {
     "netspec.train.callbacks": "Callback StopTraining",
     "netspec.train.history": "History",
     "netspec.train.rule": "optimizer",
+    "netspec.train.trackers.mlflow": "MLflow",
+    "netspec.train.trackers.tensorboard": "TensorBoard",
+    "netspec.train.trackers.wandb": "WandB",
     "netspec.train.transform": "transform",
     "netspec.ui.estimators.classifier": "NetClassifier",
     "netspec.ui.estimators.regressor": "NetRegressor",

@@ -67,6 +67,8 @@ class Model:
         self._known = Learned(program)
         self._turn = Turn()
         self.epochs_done = 0
+        self.running: Training | None = None
+        """The loop, while it trains: for callbacks."""
         self.history = History()
         self._network: Network | None = None
         self.unloaded: list[str] = []
@@ -76,6 +78,10 @@ class Model:
         counts = counts or counts_of(program)
         if counts is not None:
             self._build_if_sized(counts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy, which a callback may make while this model trains: nobody trains the copy."""
+        return {**self.__dict__, "running": None}
 
     def _build_if_sized(self, counts: Counts) -> None:
         """Builds the network, unless the number of classes is still to be learnt from labels."""
@@ -249,7 +255,12 @@ class Model:
                 record = Record.create(
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
-            return self.run_training(training, record, hooks)
+            with record.held() if record else nullcontext():
+                history = self.run_training(training, record, hooks)
+                if record:
+                    record.end(training)
+            hooks.end(history)
+            return history
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -314,10 +325,12 @@ class Model:
         return training
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
-        """Trains, and restores the best parameters. An interrupted run leaves its last ones, in `record` too; one that diverged the last
-        good ones there, and its last ones here; where those are not finite the best, or those that it began with."""
+        """Trains, and restores the best parameters; `on_end` is left to the caller. An interrupted run leaves its last ones, in `record`
+        too; one that diverged the last good ones there, and its last ones here; where those are not finite the best, or those that it
+        began with."""
         self._forward_rows = 0
         hooks = hooks or Callbacks(self, ())
+        self.running, training.folder = training, record.folder.path if record else None
 
         def after_steps(step: int, losses: NDArray[np.float64]) -> None:
             if record:
@@ -338,12 +351,14 @@ class Model:
                     record.finish(training)
                     with suppress(SaveError, OSError):  # a picture is no reason to lose a result
                         draw_run(record.folder)
-        except DivergedError:
-            if not self.network.store.is_finite:
+        except BaseException as error:
+            if isinstance(error, DivergedError) and not self.network.store.is_finite:
                 training.best.put_back(self.network)
+            hooks.error(error)
             raise
+        finally:
+            self.running = None
         training.best.restore(self.network)
-        hooks.end(history)
         return history
 
     def reset(self, seed: int | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.state_dict import match
 from netspec.save.weights import is_foreign, load_foreign, load_weights, read_header
+from netspec.train.callbacks import Callback, Callbacks
 from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor, Training
@@ -207,13 +208,14 @@ class _Prepared:
     model: Model
     training: Training
     splits: Splits
+    hooks: Callbacks
     record: Callable[[], Record]
 
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
     allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
-    local_bn: bool = False, **keys: Any,
+    local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
@@ -221,23 +223,25 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. `callbacks` are those of
+    `Model.fit`.
 
     Processes that were started together by `mpiexec` share every batch. bn takes the statistics of the whole batch, so that the run is that
-    of one process up to rounding; with `local_bn` each process takes those of its own rows. What fails in one of them ends all.
+    of one process up to rounding; with `local_bn` each process takes those of its own rows. What fails in one of them ends all, and
+    callbacks are called in that of rank 0.
     Raises SpecError, DataError, UsageError, DivergedError, Interrupted.
     """
     given = with_keys(overrides, keys)
     if resume is not None and (run_dir is not None or overfit is not None):
         raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
     team = team_of_world(statistics=not local_bn)
-    heard = monitor if team is None or team.leads else None
+    heard, called = (monitor, callbacks) if team is None or team.leads else (None, ())
     with ExitStack() as held:
 
         def prepare() -> _Prepared:
             if resume is not None:
-                return _go_on(Path(resume), spec, given, heard, allow, held, team)
-            return _begin(spec, given, heard, allow, overfit, run_dir, team)
+                return _go_on(Path(resume), spec, given, heard, allow, held, called, team)
+            return _begin(spec, given, heard, allow, overfit, run_dir, called, team)
 
         if team is not None:
             held.enter_context(team.guarded())
@@ -260,11 +264,12 @@ def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: boo
 
 def _begin(
     spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], overfit: int | None, run_dir: Path | None,
-    team: Team | None,
+    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None,
 ) -> _Prepared:  # fmt: skip
     """A run from its first step on."""
     program = read(spec, given)
     model = Model(program, team=team)
+    hooks = Callbacks(model, callbacks)
     splits = model.splits_of_data(allow)
     if overfit is not None:
         splits = only(splits, overfit)
@@ -281,11 +286,12 @@ def _begin(
             made.event(event="overfit", rows=len(splits.train))  # which the spec does not say
         return made
 
-    return _Prepared(model, training, splits, record)
+    return _Prepared(model, training, splits, hooks, record)
 
 
 def _go_on(
-    run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], held: ExitStack, team: Team | None
+    run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], held: ExitStack,
+    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None,
 ) -> _Prepared:  # fmt: skip
     """The rest of a run that ended early, whose folder is `held` from here on."""
     folder = open_run_folder(run)
@@ -305,6 +311,7 @@ def _go_on(
         program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
     require_left(program, folder, state, epochs)
     model = Model(program, counts, team)
+    hooks = Callbacks(model, callbacks)
     splits = model.splits_of_data(allow)
     require_same_data(splits, folder)
     overfit = state.position.overfit
@@ -320,19 +327,22 @@ def _go_on(
     record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
     record.said = {"spec": state.found.spec, "path": state.found.path}
     record.is_held = True
-    return _Prepared(model, training, splits, lambda: record)
+    return _Prepared(model, training, splits, hooks, lambda: record)
 
 
 def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Path | None = None, rank: int = 0) -> Run:
     """Trains to the end, and measures. Without a record another process, whose folder `path` is, writes the run."""
-    model, splits = prepared.model, prepared.splits
-    prepared.training.keeps_losses = keep_losses
-    history = model.run_training(prepared.training, record)
-    split, rows = held_out(splits)
-    metrics = model.evaluate_rows(rows)
-    if record is not None:
-        record.event(event="end", split=split, **metrics)
-        path = record.folder.path
+    model, training, splits, hooks = prepared.model, prepared.training, prepared.splits, prepared.hooks
+    training.keeps_losses = keep_losses
+    with record.held() if record is not None else nullcontext():
+        history = model.run_training(training, record, hooks)
+        split, rows = held_out(splits)
+        metrics = model.evaluate_rows(rows)
+        if record is not None:
+            record.end(training, split=split, **metrics)
+            path = record.folder.path
+        hooks.measured(split, metrics)
+        hooks.end(history)
     assert path is not None, "the folder of the process that writes"
     return Run(path, model, history, metrics, split, splits.counts(), rank)
 

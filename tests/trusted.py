@@ -38,7 +38,7 @@ METHODS = {
 }
 """Methods whose names say enough, whatever they are called on."""
 LOADERS = {"spec_from_file_location", "spec_from_loader", "module_from_spec", "exec_module", "load_module", "SourceFileLoader"}
-IMPORTERS = {"import_module", "library", "installed", "find_spec"}
+IMPORTERS = {"import_module", "library", "tool", "installed", "find_spec"}
 PARSERS_OF_XML = {"etree", "dom", "expat", "parsers", "minidom", "pulldom", "make_parser"}
 
 
@@ -144,6 +144,6 @@ def imported_by_name(text: str) -> set[str]:
     """The modules that a module imports by constant names: libraries of extras, and its own."""
     tree = ast.parse(text)
     from_extras = any(isinstance(node, ast.ImportFrom) and node.module == "netspec.base.extras" for node in ast.walk(tree))
-    functions = {"import_module", "importlib.import_module", *(("library", "installed") if from_extras else ())}
+    functions = {"import_module", "importlib.import_module", *(("library", "tool", "installed") if from_extras else ())}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and root(node.func, {}) in functions and node.args]
     return {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}

@@ -23,3 +23,11 @@ def library(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         raise UsageError(f"this needs {module.split('.', maxsplit=1)[0]}: pip install 'netspec[{extra}]'") from None
+
+
+def tool(module: str, name: str) -> Any:
+    """The module of a library that no extra brings. Raises UsageError with the command that installs it, by its `name`."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise UsageError(f"this needs {module.split('.', maxsplit=1)[0]}: pip install {name}") from None

@@ -47,6 +47,11 @@ def resolve(
     return format_file(syntax.File(tuple(entries)))
 
 
+def net_of(resolved: str) -> str:
+    """The chain of a resolved text, in one line: its last entry."""
+    return " ".join(f"\n{resolved}".rpartition("\nnet ")[2].split())
+
+
 def _raw(text: str) -> Literal:
     return Literal("number", text)
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,13 +25,15 @@ from typing import Any
 from netspec.base.errors import DataError, UsageError
 from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
+from netspec.save.events import MOST_COUNT, as_line, event_of, is_before, step_of
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
 LONGEST_LINE = 1 << 16
 """Of results.csv and events.jsonl, in bytes."""
 MOST_ENVIRONMENT_BYTES = 1 << 20
-MOST_COUNT = 1 << 62
+LOOKS, LOOK_SECONDS = 5, 0.02
+"""A folder that seems to be held is looked at again: somebody who only asks whether it is holds it for a moment."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,8 @@ class RunFolder:
         append_line(self.results, _csv_line([row[column] for column in COLUMNS]))
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Lines of events.jsonl, written at once. NaN and infinities, which JSON lacks, are written as null."""
-        lines = (json.dumps({key: _json_value(value) for key, value in event.items()}) for event in events)
-        append_line(self.events, "\n".join(lines))
+        """Lines of events.jsonl (events.py), written at once."""
+        append_line(self.events, "\n".join(map(as_line, events)))
 
     def sync_results(self) -> None:
         """Forces results.csv to the disk, so that no state is newer than it."""
@@ -119,8 +121,8 @@ class RunFolder:
             kept = len(list(takewhile(lambda row: row["epoch"] <= last_epoch, self.read_epochs())))
             write_atomic(self.results, _joined(islice(_whole_lines(self.results), 1 + kept)))
         if self.events.exists():
-            told = ((line, _event(line, self._line(number))) for number, line in enumerate(_whole_lines(self.events), 1))
-            write_atomic(self.events, _joined(line for line, event in told if _is_before(event, last_epoch, last_step)))
+            told = ((line, event_of(line, self._line(number))) for number, line in enumerate(_whole_lines(self.events), 1))
+            write_atomic(self.events, _joined(line for line, event in told if is_before(event, last_epoch, last_step)))
 
     def _line(self, number: int) -> str:
         """How a line of events.jsonl that is not as it should be is called."""
@@ -131,15 +133,36 @@ class RunFolder:
         """While a process trains into the folder: a second one raises UsageError. The system lets go of it however the process ends."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{self.path}: another process trains in this run folder at the moment") from None
-            except OSError:
-                pass  # a file system without locks
+            for left in reversed(range(LOOKS)):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not left:
+                        raise UsageError(f"{self.path}: another process trains in this run folder at the moment") from None
+                    time.sleep(LOOK_SECONDS)
+                except OSError:
+                    break  # a file system without locks
             yield
         finally:
             os.close(descriptor)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process trains into the folder. Looking takes microseconds, in which a process that begins to may have to wait."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     def read_epochs(self) -> list[dict[str, Any]]:
         """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell. Raises DataError."""
@@ -168,7 +191,7 @@ class RunFolder:
         """Whether the run came to its end, with everything written, and was not begun again."""
         if not self.events.exists():
             return False
-        events = (_event(line, self._line(number)) for number, line in enumerate(_whole_lines(self.events), 1))
+        events = (event_of(line, self._line(number)) for number, line in enumerate(_whole_lines(self.events), 1))
         ends = deque((event.get("event") for event in events if event.get("event") in ("end", "resumed")), 1)
         return "end" in ends
 
@@ -176,7 +199,8 @@ class RunFolder:
         """(step, loss) of the steps that events.jsonl holds; NaN where the loss was not finite. Raises DataError."""
         if not self.events.exists():
             return []
-        told = (_step(text, self._line(number)) for number, text in enumerate(_whole_lines(self.events), 1))
+        places = ((text, self._line(number)) for number, text in enumerate(_whole_lines(self.events), 1))
+        told = (step_of(event_of(text, place), place) for text, place in places)
         return [one for one in told if one is not None]
 
 
@@ -275,12 +299,6 @@ def _claim_numbered(name: str, runs: Path) -> Path:
     raise AssertionError("count never ends")
 
 
-def _is_before(event: Mapping[str, Any], last_epoch: int, last_step: int) -> bool:
-    """Whether an event is of that time. Those of an epoch are written at its end, all of them again when it is repeated."""
-    step, epoch = (event.get(key, 0) for key in ("step", "epoch"))
-    return type(step) is int and type(epoch) is int and step <= last_step and epoch <= last_epoch
-
-
 def _joined(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -319,31 +337,6 @@ def _epoch(cells: Sequence[str], names: Sequence[str], place: str) -> dict[str, 
     return row
 
 
-def _event(text: str, place: str) -> dict[str, Any]:
-    """A line of events.jsonl."""
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError):
-        raise DataError(f"{place} is no JSON") from None
-    if not isinstance(event, dict):
-        raise DataError(f"{place} is no JSON object")
-    return event
-
-
-def _step(text: str, place: str) -> tuple[int, float] | None:
-    """Step and loss of a line of events.jsonl, if it is one of a step."""
-    event = _event(text, place)
-    if event.get("event") != "step":
-        return None
-    step, loss = event.get("step"), event.get("loss")
-    if type(step) is not int or not 0 <= step < MOST_COUNT or not (loss is None or type(loss) in (int, float)):
-        raise DataError(f"{place} tells of a step without its number, or of a loss that is none")
-    try:
-        return step, float("nan") if loss is None else float(loss)
-    except OverflowError:
-        return step, float("inf")
-
-
 def _csv_line(values: list[Any]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(["" if value is None else repr(_plain(value)) for value in values])
@@ -353,11 +346,3 @@ def _csv_line(values: list[Any]) -> str:
 def _plain(value: Any) -> int | float:
     number: int | float = value.item() if hasattr(value, "item") else value
     return number
-
-
-def _json_value(value: Any) -> Any:
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
 
-HOOKS = ("on_begin", "on_step", "on_epoch", "on_end")
+HOOKS = ("on_begin", "on_step", "on_epoch", "on_measured", "on_end", "on_error")
 
 
 class StopTraining(Exception):  # noqa: N818  a wish, no error
@@ -20,8 +20,10 @@ class StopTraining(Exception):  # noqa: N818  a wish, no error
 class Callback:
     """What an object in `fit(callbacks=[...])` may hear. Any object with some of these methods will do; this class saves writing the rest.
 
-    All calls come from the thread that trains, and wait for each other; the model may be used inside them. A method that returns True or
-    raises StopTraining ends training, after the other callbacks have heard the same; any other exception reaches the caller of `fit`.
+    All calls come from the thread that trains, and wait for each other; the model may be used inside them. `model.running` is the loop
+    that is at work: its `steps_per_epoch`, `epochs_done`, `schedule.epochs`, `rates(step, 1)`, and the `folder` that it writes, if any.
+    A method that returns True or raises StopTraining ends training, after the other callbacks have heard the same; any other exception
+    reaches the caller of `fit`.
     """
 
     def on_begin(self, model: Any) -> Any:
@@ -37,8 +39,14 @@ class Callback:
     def on_epoch(self, model: Any, row: dict[str, Any]) -> Any:
         """At an epoch's end, with its row of `history.epochs`."""
 
+    def on_measured(self, model: Any, split: str, metrics: dict[str, float]) -> Any:
+        """Of `netspec.train` alone, before `on_end`: the metrics of the rows that the run is measured on. The return value has no use."""
+
     def on_end(self, model: Any, history: Any) -> Any:
         """After training, stopped or not, with the parameters that it leaves; not where an error ends it. The return value has no use."""
+
+    def on_error(self, model: Any, error: BaseException) -> Any:
+        """Instead of `on_end` where an error or a signal ends training, which then goes on to the caller. The return value has no use."""
 
 
 class Callbacks:
@@ -83,9 +91,19 @@ class Callbacks:
     def epoch(self, row: dict[str, Any]) -> None:
         self._call("on_epoch", row)
 
+    def measured(self, split: str, metrics: dict[str, float]) -> None:
+        self._tell("on_measured", split, metrics)
+
     def end(self, history: Any) -> None:
-        for function in self._functions["on_end"]:
-            function(self._model, history)
+        self._tell("on_end", history)
+
+    def error(self, error: BaseException) -> None:
+        self._tell("on_error", error)
+
+    def _tell(self, hook: str, *given: Any) -> None:
+        """Calls every function of a hook after training, which nothing can end any more."""
+        for function in self._functions[hook]:
+            function(self._model, *given)
 
 
 def _name(function: Callable[..., Any]) -> str:

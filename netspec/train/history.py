@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from netspec.base import html
@@ -63,6 +64,16 @@ class History:
         rows = table_of(self.epochs)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows if self.epochs]
+
+
+def best_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
+    measured = [row for row in rows if row["val_loss"] is not None and isfinite(row["val_loss"])]
+    if not measured:
+        return rows[-1]
+    if measured[-1]["val_accuracy"] is not None:
+        return max(measured, key=lambda row: (row["val_accuracy"], -row["epoch"]))
+    return min(measured, key=lambda row: (row["val_loss"], row["epoch"]))
 
 
 def table_of(epochs: Sequence[Mapping[str, Any]], shown: int = SHOWN) -> list[list[str]]:

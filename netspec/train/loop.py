@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -185,6 +186,8 @@ class Training:
     ) -> None:  # fmt: skip
         self.network, self.schedule, self.material, self.validation = network, schedule, train, validation
         self.epochs_done, self.monitor, self.early_stop = epochs_done, monitor, early_stop
+        self.folder: Path | None = None
+        """The run folder that is written, if one is."""
         self.steps_done = 0
         """Of the epoch that is not over."""
         self.keeps_losses = True
@@ -210,6 +213,10 @@ class Training:
     def losses_of_epoch(self) -> list[float]:
         """The losses of the steps done of the epoch that is not over."""
         return self.history.loss[-self.steps_done :] if self.steps_done else []
+
+    def rates(self, first: int, count: int) -> NDArray[np.float64]:
+        """The learning rates (count,) of updates of the epoch that is not over; the first update of all has the number 1."""
+        return self.schedule.scalars(first, count, self.epochs_done + 1, self.steps_per_epoch, self._figures)[:, 0]
 
     def run(self) -> History:
         """Trains; the parameters are then those of the last step, and those of the best validation epoch are in `best`.

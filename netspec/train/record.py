@@ -12,13 +12,16 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from netspec.base.errors import DivergedError, Interrupted
+from netspec.base.errors import DivergedError, Interrupted, UsageError
 from netspec.frontend.program import Program
+from netspec.frontend.resolved import net_of
 from netspec.plan.network import Network
 from netspec.save.atomic import SaveError, write_atomic
 from netspec.save.environment import describe_environment
+from netspec.save.events import logged_places, now, spacing
 from netspec.save.run_folder import RunFolder, create_run_folder
 from netspec.save.weights import as_bytes, save_weights
+from netspec.train.history import best_row
 from netspec.train.loop import Best, Training
 from netspec.train.source import resolved_from
 from netspec.train.state import position_of, state_tensors
@@ -35,6 +38,12 @@ SMALL = 8 << 20
 """Bytes of a snapshot that may be made more often than it is saved, and stays in memory."""
 SNAPSHOT_SHARE = 0.005
 """Of the time that such snapshots may take."""
+
+
+def logged_of_epoch(epochs: int) -> int:
+    """Steps of an epoch that are told, of a run of so many."""
+    each = max(epochs, 1)
+    return max(LOGGED_STEPS // each, min(LOGGED_OF_EPOCH, MOST_LOGGED // each), 1)
 
 
 class Saved(Protocol):
@@ -90,6 +99,12 @@ class Record:
     """Updates of the last weights that were written; None before there are any."""
     is_held: bool = False
     """Whether the folder is this process's already."""
+    _of: int = 0
+    """Epochs that the run is to have in all."""
+    _told: int = 0
+    """Of the steps of the epoch that is not over those whose events are written or wait."""
+    _events: list[dict[str, Any]] = field(default_factory=list)
+    """What waits for the epoch's row."""
     _waiting: Snapshot | None = None
     """The newest snapshot that is not written."""
     _good: Snapshot | None = None
@@ -128,9 +143,7 @@ class Record:
     def of(cls, folder: RunFolder, model: Saved, program: Program, epochs: int, overfit: int | None) -> Record:
         """Of a folder that is there, for a run of so many epochs."""
         every = program.train.checkpoint
-        each = max(epochs, 1)
-        logged = max(LOGGED_STEPS // each, min(LOGGED_OF_EPOCH, MOST_LOGGED // each), 1)
-        return cls(folder, model, every.amount if every is not None else None, logged, overfit)
+        return cls(folder, model, every.amount if every is not None else None, logged_of_epoch(epochs), overfit)
 
     def discard_if_empty(self) -> None:
         """Takes the folder away where this process made it and nothing is in it yet: what could not be written leaves nothing behind."""
@@ -138,49 +151,85 @@ class Record:
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
     @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the folder is this process's: nobody else trains into it, and who looks at it sees that somebody does."""
+        with nullcontext() if self.is_held else self.folder.held():
+            before, self.is_held = self.is_held, True
+            try:
+                yield
+            finally:
+                self.is_held = before
+
+    @contextmanager
     def kept(self, training: Training) -> Iterator[None]:
         """While training: there are weights in the folder from the start, and where training ends early those that it leaves, and why. The
         error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
-        with nullcontext() if self.is_held else self.folder.held():
+        with self.held():
+            self._of = training.epochs_done + training.schedule.epochs
+            before = self.model.network.store.step
             try:
                 if self.resumed is None:
+                    self.event(event="begin", **self._beginning(training))
                     self._write(self._snapshot(training))
                 else:
-                    self._go_on(self.resumed)
+                    self._go_on(self.resumed, training)
                 self._saved_at = self._taken_at = time.monotonic()
                 yield
             except Interrupted as error:
                 self.save(training)
-                self._stopped(str(error))
+                self._stopped(training, str(error), error.exit_code)
                 error.args = (f"{error}; the weights are saved in {self.folder.path}",)
                 raise
             except DivergedError as error:
                 self._leave_good(training, error)
-                self._stopped(str(error))
+                self._stopped(training, str(error), error.exit_code)
                 error.args = (f"{error}; the last good weights, of step {self.saved_step or 0}, are in {self.folder.path}",)
                 raise
             except SaveError:
                 self.discard_if_empty()
                 raise
+            except UsageError:  # of a callback that cannot begin: nothing was trained
+                if self.resumed is None and self.model.network.store.step == before:
+                    shutil.rmtree(self.folder.path, ignore_errors=True)
+                raise
 
-    def _go_on(self, resumed: Resumed) -> None:
+    def _beginning(self, training: Training) -> dict[str, Any]:
+        """What the event says with which a run begins, or goes on."""
+        found = self._metadata()
+        spec = Path(found["path"]).name  # a run folder may be handed on: where the file lay is nobody's matter
+        share = self.model.network.settings.share
+        return {
+            "time": now(), "spec": spec, "net": net_of(found["spec"]),
+            "parameters": self.model.network.graph.parameter_count,
+            "epochs": self._of, "steps_per_epoch": training.steps_per_epoch,
+            "epochs_done": training.epochs_done, "steps_done": self.model.network.store.step - training.steps_done,
+            **({"ranks": share.ranks} if share is not None else {}),
+        }  # fmt: skip
+
+    def _go_on(self, resumed: Resumed, training: Training) -> None:
         """Drops what came after the state that the run goes on from."""
         self.folder.keep_epochs(resumed.epoch, resumed.step)
         if resumed.resolved is not None:
             write_atomic(self.folder.resolved, resumed.resolved.encode())
-        share = self.model.network.settings.share
-        ranks = {"ranks": share.ranks} if share is not None else {}
-        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step, **ranks)
+        self.event(event="resumed", epoch=resumed.epoch, step=resumed.step, **self._beginning(training))
         self.saved_step = resumed.step
 
     def finish(self, training: Training) -> None:
         """The weights of a run that has come to its end, and why where that was before its last epoch."""
         self.save(training)
         if training.history.stopped is not None:
-            self._stopped(training.history.stopped)
+            self._stopped(training, training.history.stopped)
+
+    def end(self, training: Training, **measured: Any) -> None:
+        """All is done: the row of the epoch whose weights are kept, and what they were measured as."""
+        rows = training.history.epochs[training.first_row :]
+        done = {"epochs": rows[-1]["epoch"], "of": self._of, "best": best_row(rows)} if rows else {}
+        self.event(event="end", time=now(), **done, **measured)
 
     def steps(self, training: Training) -> None:
-        """After steps that went well: the snapshot before them is good, and is written where the last save is long enough ago."""
+        """After steps that went well: they are told, and the snapshot before them is good, and is written where the last save is long
+        enough ago."""
+        self._tell(training)
         now, self._good = time.monotonic(), self._waiting
         due = now - self._saved_at >= self._interval
         if due and self._good is not None:
@@ -190,13 +239,10 @@ class Record:
             self._waiting = self._snapshot(training)
 
     def epoch(self, row: Mapping[str, Any], training: Training) -> None:
-        """The epoch's row, with losses of its steps; a snapshot that was made at its end is made anew, with the row."""
+        """The epoch's row, with the events of its last steps; a snapshot that was made at its end is made anew, with the row."""
         self.folder.add_epoch(row)
-        losses = training.history.loss[-training.steps_per_epoch :]
-        first, every = row["step"] - len(losses) + 1, -(-len(losses) // self.logged)
-        places = range((len(losses) - 1) % every, len(losses), every)
-        steps = ({"event": "step", "epoch": row["epoch"], "step": first + place, "loss": losses[place]} for place in places)
-        self.folder.add_events([*steps, {"event": "epoch", **row}])
+        self.folder.add_events([*self._events, {"event": "epoch", **row}])
+        self._events, self._told = [], 0
         if self.checkpoint_epochs is not None and row["epoch"] % self.checkpoint_epochs == 0:
             save_weights(self.folder.checkpoint(row["epoch"]), self.model.tensors(), self._metadata())
         if self._waiting is not None and self._waiting.step == row["step"]:
@@ -210,8 +256,29 @@ class Record:
         """A line of events.jsonl."""
         self.folder.add_events([event])
 
-    def _stopped(self, reason: str) -> None:
-        self.event(event="stopped", step=self.model.network.store.step, reason=reason)
+    def _tell(self, training: Training) -> None:
+        """Adds the events of steps that are done and not told: at once, and not durably, for they can be told again. Those of the last
+        piece of an epoch wait for its row."""
+        done, step, steps = training.steps_done, self.model.network.store.step, training.steps_per_epoch
+        places = logged_places(self._told, done, steps, spacing(steps, self.logged))
+        if places:
+            epoch, seconds = training.epochs_done + 1, round(time.perf_counter() - training.began, 3)
+            rates = training.rates(step - done + 1 + places[0], places[-1] - places[0] + 1)[:: places.step].tolist()
+            losses = training.history.loss[places[0] - done : places[-1] - done + 1 or None : places.step]
+            self._events += [
+                {"event": "step", "epoch": epoch, "step": step - done + 1 + place, "loss": loss, "lr": rate, "seconds": seconds}
+                for place, loss, rate in zip(places, losses, rates, strict=True)
+            ]
+        self._told = done
+        if self._events and done < steps:
+            self.folder.add_events(self._events)
+            self._events = []
+
+    def _stopped(self, training: Training, reason: str, code: int = 0) -> None:
+        self._tell(training)
+        step = self.model.network.store.step
+        self.folder.add_events([*self._events, {"event": "stopped", "time": now(), "step": step, "reason": reason, "code": code}])
+        self._events = []
 
     def _leave_good(self, training: Training, error: DivergedError) -> None:
         """The newest weights that are known to be good, and the best ones."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import os
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]  # registers what typer answers shells with
 from typer.core import TyperGroup
 
-from netspec.ui.guard import guarded, last_line
+from netspec.base.errors import NetspecError
+from netspec.ui.guard import guarded, last_line, report
 
 
 class _Group(TyperGroup):
@@ -22,6 +26,8 @@ class _Group(TyperGroup):
     def main(self, *args: Any, **more: Any) -> Any:
         if not more.get("standalone_mode", True):
             return super().main(*args, **more)
+        if COMPLETE in os.environ:
+            completion_init()
         try:
             code = super().main(*args, **{**more, "standalone_mode": False})
         except Exception as error:
@@ -33,6 +39,18 @@ class _Group(TyperGroup):
             code = getattr(error, "exit_code", 2)
         sys.exit(code or 0)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The shell that completion is for may be left out."""
+        if len(args) == 1 and args[0] in ("--install-completion", "--show-completion"):
+            try:
+                args = [*args, _load("completion.scripts").shell_of_caller()]
+            except NetspecError as error:
+                raise typer.Exit(report(error)) from None
+        return super().parse_args(ctx, args)
+
+
+COMPLETE = "_NETSPEC_COMPLETE"
+"""Set by a shell that is completing."""
 
 app = typer.Typer(
     cls=_Group, help="A compiler for declared neural networks: a .net file in, a trained model out.",
@@ -40,11 +58,38 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A .net file.", show_default=False)]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a weights file.", show_default=False)]
+
+def _candidates(kind: str) -> Callable[[str], list[tuple[str, str]]]:
+    """What completes an argument, when a shell asks."""
+
+    def found(incomplete: str) -> list[tuple[str, str]]:
+        told: list[tuple[str, str]] = getattr(_load("completion.candidates"), kind)(incomplete)
+        return told
+
+    return found
+
+
+def _set_keys(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    words = [str(ctx.params.get("file")), *ctx.args]  # what stands before an option without its value is not parsed
+    file = next((word for word in words if word.endswith(".net")), None)
+    told: list[tuple[str, str]] = _load("completion.candidates").set_keys(incomplete, file)
+    return told
+
+
+NETS: dict[str, Any] = {"autocompletion": _candidates("net_files"), "show_default": False}
+FOLDERS: dict[str, Any] = {"autocompletion": _candidates("run_parents"), "show_default": False}
+NAMES: dict[str, Any] = {"autocompletion": _candidates("catalogue"), "show_default": False}
+CODES: dict[str, Any] = {"autocompletion": _candidates("diagnostics"), "show_default": False}
+RUNS: dict[str, Any] = {"autocompletion": _candidates("run_folders"), "show_default": False}
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .net file.", **NETS)]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a weights file.", **RUNS)]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A let name, or a section's key such as train.batch. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A let name, or a section's key such as train.batch. Repeatable.", autocompletion=_set_keys
+    ),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Shape of a row: 3x32x32, or 30.")]
 Classes = Annotated[int | None, typer.Option("--classes", min=2, metavar="N", help="Number of classes.")]
@@ -85,6 +130,23 @@ def _overrides(pairs: list[str] | None, **given: Any) -> Any:
     return _load("given").overrides_of(pairs or [], **given)
 
 
+def _for_shell(what: str) -> Callable[[str | None], None]:
+    """`show` or `install`, for the shell that is named."""
+
+    @guarded
+    def called(shell: str) -> int:
+        return int(getattr(_load("completion.scripts"), what)(shell))
+
+    def callback(shell: str | None) -> None:
+        if shell is not None:
+            called(shell)
+
+    return callback
+
+
+Shell = Literal["bash", "zsh", "fish"]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         raise typer.Exit(_verb("version").run())
@@ -93,13 +155,20 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def top(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")] = False,
-) -> None: ...
+    install_completion: Annotated[Shell | None, typer.Option(
+        "--install-completion", metavar="[SHELL]", callback=_for_shell("install"), is_eager=True,
+        help="Let bash, zsh or fish complete netspec's words; the calling shell if not given.",
+    )] = None,
+    show_completion: Annotated[Shell | None, typer.Option(
+        "--show-completion", metavar="[SHELL]", callback=_for_shell("show"), is_eager=True, help="Print the script that does."
+    )] = None,
+) -> None: ...  # fmt: skip
 
 
 @app.command()
 @guarded
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files.", **NETS)],
     pairs: Set = None, input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
 ) -> int:  # fmt: skip
     """Find everything that is wrong with .net files."""
@@ -138,7 +207,7 @@ def compile_(
 @guarded
 def train(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A .net file; may be left out with --resume.", show_default=False)
+        Path | None, typer.Argument(metavar="FILE", help="A .net file; may be left out with --resume.", **NETS)
     ] = None,
     pairs: Set = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training rows.")] = None,
@@ -148,7 +217,7 @@ def train(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option("--resume", metavar="RUN", help="Go on with a run that ended early, in its folder; --epochs more than it had."),
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that ended early, in its folder; or with more --epochs.", **RUNS),
     ] = None,
     overfit: Annotated[
         int | None, typer.Option("--overfit", min=1, metavar="N", help="Train on the first N training rows alone, as a check.")
@@ -160,6 +229,13 @@ def train(
     local_bn: Annotated[
         bool, typer.Option("--local-bn", help="Under mpiexec: bn takes a process's own rows, not the whole batch.")
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", metavar="TOOL", help="tensorboard[=DIR], mlflow[=URI] or wandb[=online] hears of it too, on this machine. Repeatable.",
+            autocompletion=_candidates("tools"),
+        ),
+    ] = None,
     input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
@@ -172,7 +248,7 @@ def train(
             return int(verb.lr_find(file, overrides, folder=run_dir, allow=allow_path or [], overfit=overfit, json=json))
         if dry_run:
             return int(verb.dry_run(file, overrides, allow=allow_path or [], overfit=overfit, json=json))
-        more = {"run_dir": run_dir, "allow": allow_path or [], "overfit": overfit, "resume": resume, "local_bn": local_bn}
+        more = {"run_dir": run_dir, "allow": allow_path or [], "overfit": overfit, "resume": resume, "log": log or [], "local_bn": local_bn}
         return int(verb.run(file, overrides, **more, quiet=quiet, json=json))
 
 
@@ -284,7 +360,7 @@ def draw(
 @app.command()
 @guarded
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", **RUNS)],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="A .png or .svg; curves.png or filters.png if not given.")
     ] = None,
@@ -315,8 +391,51 @@ def export(
 
 @app.command()
 @guarded
+def runs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]",
+            help="Where the runs lie; runs/ if not given.",
+            show_default=False,
+            autocompletion=_candidates("run_parents"),
+        ),
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="time (newest first), name, or a figure (best first): val_accuracy, f1, seconds.",
+            autocompletion=_candidates("figures"),
+        ),
+    ] = "time",
+    json: Json = False,
+) -> int:
+    """List runs with their figures, the newest first."""
+    return int(_verb("runs").run(folder, sort=sort, json=json))
+
+
+@app.command()
+@guarded
+def watch(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="A run folder; the newest in runs/ if not given.", **RUNS),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
+) -> int:
+    """Follow a run in the terminal: progress, figures, curves.
+
+    Ends when the run does, with its exit code (7 where its process is lost), or by q.
+    """
+    return int(_verb("watch").run(run, once=once))
+
+
+@app.command()
+@guarded
 def fmt(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", **NETS)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Change nothing; show what would change as a unified diff.")] = False,
     explicit: Annotated[bool, typer.Option("--explicit", help="Write out every value that comes from a default.")] = False,
@@ -353,7 +472,10 @@ def migrate(
 @app.command()
 @guarded
 def layers(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A layer, head, loss, optimizer, ...", **NAMES),
+    ] = None,
     json: Json = False,
 ) -> int:
     """The catalogue: arguments, defaults, shapes, formulas, examples."""
@@ -405,7 +527,8 @@ def convert(
 @app.command()
 @guarded
 def explain(
-    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Such as NS402.", show_default=False)] = None, json: Json = False
+    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Such as NS402.", **CODES)] = None,
+    json: Json = False,
 ) -> int:
     """The page of a diagnostic."""
     return int(_verb("explain").run(code, json=json))

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from netspec.base import html
 from netspec.base.html import Markup
 from netspec.frontend.program import Program
 from netspec.train.cautions import went_wrong
-from netspec.train.history import History
+from netspec.train.history import History, best_row
 from netspec.ui.screen import figures_in_words
 
 HEADLINE = ("loss", "accuracy", "r2", "mae", "rmse")
 """Of the metrics those that are printed; `netspec eval` prints all."""
-
-
-def best_row(history: History) -> Mapping[str, Any]:
-    """The row of the epoch whose parameters are kept: best on validation (the earliest on a tie), the last without validation."""
-    rows = history.epochs
-    if rows[-1]["val_accuracy"] is not None:
-        return max(rows, key=lambda row: (row["val_accuracy"], -row["epoch"]))
-    if rows[-1]["val_loss"] is not None:
-        return min(rows, key=lambda row: (row["val_loss"], row["epoch"]))
-    return rows[-1]
 
 
 def rows_in_words(rows: Mapping[str, int]) -> str:
@@ -36,7 +25,7 @@ def results_page(program: Program, history: History, rows: Mapping[str, int], sp
     """What a notebook shows of it."""
     found = [("rows", rows_in_words(rows))]
     if history.epochs:
-        best, last = best_row(history), history.epochs[-1]
+        best, last = best_row(history.epochs), history.epochs[-1]
         found.append(("best epoch", f"{best['epoch']} of {last['epoch']}"))
         if best["val_loss"] is not None and split == "test":
             found.append(("validation", figures_in_words({"loss": best["val_loss"], "accuracy": best["val_accuracy"]})))

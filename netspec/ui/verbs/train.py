@@ -15,13 +15,15 @@ from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
 from netspec.save.run_folder import open_run_folder
 from netspec.train.cautions import went_wrong
+from netspec.train.history import best_row
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
 from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines, WhileHeard
-from netspec.ui.results import HEADLINE, best_row, rows_in_words
+from netspec.ui.results import HEADLINE, rows_in_words
 from netspec.ui.screen import figures_in_words, print_diagnostic, print_json
+from netspec.ui.tools import told_in_a_line, trackers_of
 
 
 def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
@@ -36,20 +38,22 @@ def file_of(file: Path | None, resume: Path | None, only_looks: bool) -> Path:
 
 
 def run(
-    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None, quiet: bool,
-    json: bool, local_bn: bool = False,
+    file: Path, overrides: Overrides, *, run_dir: Path | None, allow: Sequence[Path], overfit: int | None, resume: Path | None,
+    quiet: bool, json: bool, log: Sequence[str] = (), local_bn: bool = False,
 ) -> int:  # fmt: skip
-    """Trains, then prints the results; `quiet` prints the run folder alone. Raises what training raises."""
+    """Trains, then prints the results; `quiet` prints the run folder alone; `log` names tools that hear of it. Raises what training
+    raises."""
     monitor: Monitor | None = JsonLines() if json else None
     if not json and not quiet and sys.stderr.isatty():
         for warning in read(file, overrides).warnings:
             print_diagnostic(warning, sys.stderr)
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
-    done = train(
-        file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False,
-        local_bn=local_bn,
-    )  # fmt: skip
+    with told_in_a_line():
+        done = train(
+            file, overrides=overrides, run_dir=run_dir, monitor=monitor, allow=allow, overfit=overfit, resume=resume, keep_losses=False,
+            callbacks=trackers_of(log), local_bn=local_bn,
+        )  # fmt: skip
     if done.rank != 0:
         return 0
     wrong = None if quiet else went_wrong(done.model.program, done.history, done.metrics.get("r2"))
@@ -122,7 +126,7 @@ def _picture(found: LrFind, folder: Path | None, title: str) -> Path | None:
 def as_json(done: Run) -> dict[str, Any]:
     """The last JSON line of a run."""
     return {
-        "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history)["epoch"],
+        "event": "end", "run": str(done.path), "epochs": len(done.history.epochs), "best_epoch": best_row(done.history.epochs)["epoch"],
         "seconds": done.history.epochs[-1]["seconds"], "rows": done.rows, "split": done.split, "metrics": done.metrics,
         "stopped": done.history.stopped,
     }  # fmt: skip
@@ -130,7 +134,7 @@ def as_json(done: Run) -> dict[str, Any]:
 
 def in_words(done: Run, overfit: int | None) -> str:
     """The results as a table of two columns."""
-    best, last = best_row(done.history), done.history.epochs[-1]
+    best, last = best_row(done.history.epochs), done.history.epochs[-1]
     rows = rows_in_words(done.rows) if overfit is None else f"{done.rows['train']:,}, to train on and to measure on"
     lines = [("rows", rows), ("best epoch", f"{best['epoch']} of {last['epoch']}")]
     if done.history.stopped:
