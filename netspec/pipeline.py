@@ -23,6 +23,7 @@ from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.weights import load_weights, read_header
+from netspec.train.callbacks import Callbacks
 from netspec.train.data import Part, Splits
 from netspec.train.history import History
 from netspec.train.loop import Monitor, Training
@@ -154,7 +155,8 @@ class Run:
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
-    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True, **keys: Any,
+    allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
+    callbacks: Sequence[Any] = (), **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
@@ -162,14 +164,14 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. Raises SpecError, DataError,
-    UsageError, DivergedError, Interrupted.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. `callbacks` are as those of
+    `fit`. Raises SpecError, DataError, UsageError, DivergedError, Interrupted.
     """
     given = with_keys(overrides, keys)
     if resume is not None:
         if run_dir is not None or overfit is not None:
             raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
-        return _go_on(Path(resume), spec, given, monitor, allow, keep_losses)
+        return _go_on(Path(resume), spec, given, monitor, allow, keep_losses, callbacks)
     program = read(spec, given)
     model = Model(program)
     splits = model.splits_of_data(allow)
@@ -185,10 +187,12 @@ def train(
     if overfit is not None:
         record.event(event="overfit", rows=len(splits.train))  # which the spec does not say
     training.keeps_losses = keep_losses
-    return _run(model, training, record, splits)
+    return _run(model, training, record, splits, callbacks)
 
 
-def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], keep_losses: bool) -> Run:
+def _go_on(
+    run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], keep_losses: bool, callbacks: Sequence[Any]
+) -> Run:  # fmt: skip
     """The rest of a run that ended early."""
     folder = open_run_folder(run)
     with folder.held():  # nobody else moves the state from here on
@@ -222,12 +226,12 @@ def _go_on(run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, 
         record.said = {"spec": state.found.spec, "path": state.found.path}
         record.is_held = True
         training.keeps_losses = keep_losses
-        return _run(model, training, record, splits)
+        return _run(model, training, record, splits, callbacks)
 
 
-def _run(model: Model, training: Training, record: Record, splits: Splits) -> Run:
+def _run(model: Model, training: Training, record: Record, splits: Splits, callbacks: Sequence[Any]) -> Run:
     """Trains to the end, and measures."""
-    history = model.run_training(training, record)
+    history = model.run_training(training, record, Callbacks(model, callbacks))
     split, rows = held_out(splits) if record.overfit is None else ("train", splits.train)
     metrics = model.evaluate_rows(rows)
     record.event(event="end", split=split, **metrics)
