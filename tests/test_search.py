@@ -172,7 +172,12 @@ def test_training_leaves_it_aside(tmp_path: Path) -> None:
 
 def test_the_builder_says_it_too() -> None:
     width = ns.let("width", 64)
-    spec = ns.program(ns.affine(width) - ns.relu >> ns.affine >> ns.softmax, input=8, classes=3, search={"width": "choice(8, 16)", "train.lr": "log(1e-4, 1e-1)"})
+    spec = ns.program(
+        ns.affine(width) - ns.relu >> ns.affine >> ns.softmax,
+        input=8,
+        classes=3,
+        search={"width": "choice(8, 16)", "train.lr": "log(1e-4, 1e-1)"},
+    )
     assert "search { width = choice(8, 16); train.lr = log(1e-4, 1e-1) }" in str(spec)
     assert ns.check(spec) == []
     assert list(load(Source(str(spec))).search) == ["width", "train.lr"]

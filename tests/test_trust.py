@@ -62,6 +62,7 @@ ALLOWED: dict[str, tuple[tuple[str, ...], str]] = {
     "netspec.ui.peers.compare": (
         ("multiprocessing", "find_spec of a computed name"), "times each library in an interpreter of its own; the names are a table's",
     ),
+    "netspec.ui.sweep.crew": (("subprocess",), "starts this same interpreter, for the workers of a sweep"),
     "netspec.ui.verbs.doctor": (("import_module of a computed name",), "which of numba's threading layers loads; the names are a table's"),
 }  # fmt: skip
 """Where something of the walker's list stands, and why it may; `of a computed name` are those whose names stand in the package."""
@@ -125,7 +126,7 @@ def test_libraries_imported_by_name_are_those_of_extras() -> None:
     """None of them is asked for by a name that a spec or a file could choose."""
     found = {module for path in FILES for module in imported_by_name(path.read_text())}
     roots = {module.split(".")[0] for module in found}
-    assert roots == {"PIL", "importlib", "jax", "lsprotocol", "matplotlib", "netspec", "optax", "pyarrow", "pygls", "torch"}
+    assert roots == {"PIL", "importlib", "jax", "lsprotocol", "matplotlib", "netspec", "optax", "optuna", "pyarrow", "pygls", "sqlalchemy", "torch"}
     assert not {module for module in found if module.startswith(("pyarrow.", "torch."))} - {
         "pyarrow.compute", "pyarrow.csv", "pyarrow.parquet",
     }  # fmt: skip
@@ -133,12 +134,17 @@ def test_libraries_imported_by_name_are_those_of_extras() -> None:
 
 def test_the_only_processes_are_this_interpreter() -> None:
     """No shell, no other program: every start has a list whose first word is sys.executable."""
-    tree = ast.parse((PACKAGE / "kernels" / "compile.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess.")]
-    assert [ast.unparse(call.func) for call in calls] == ["subprocess.Popen"]
-    command = calls[0].args[0]
-    assert isinstance(command, ast.List)
-    assert [ast.unparse(word) for word in command.elts[:3]] == ["sys.executable", "'-m'", "'netspec.kernels.compile'"]
+    started = {
+        "kernels/compile.py": ["sys.executable", "'-m'", "'netspec.kernels.compile'"],
+        "ui/sweep/crew.py": ["sys.executable", "'-P'", "'-m'", "'netspec.ui.sweep.worker'"],
+    }
+    for file, words in started.items():
+        tree = ast.parse((PACKAGE / file).read_text())
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess.")]
+        assert [ast.unparse(call.func) for call in calls] == ["subprocess.Popen"]
+        command = calls[0].args[0]
+        assert isinstance(command, ast.List)
+        assert [ast.unparse(word) for word in command.elts[: len(words)]] == words
 
 
 # what a crafted pickle could do

@@ -94,7 +94,7 @@ def as_table(found: Sequence[Outcome], order: Order, keys: Sequence[str]) -> Any
     """The first trials by rank."""
     columns: list[tuple[str, Any]] = [("rank", "right"), ("trial", "right"), *((key, "right") for key in keys)]
     columns += [(order.metric, "right"), ("epochs", "right"), ("time", "right"), ("", "left")]
-    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found[:SHOWN], 1)], wrap=[""])
+    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found[:SHOWN], 1)])
 
 
 def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:
@@ -109,8 +109,7 @@ def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:
 
 def _state(one: Outcome) -> str:
     """Nothing for what went as it should."""
-    words = [*([] if one.state == "complete" else [one.state]), *([f"attempt {one.attempts}"] if one.attempts > 1 else [])]
-    return ", ".join(words)
+    return one.state if one.state != "complete" else "retried" if one.attempts > 1 else ""
 
 
 def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -53,6 +55,8 @@ def run_trial(order: Order, trial: Any, worker: str, tell: Tell) -> float:
     except (SpecError, DivergedError) as error:
         ended = next(word for word, kind in HOPELESS if isinstance(error, kind))
         _note(trial, ended, _first_line(error), error.exit_code)
+        if not (order.trials / trial.user_attrs.get(FOLDER, "") / "spec.net").exists():
+            trial.set_user_attr(FOLDER, None)  # what is no net has no run
         raise optuna().TrialPruned(str(error)) from None
 
 
@@ -101,8 +105,9 @@ class _Trial:
         return folder if folder.state.is_file() else None
 
     def _new_folder(self) -> RunFolder:
+        """A name that is free, or that of a run of this trial which was ended before there was anything in it to go on with."""
         names = (f"trial-{self.number:04d}{'' if attempt == 1 else f'-{attempt}'}" for attempt in count(1))
-        return RunFolder(next(path for name in names if not (path := self.order.trials / name).exists()))
+        return RunFolder(next(path for name in names if _is_free(path := self.order.trials / name)))
 
     def _train(self, folder: RunFolder, *, resume: bool) -> float:
         order = self.order
@@ -144,6 +149,15 @@ class _Trial:
             raise optuna().TrialPruned(stopped)
         self.trial.set_user_attr(ENDED, "complete")
         return float(kept[self.order.metric])
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing stands there; what holds no state, and no process trains in, is taken away."""
+    folder = RunFolder(path)
+    if path.is_dir() and not folder.state.exists():
+        with suppress(UsageError, OSError), folder.held():
+            shutil.rmtree(path)
+    return not path.exists()
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

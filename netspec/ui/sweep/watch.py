@@ -130,6 +130,6 @@ class Screen(Watch):
         if worker.trial is None:
             return f"worker {worker.place + 1} begins"
         values = ", ".join(f"{key} = {shown(value)}" for key, value in worker.values.items())
-        far = f"epoch {worker.epoch}/{worker.epochs}" if worker.epochs else "reads the data"
+        far = f"epoch {worker.epoch}/{worker.epochs}" if worker.epochs else "begins"
         figure = f" {self.order.metric} {shown_figure(worker.metric)}" if worker.metric is not None else ""
         return f"worker {worker.place + 1} trial {worker.trial} {far}{figure}; {values}"

@@ -24,7 +24,7 @@ from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.pictures import draw_history, draw_importances, importances
 from netspec.ui.sweep.study import optuna
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
-from netspec.ui.tables import print_table
+from netspec.ui.tables import as_text, print_table
 
 CODES = {
     "invalid": SpecError.exit_code,
@@ -33,6 +33,9 @@ CODES = {
     "lost": LostWorkersError.exit_code,
 }
 """Exit codes by how all trials ended, where none came to its end."""
+
+WIDEST = 200
+"""Columns of the table where there is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Pat
                 )
             is_over = Drive(order, study, storage, crew, watch).run(wanted.timeout)
     except Interrupted as error:
-        done = End(order, looked, study).write()
+        done = End(order, looked, study).write(pictures=False)  # which take their time
         left = sum(one.is_open for one in done.found)
         raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials are left; go on with {goes_on}") from None
     done = End(order, looked, study).write()
@@ -131,7 +134,7 @@ class End:
     def keys(self) -> list[str]:
         return list(self.looked.program.search)
 
-    def write(self) -> End:
+    def write(self, *, pictures: bool = True) -> End:
         """results.csv, and where trials came to their end best.net and the pictures. Raises SaveError."""
         order, folder = self.order, self.order.trials
         self.found = outcomes(self.study, order)
@@ -140,6 +143,8 @@ class End:
         if top is None:
             return self
         self.spec = write_best(order, top, len(self.found), self.looked.counts)
+        if not pictures:
+            return self
         self.shares = importances(self.study, self.keys)
         try:
             draw_history(self.found, order, folder / "history.svg")
@@ -160,7 +165,11 @@ class End:
         if quiet:
             print(self.spec or order.folder)
             return
-        print_table(as_table(self.found, order, self.keys))
+        made = as_table(self.found, order, self.keys)
+        if sys.stdout.isatty():
+            print_table(made)
+        else:
+            print(as_text(made, width=WIDEST))
         folder = shortest(order.trials)
         lines = [("", f"... and {len(self.found) - SHOWN} more, in {folder / 'results.csv'}")] if len(self.found) > SHOWN else []
         counts = {state: sum(one.state == state for one in self.found) for state in dict.fromkeys(one.state for one in self.found)}
