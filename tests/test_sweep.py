@@ -291,6 +291,18 @@ def test_a_study_takes_trials_of_its_own_spec_data_and_figure_alone(tmp_path: Pa
     assert len(outcomes(entered(order, 3), order)) == 3
 
 
+def test_a_file_that_changes_ends_the_sweep_and_its_trial_waits(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+    Path(order.file).write_text(NET.replace("epochs = 3", "epochs = 4"))
+    with pytest.raises(UsageError, match="was changed while the sweep went on"):
+        _work(order, "here")
+    Path(order.file).write_text(NET)
+    _work(order, "here")
+    (found,) = outcomes(study, order)
+    assert (found.state, found.attempts) == ("complete", 2)
+
+
 def test_a_grid_counts_out_what_has_an_end() -> None:
     space = load(Source("netspec 1 let a = 1 let b = 2 net affine(a)-affine(b) search { a = choice(1, 2); b = range(3, 5) }")).search
     assert grid(space) == [{"a": a, "b": b} for a in ("1", "2") for b in (3, 4, 5)]
@@ -328,6 +340,10 @@ def test_a_trial_is_given_up_where_its_worker_dies_each_time(tmp_path: Path) -> 
         assert not studies.give_back(study, running)  # somebody has done so
     (found,) = outcomes(study, order)
     assert (found.state, found.code, found.attempts) == ("lost", 7, 3)
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert "trial 1: the worker was lost each time" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["trials"][0]["state"] == "lost"
 
 
 def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
@@ -444,7 +460,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
         stopped = until(process, event="interrupted")
         assert process.wait(30) == 130
     assert stopped["code"] == 130
-    assert "2 of 2 trials are left; go on with the same command" in stopped["message"]
+    assert "2 of 2 trials left; go on with the same command" in stopped["message"]
     assert not any(Path(f"/proc/{one}").exists() for one in workers)
     study = entered(replace(order, epochs=100000))
     waiting = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])

@@ -19,7 +19,7 @@ from netspec.frontend.validate import load
 from netspec.graph.check import diagnosed
 from netspec.graph.counts import Counts
 from netspec.model import Model
-from netspec.train.resume import EPOCHS, differences
+from netspec.train.resume import EPOCHS, SHOWN, differences
 from netspec.ui.sweep.crew import miss_all
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, open_storage, optuna, pruner, quietly, sampler, take_up_left
@@ -150,13 +150,14 @@ def _require_same(order: Order, looked: Looked, study: Any) -> None:
         began = load(Source(about["spec"]))
     except SpecError:
         raise UsageError(f"{name} is of another version of netspec; give another --study") from None
-    changed = differences(began, looked.program, looked.counts)
-    changed += [f"{key}: {a} -> {b}" for key, a, b in _searched(began, looked.program) if a != b]
+    changed = [f"{key}: {a} -> {b}" for key, a, b in _searched(began, looked.program) if a != b]
     if about["metric"] != order.metric:
         changed.append(f"--metric: {about['metric']} -> {order.metric}")
     if (about["sampler"] == "grid") != (order.sampler == "grid"):
         changed.append(f"--sampler: {about['sampler']} -> {order.sampler}")
+    changed += differences(began, looked.program, looked.counts)
     if changed:
+        changed[SHOWN:] = [f"... and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
         lines = "\n  ".join(changed)
         advice = "Give the changed one a study of its own: --study NAME"
         raise UsageError(f"{name} is of another spec, and takes trials of its own alone:\n  {lines}\n{advice}")

@@ -40,6 +40,7 @@ class Worker:
     epoch: int = 0
     epochs: int = 0
     metric: float | None = None
+    listener: threading.Thread | None = None
     took: int = 0
     """Trials that it has begun."""
 
@@ -91,7 +92,8 @@ class Crew:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(order.as_line().encode() + b"\n")
             process.stdin.flush()
-        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        worker.listener = threading.Thread(target=self._listen, args=(worker,), daemon=True)
+        worker.listener.start()
 
     def _listen(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
@@ -141,10 +143,12 @@ class Crew:
 
 
 def _close(worker: Worker) -> None:
-    """Forgets what a worker that ended well has said."""
+    """After a worker has ended: what it said is forgotten where it ended well."""
     assert worker.process.stdin is not None
     with contextlib.suppress(OSError):
         worker.process.stdin.close()
+    if worker.listener is not None:
+        worker.listener.join(1.0)  # what it said last
     if worker.process.returncode in (0, 143) or not worker.said():
         worker.log.unlink(missing_ok=True)
 

@@ -76,11 +76,13 @@ def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Pat
     except Interrupted as error:
         done = End(order, looked, study).write(pictures=False)  # which take their time
         left = sum(one.is_open for one in done.found)
-        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials are left; go on with {goes_on}") from None
+        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials left; go on with {goes_on}") from None
     done = End(order, looked, study).write()
     done.show(json=json, quiet=quiet)
     if not is_over:
-        print(f"time is up: {sum(one.is_open for one in done.found)} trials are left; go on with {goes_on}", file=sys.stderr)
+        print(
+            f"time is up: {sum(one.is_open for one in done.found)} of {len(done.found)} trials left; go on with {goes_on}", file=sys.stderr
+        )
     return done.code()
 
 
