@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 import netspec as ns
 from netspec.base.errors import DataError, SpecError, UsageError
@@ -27,12 +28,13 @@ from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts
 from netspec.save.run_folder import RunFolder
+from netspec.ui.cli import app
 from netspec.ui.sweep import study as studies
 from netspec.ui.sweep.begin import enter, grid, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import miss_all
-from netspec.ui.sweep.found import Outcome, best, outcomes
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import Outcome, best, outcomes
 from netspec.ui.sweep.worker import _work, alive, is_alive
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install 'netspec[sweep]'")
@@ -207,7 +209,7 @@ def test_a_trial_that_cannot_be_trained_says_why_and_the_others_go_on(tmp_path: 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_trials_that_do_badly_are_ended_early(tmp_path: Path, pruner: str) -> None:
-    text = NET.replace("epochs = 3", "epochs = 9").replace("train.lr = log(1e-3, 1.0)", "train.lr = log(1e-7, 1.0)")
+    text = NET.replace("epochs = 3", "epochs = 6").replace("train.lr = log(1e-3, 1.0)", "train.lr = log(1e-7, 1.0)")
     order = ordered(tmp_path, text, pruner=pruner, sampler="random")
     found = swept(order, 12)
     ended = [one for one in found if one.state == "pruned"]
@@ -215,11 +217,11 @@ def test_trials_that_do_badly_are_ended_early(tmp_path: Path, pruner: str) -> No
     for one in ended:
         folder = RunFolder(order.trials / str(one.folder))
         rows = folder.read_epochs()
-        assert len(rows) == one.epochs < 9
-        assert f"pruned by {pruner} after epoch {len(rows)} of 9" in one.reason
+        assert len(rows) == one.epochs < 6
+        assert f"pruned by {pruner} after epoch {len(rows)} of 6" in one.reason
         assert one.reason in folder.events.read_text()
         assert folder.best.is_file()
-    assert all(one.epochs == 9 for one in found if one.state == "complete")
+    assert all(one.epochs == 6 for one in found if one.state == "complete")
     assert max(one.metric or 0.0 for one in ended) <= max(one.metric or 0.0 for one in found)
 
 
@@ -301,6 +303,14 @@ def test_a_file_that_changes_ends_the_sweep_and_its_trial_waits(tmp_path: Path) 
     _work(order, "here")
     (found,) = outcomes(study, order)
     assert (found.state, found.attempts) == ("complete", 2)
+
+
+def test_without_the_library_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    (tmp_path / "net.net").write_text(NET)
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path / "net.net")])
+    assert (result.exit_code, result.stderr) == (2, "error: this needs optuna: pip install 'netspec[sweep]'\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.net"]
 
 
 def test_a_grid_counts_out_what_has_an_end() -> None:
@@ -439,15 +449,17 @@ def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path
     while any(Path(f"/proc/{one}").exists() for one in workers) and time.monotonic() < end:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{one}").exists() for one in workers)
-    with started(tmp_path) as one, started(tmp_path) as other:
+    other_machine = ("--dir", str(tmp_path / "elsewhere"), "--storage", f"sqlite:///{tmp_path / 'sweep' / 'study.db'}")
+    with started(tmp_path) as one, started(tmp_path, *other_machine) as other:
         ends = [until(process, event="end") for process in (one, other)]
         assert [process.wait(60) for process in (one, other)] == [0, 0]
     for end_event in ends:
         assert sorted(trial["trial"] for trial in end_event["trials"]) == [1, 2, 3]
         assert {trial["state"] for trial in end_event["trials"]} == {"complete"}
-    folders = sorted(path.name for path in (tmp_path / "sweep").glob("trial-*"))
-    assert folders == [f"trial-000{number}" for number in (1, 2, 3)]
-    assert all(len(RunFolder(tmp_path / "sweep" / name).read_epochs()) == 80 for name in folders)
+    folders = [path for place in ("sweep", "elsewhere") for path in (tmp_path / place).glob("trial-*")]
+    whole = [path.name for path in folders if len(RunFolder(path).read_epochs()) == 80]
+    assert sorted(whole) == [f"trial-000{number}" for number in (1, 2, 3)]  # each was done once, here or there
+    assert (tmp_path / "elsewhere" / "best.net").read_text() == (tmp_path / "sweep" / "best.net").read_text()
 
 
 @linux

@@ -19,8 +19,8 @@ from netspec.graph.counts import Counts
 from netspec.save.atomic import write_atomic
 from netspec.train.resume import differences
 from netspec.train.source import resolved_from
-from netspec.ui.sweep.found import Outcome
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import Outcome
 
 NAME = "best.net"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from netspec.base.extras import library
 from netspec.ui.picture import write_picture
-from netspec.ui.sweep.found import Outcome
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import Outcome
 from netspec.ui.sweep.study import optuna
 
 FEWEST = 4

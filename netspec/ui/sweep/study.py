@@ -206,7 +206,7 @@ def pruner(order: Order) -> Any:
     """What ends a trial early: where it is below the median of the others at the same epoch, or by successive halving in brackets."""
     kinds = optuna().pruners
     if order.pruner == "median":
-        return kinds.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        return kinds.MedianPruner(n_startup_trials=5, n_warmup_steps=2)  # the first epoch tells little
     if order.pruner == "hyperband":
         return kinds.HyperbandPruner(min_resource=1, max_resource=order.epochs)
     return kinds.NopPruner()

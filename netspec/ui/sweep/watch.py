@@ -13,8 +13,8 @@ from netspec.base.figure import shown_figure
 from netspec.ui.screen import print_json
 from netspec.ui.sweep.crew import Worker
 from netspec.ui.sweep.drive import death
-from netspec.ui.sweep.found import Outcome, as_json, best, outcomes, shown
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import Outcome, as_json, best, outcomes, shown
 from netspec.ui.tables import console
 
 

@@ -19,8 +19,8 @@ from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import Crew
 from netspec.ui.sweep.drive import Drive, LostWorkersError
-from netspec.ui.sweep.found import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
 from netspec.ui.sweep.pictures import draw_history, draw_importances, importances
 from netspec.ui.sweep.study import optuna
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
@@ -182,7 +182,8 @@ class End:
             values = ", ".join(f"{key} = {shown(value)}" for key, value in top.values.items())
             lines.append(("best", f"trial {top.number}: {order.metric} {shown_figure(top.metric or 0.0)}; {values}"))
             lines.append(("best spec", f"{shortest(self.spec)}"))
-            lines.append(("its run", f"{folder / (top.folder or '')}"))
+            is_here = bool(top.folder) and (order.trials / str(top.folder)).is_dir()
+            lines.append(("its run", str(folder / str(top.folder)) if is_here else f"{top.folder}, on another machine"))
         if self.shares:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
         lines.append(("sweep", str(folder)))
