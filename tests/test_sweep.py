@@ -374,6 +374,28 @@ def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
     assert [one.user_attrs["trial"] for one in studies.numbered(study, [states.WAITING])] == [1]
 
 
+def test_a_trial_that_nobody_cares_for_is_taken_up(tmp_path: Path) -> None:
+    """Its worker was killed between taking it and saying so, or between ending it and putting it back."""
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+    states = studies.optuna().trial.TrialState
+    asked(study)
+    (running,) = studies.forsaken(study)
+    studies.care_for(study, running)
+    (waiting,) = studies.numbered(study, [states.WAITING])
+    assert studies.forsaken(study) == []
+    trial = asked(study)
+    trial.set_user_attr(studies.WORKER, "here")
+    assert studies.forsaken(study) == []
+    trial.set_user_attr(studies.ENDED, "interrupted")
+    study.tell(trial, state=states.FAIL)
+    (ended,) = studies.forsaken(study)
+    studies.care_for(study, ended)
+    assert studies.forsaken(study) == []
+    (waiting,) = studies.numbered(study, [states.WAITING])
+    assert waiting.user_attrs == {"trial": 1}  # nothing of who had it before
+
+
 LONG = NET.replace("epochs = 3", "epochs = 80")
 
 

@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,13 @@ from netspec.model import Model
 from netspec.train.resume import EPOCHS, SHOWN, differences
 from netspec.ui.sweep.crew import miss_all
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, open_storage, optuna, pruner, quietly, sampler, take_up_left
+from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, open_storage, optuna, pruner, sampler
 
 TRIALS = 20
 """Where neither --trials nor a grid says how many."""
 MOST_POINTS = 10_000
 READY_SECONDS = 30
 """How long a study may take to be filled by the process that made it."""
-LEFT = timedelta(seconds=10)
-"""After that time nobody else will take up a trial that has ended early."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +119,7 @@ def enter(order: Order, looked: Looked, trials: int | None) -> tuple[Any, Any]:
         )
     add_trials(study, total, points)
     study.set_user_attr(READY, True)
-    with quietly():
-        miss_all(order, study, storage)
-        take_up_left(study, LEFT)
+    miss_all(order, study, storage)
     return study, storage
 
 

@@ -10,14 +10,15 @@ from typing import Any, Protocol
 
 from netspec.base.errors import Interrupted, NetspecError
 from netspec.train.loop import Signals
-from netspec.ui.sweep.begin import LEFT
 from netspec.ui.sweep.crew import Crew, Worker, miss
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import numbered, optuna, quietly, take_up_left
+from netspec.ui.sweep.study import care_for, forsaken, numbered, optuna, quietly
 
 LOOK_SECONDS = 1.0
 """Between two looks at the study, which other machines change."""
 TICK_SECONDS = 0.2
+FORSAKEN_SECONDS = 10.0
+"""For so long nobody may care for a trial, before it is taken up."""
 MOST_FRUITLESS = 3
 """Workers in a row that may die before any of them takes a trial."""
 
@@ -63,6 +64,8 @@ class Drive:
     """Workers that died."""
     _looked_at: float = field(default=0.0)
     _checked_at: float = field(default=0.0)
+    _forsaken: dict[int, float] = field(default_factory=dict)
+    """Since when attempts have been."""
 
     def run(self, seconds: float | None) -> bool:
         """Until every trial has come to an end, here or elsewhere; False where the time was up before. Raises Interrupted after a signal,
@@ -104,6 +107,7 @@ class Drive:
             self._checked_at = now
             with quietly():
                 optuna().storages.fail_stale_trials(self.study)
+        self._care(now)
         states = optuna().trial.TrialState
         waiting, running = (len(numbered(self.study, [one])) for one in (states.WAITING, states.RUNNING))
         while waiting > sum(one.trial is None for one in self.crew.workers) and len(self.crew.workers) < self.crew.size:
@@ -111,8 +115,15 @@ class Drive:
         self.watcher.looked(self.crew.workers)
         if waiting or running or self.crew.workers:
             return True
-        take_up_left(self.study, LEFT)
-        return bool(numbered(self.study, [states.WAITING]))
+        return bool(self._forsaken)
+
+    def _care(self, now: float) -> None:
+        """Takes up trials that have been forsaken for some time."""
+        found = {one.number: one for one in forsaken(self.study)}
+        self._forsaken = {number: self._forsaken.get(number, now) for number in found}
+        for number, since in self._forsaken.items():
+            if now - since >= FORSAKEN_SECONDS:
+                care_for(self.study, found[number])
 
     def _miss(self, worker: Worker) -> None:
         """A worker has ended: well, by its own words, or it died."""

@@ -6,11 +6,12 @@ study as waiting ones, so that any number of machines take each of them once.
 
 from __future__ import annotations
 
+import copy
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ ABOUT, READY = "netspec", "ready"
 """What is noted with the study: the spec that it is of; that all its trials are in it."""
 MOST_LOST = 3
 """How often a trial may lose its worker before it is given up."""
+ATTEMPTS, PAUSE_SECONDS = 4, 0.3
+"""How often a database is opened before that is given up, and what is waited between."""
 LOCK_SECONDS = 60
 """How long a process waits for another that writes to the same SQLite file."""
 
@@ -57,17 +60,22 @@ def open_storage(order: Order) -> Any:
         raise UsageError(f"--storage {order.storage}: is no database's URL, such as sqlite:///study.db or postgresql://host/name") from None
     is_file = url.get_backend_name() == "sqlite"
     waits = {"connect_args": {"timeout": LOCK_SECONDS}} if is_file else {"pool_pre_ping": True}
-    try:
-        with quietly():
-            storage = found.storages.RDBStorage(
-                order.storage, engine_kwargs=waits, heartbeat_interval=order.heartbeat, grace_period=3 * order.heartbeat,
-                heartbeat_stale_trial_callback=take_up,
-            )  # fmt: skip
-        if is_file:
-            _lock_when_begun(storage.engine)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, found.exceptions.StorageInternalError, RuntimeError) as error:
-        words = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise UsageError(f"--storage {url.render_as_string(hide_password=True)}: cannot be opened: {words[:300]}") from None
+    for attempt in range(ATTEMPTS):
+        try:
+            with quietly():
+                storage = found.storages.RDBStorage(
+                    order.storage, engine_kwargs=waits, heartbeat_interval=order.heartbeat, grace_period=3 * order.heartbeat,
+                    heartbeat_stale_trial_callback=take_up,
+                )  # fmt: skip
+            break
+        except (sqlalchemy.exc.SQLAlchemyError, ImportError, found.exceptions.StorageInternalError, RuntimeError) as error:
+            if attempt + 1 < ATTEMPTS and not isinstance(error, ImportError):
+                time.sleep(PAUSE_SECONDS)  # two processes that make the same tables are in each other's way
+                continue
+            words = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise UsageError(f"--storage {url.render_as_string(hide_password=True)}: cannot be opened: {words[:300]}") from None
+    if is_file:
+        _lock_when_begun(storage.engine)
     return storage
 
 
@@ -129,12 +137,16 @@ def take_up(study: Any, attempt: Any) -> None:
     """Puts a trial that ended early into the queue again, unless its worker was lost too often. Optuna calls this for those that show
     no sign of life."""
     number = attempt.user_attrs.get(NUMBER)
-    if number is None:
+    if number is None or _times_lost(study, number) >= MOST_LOST:
         return
-    lost = sum(is_lost(one) for one in numbered(study) if one.user_attrs[NUMBER] == number)
-    if lost < MOST_LOST:
-        with quietly():
-            optuna().storages.RetryHeartbeatStaleTrialCallback()(study, attempt)
+    again = copy.deepcopy(attempt)
+    again.user_attrs = {key: value for key, value in attempt.user_attrs.items() if key in (NUMBER, FOLDER)}
+    with quietly():
+        optuna().storages.RetryHeartbeatStaleTrialCallback()(study, again)
+
+
+def _times_lost(study: Any, number: int) -> int:
+    return sum(is_lost(one) for one in numbered(study) if one.user_attrs[NUMBER] == number)
 
 
 def give_back(study: Any, attempt: Any) -> bool:
@@ -148,13 +160,26 @@ def give_back(study: Any, attempt: Any) -> bool:
     return True
 
 
-def take_up_left(study: Any, after: timedelta) -> None:
-    """Takes up trials whose last attempt failed that long ago, and was not taken up: whoever ended it ended before that."""
-    now = datetime.now()
-    for attempt in latest(study).values():
-        early = is_lost(attempt) or attempt.user_attrs.get(ENDED) == "interrupted"
-        if attempt.state == optuna().trial.TrialState.FAIL and early and now - (attempt.datetime_complete or now) >= after:
-            take_up(study, attempt)
+def forsaken(study: Any) -> list[Any]:
+    """Attempts that nobody may care for: those that run, of which no worker has said that they are its own; those that ended early, and
+    wait for nobody. Both are so for a moment as a rule; where they stay so, somebody was killed in that moment."""
+    states = optuna().trial.TrialState
+    nameless = [one for one in numbered(study, [states.RUNNING]) if WORKER not in one.user_attrs]
+    ended = [one for one in latest(study).values() if one.state == states.FAIL and (is_lost(one) or was_interrupted(one))]
+    return [*nameless, *(one for one in ended if _times_lost(study, one.user_attrs[NUMBER]) < MOST_LOST)]
+
+
+def was_interrupted(attempt: Any) -> bool:
+    """Whether an attempt was ended in good order, to go on later."""
+    return bool(attempt.user_attrs.get(ENDED) == "interrupted")
+
+
+def care_for(study: Any, attempt: Any) -> None:
+    """Takes up the trial of a forsaken attempt."""
+    if attempt.state == optuna().trial.TrialState.RUNNING:
+        give_back(study, attempt)
+    else:
+        take_up(study, attempt)
 
 
 # what is tried

@@ -23,7 +23,7 @@ from netspec.base.errors import Interrupted, NetspecError
 from netspec.ui.guard import outcome
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, open_storage, optuna, pruner, sampler, take_up
+from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, open_storage, optuna, pruner, sampler, take_up, was_interrupted
 from netspec.ui.sweep.trial import Extra, run_trial
 
 FAILED = 1
@@ -135,7 +135,7 @@ def _work(order: Order, name: str) -> int:
 def _leave(study: Any, name: str) -> None:
     """Puts the trial that this worker could not end into the queue again."""
     mine = [one for one in numbered(study, [optuna().trial.TrialState.FAIL]) if one.user_attrs.get(WORKER) == name]
-    if mine and mine[-1].user_attrs.get(ENDED) == "interrupted":
+    if mine and was_interrupted(mine[-1]):
         take_up(study, mine[-1])
 
 
