@@ -19,7 +19,7 @@ LOOK_SECONDS = 1.0
 TICK_SECONDS = 0.2
 FORSAKEN_SECONDS = 10.0
 """For so long nobody may care for a trial, before it is taken up."""
-MOST_FRUITLESS = 3
+MOST_FRUITLESS = 5
 """Workers in a row that may die before any of them takes a trial."""
 
 
