@@ -54,6 +54,12 @@ seed 3
 HURRY = {"NETSPEC_COMPILE_JOBS": "1", "PYTHONUNBUFFERED": "1"}
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without the extra `plot`, in this process: the curves of a run take longer to draw than its few epochs."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
 def ordered(folder: Path, text: str = NET, overrides: Overrides | None = None, **more: Any) -> Order:
     """What workers are told of a sweep over a text."""
     file = folder / "net.net"
@@ -485,12 +491,13 @@ def test_the_trial_of_a_worker_that_is_killed_is_done_again_to_the_same_bytes(tm
     assert header == "rank,trial,state,val_accuracy,width,act,train.lr,epochs,seconds,attempts,run,reason"
     assert len(rows) == 2
     assert list((tmp_path / "sweep" / "workers").iterdir()) == []
+    assert (tmp_path / "sweep" / "history.svg").is_file()
 
 
 @linux
 def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path: Path) -> None:
     ordered(tmp_path, LONG)
-    with started(tmp_path, "--trials", "3", "--workers", "2", "--pruner", "none") as process:
+    with started(tmp_path, "--trials", "3", "--pruner", "none") as process:
         until(process, event="epoch", epoch=5)
         workers = workers_of(process)
         process.kill()

@@ -19,9 +19,9 @@ from netspec.frontend.values import Content, Items, Named, Parts, Scope, Value, 
 from netspec.frontend.words import nearest, takes_decimals
 
 FORMS = {
-    "choice": "choice(64, 128), one of the values",
-    "range": "range(2, 6), a number between two",
-    "log": "log(1e-4, 1e-1), a number between two, as likely in each decade",
+    "choice": ("choice(64, 128)", "one of the values"),
+    "range": ("range(2, 6)", "a number between two"),
+    "log": ("log(1e-4, 1e-1)", "a number between two, as likely in each decade"),
 }
 """The calls of the section, each with an example and what it stands for."""
 SECTION = "train"
@@ -118,7 +118,7 @@ def _no_form(node: syntax.Expression, key: str, scope: Scope) -> SpecError:
     span = node.name.span if isinstance(node, syntax.CallValue) else node.span
     inner = ", ".join(value_text(item) for item in node.items) if isinstance(node, syntax.ListValue) else value_text(node)
     help_text = f"did you mean `{near}`?" if near else f"write {key} = choice({inner})"
-    notes = tuple(FORMS.values())
+    notes = tuple(", ".join(form) for form in FORMS.values())
     return SpecError([Diagnostic("NS316", message, scope.source, span, notes=notes, help=help_text)])
 
 
@@ -173,7 +173,7 @@ def _interval(node: syntax.CallValue, scope: Scope) -> Interval:
     name = node.name.text
     if len(node.arguments) != 2:
         count = f"{len(node.arguments)} value{'s' * (len(node.arguments) != 1)}"
-        help_text = f"write {FORMS[name].split(', a number', maxsplit=1)[0]}, or choice(...) for values of your own"
+        help_text = f"write {FORMS[name][0]}, or choice(...) for values of your own"
         raise fail("NS316", f"{name} takes two numbers, its ends; this has {count}", scope.source, node.span, help=help_text)
     low, high = (_end(evaluate(argument.value, scope), name) for argument in node.arguments)
     spans = tuple(argument.value.span for argument in node.arguments)

@@ -188,7 +188,7 @@ def sweep(
     ] = None,
     study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name in the database; the file's if not given.")] = None,
     sampler: Annotated[
-        Literal["tpe", "random", "grid"], typer.Option("--sampler", help="How values are chosen: by what went well, at random, all.")
+        Literal["tpe", "random", "grid"], typer.Option("--sampler", help="Values by what went well before, at random, or all in order.")
     ] = "tpe",
     pruner: Annotated[
         Literal["none", "median", "hyperband"], typer.Option("--pruner", help="How a trial that does badly is ended early.")
