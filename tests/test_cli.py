@@ -31,8 +31,8 @@ MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
 LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
-    "check", "summary", "compile", "train", "launch", "eval", "predict", "gradcheck", "bench", "draw", "plot", "export", "runs", "watch",
-    "fmt", "diff", "migrate", "layers", "init", "convert", "explain", "doctor", "lsp",
+    "check", "summary", "compile", "train", "launch", "sweep", "eval", "predict", "gradcheck", "bench", "draw", "plot", "export", "runs",
+    "watch", "fmt", "diff", "migrate", "layers", "init", "convert", "explain", "doctor", "lsp",
 )  # fmt: skip
 TINY = """netspec 1
 let width = 8

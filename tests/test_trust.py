@@ -65,6 +65,7 @@ ALLOWED: dict[str, tuple[tuple[str, ...], str]] = {
         ("multiprocessing", "find_spec of a computed name"), "times each library in an interpreter of its own; the names are a table's",
     ),
     "netspec.ui.verbs.launch": (("subprocess",), "starts mpiexec, which starts this same interpreter"),
+    "netspec.ui.sweep.crew": (("subprocess",), "starts this same interpreter, for the workers of a sweep"),
     "netspec.ui.verbs.doctor": (("import_module of a computed name",), "which of numba's threading layers loads; the names are a table's"),
 }  # fmt: skip
 """Where something of the walker's list stands, and why it may; `of a computed name` are those whose names stand in the package."""
@@ -129,8 +130,8 @@ def test_libraries_imported_by_name_are_those_of_extras() -> None:
     found = {module for path in FILES for module in imported_by_name(path.read_text())}
     roots = {module.split(".")[0] for module in found}
     assert roots == {
-        "IPython", "PIL", "importlib", "jax", "lsprotocol", "matplotlib", "mlflow", "mpi4py", "netspec", "onnx", "optax",
-        "pyarrow", "pygls", "sklearn", "tensorboardX", "torch", "wandb",
+        "IPython", "PIL", "importlib", "jax", "lsprotocol", "matplotlib", "mlflow", "mpi4py", "netspec", "onnx", "optax", "optuna",
+        "pyarrow", "pygls", "sklearn", "sqlalchemy", "tensorboardX", "torch", "wandb",
     }  # fmt: skip
     assert not {module for module in found if module.startswith(("pyarrow.", "torch."))} - {
         "pyarrow.compute", "pyarrow.csv", "pyarrow.parquet",
@@ -147,9 +148,14 @@ def starts(module: str) -> list[ast.expr]:
 
 def test_the_only_processes_are_this_interpreter() -> None:
     """No shell, no other program: every start has a list whose first word is sys.executable."""
-    (command,) = starts("kernels/compile.py")
-    assert isinstance(command, ast.List)
-    assert [ast.unparse(word) for word in command.elts[:3]] == ["sys.executable", "'-m'", "'netspec.kernels.compile'"]
+    started = {
+        "kernels/compile.py": ["sys.executable", "'-m'", "'netspec.kernels.compile'"],
+        "ui/sweep/crew.py": ["sys.executable", "'-P'", "'-m'", "'netspec.ui.sweep.worker'"],
+    }
+    for file, words in started.items():
+        (command,) = starts(file)
+        assert isinstance(command, ast.List)
+        assert [ast.unparse(word) for word in command.elts[: len(words)]] == words
 
 
 def test_ranks_are_this_interpreter_too() -> None:

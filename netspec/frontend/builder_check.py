@@ -18,7 +18,7 @@ from netspec.frontend.used import nodes_in
 from netspec.frontend.values import Content, Definition, Given, Named, Scope, Value, evaluate
 from netspec.frontend.words import NOUNS
 
-LATER = frozenset({"NS306", "NS501"})
+LATER = frozenset({"NS306"})
 """Told of the whole program: what is missing may stand in `defaults`."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
@@ -23,6 +23,7 @@ from netspec.base.stopping import StoppingRule
 from netspec.base.text import Source, Span
 from netspec.base.transform import Augmentation, Encoding, Flattening, Scaling, Transform
 from netspec.catalog.registry import entries, entry_of
+from netspec.frontend.space import Space, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,8 @@ class Program:
     warnings: tuple[Diagnostic, ...] = ()
     uses: Mapping[str, str] = field(default_factory=dict)
     """The sha256 of each file that the text uses, by its path."""
+    search: Space = field(default_factory=dict)
+    """What a sweep may try, but for what a caller has given a value: this program has the text's own values."""
     resolved: str = ""
     """The same program as text with every default and override written out: parsing it gives an equal program."""
 
@@ -249,3 +252,13 @@ class Overrides:
     train: str | None = None
     keys: Mapping[str, Any] = field(default_factory=dict)
     lets: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_values(self, values: Mapping[str, Tried]) -> Overrides:
+        """The same with a value for each key of a search."""
+        keys = {key: value for key, value in values.items() if "." in key}
+        lets = {key: value for key, value in values.items() if "." not in key}
+        return replace(self, keys={**self.keys, **keys}, lets={**self.lets, **lets})
+
+    def fixes(self, key: str) -> bool:
+        """Whether a `let`, or a key of train such as `train.lr`, is given a value here."""
+        return key in self.lets or key in self.keys

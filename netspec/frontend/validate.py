@@ -25,6 +25,7 @@ from netspec.frontend.pieces import count_layers
 from netspec.frontend.program import Chain, DataSection, Overrides, Program, TrainSection
 from netspec.frontend.report import Report
 from netspec.frontend.resolved import resolve
+from netspec.frontend.search import Lets, read_search
 from netspec.frontend.sections import (
     MORE_KEYS,
     SECTION_MODELS,
@@ -39,6 +40,7 @@ from netspec.frontend.sections import (
     train_section,
     whole_number,
 )
+from netspec.frontend.space import Space
 from netspec.frontend.structure import (
     check_counts,
     check_early_stop,
@@ -100,6 +102,7 @@ class _Validation:
     indices: dict[str, int] = field(default_factory=dict)
     train_places: dict[str, Place] = field(default_factory=dict)
 
+    search: Space = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     train: TrainSection | None = None
     data: DataSection | None = None
@@ -125,6 +128,7 @@ class _Validation:
         self._entries_once()
         self._names()
         check_cycles({name: one for name, one in self.definitions.items() if one.home.source is self.source}, self.source)
+        self.search = self._search()
         self.settings = self._settings()
         train_keys, self.data = self._train_keys(), self._data()
         self.train = self._train(train_keys)
@@ -183,8 +187,6 @@ class _Validation:
             raise fail(code, message, self.source, entry.number.span, help=help_text)
 
     def _section(self, entry: syntax.Section) -> None:
-        if entry.word.text == "search":
-            raise fail("NS501", "`search` is not in this version of netspec yet", self.source, entry.word.span)
         self.spans[entry.word.text] = entry.word.span
         for pair in entry.pairs:
             self.spans[f"{entry.word.text}.{'.'.join(pair.key)}"] = pair.value.span
@@ -239,6 +241,15 @@ class _Validation:
         meant = " or ".join(f"`{key}`" for key in sections) or (f"`{near}`" if near else "")
         help_ = f"did you mean {meant}?" if meant else None
         self.report.add([Diagnostic("NS207", message, source, Span(0, len(name)), notes=notes, help=help_)])
+
+    def _search(self) -> Space:
+        entry = self.first.get("search")
+        if not isinstance(entry, syntax.Section):
+            return {}
+        names = dict.fromkeys(e.name.text for e in self.file.entries if isinstance(e, syntax.Let))
+        values = {name: self.lets[name][1] if name in self.lets else None for name in names}
+        found = read_search(entry, self._scope(self.indices["search"]), Lets(values, used_names(self.file)), self.report)
+        return {key: candidates for key, candidates in found.items() if not self.overrides.fixes(key)}
 
     # settings and sections, with what the caller overrides
 
@@ -393,6 +404,7 @@ class _Validation:
             outputs=settings.get("outputs"),
             seed=settings.get("seed", 0),
             version=newest() if "netspec" in self.first else None,
+            search=self.search,
             lets={name: value.content for name, (_, value) in self.lets.items()},
             spans=self.spans,
             warnings=tuple(self.report.warnings),

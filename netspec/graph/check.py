@@ -21,6 +21,7 @@ from netspec.frontend.validate import validate_partly
 from netspec.graph.build import Survey, build, survey
 from netspec.graph.counts import Counts, counts_of
 from netspec.graph.graph import Graph
+from netspec.graph.trials import refused
 
 NO_OVERRIDES = Overrides()
 
@@ -91,7 +92,8 @@ def diagnosed(source: Source, overrides: Overrides = NO_OVERRIDES) -> tuple[Prog
             to_graph(program, counts)
     except SpecError as error:
         return None, [*found, *error.diagnostics, *(() if found else program.warnings)]
-    return program, list(program.warnings)
+    wrong = refused(file, source, overrides, program) if program.search else []
+    return (None if wrong else program), [*wrong, *program.warnings]
 
 
 def _is_library(file: syntax.File) -> bool:
@@ -131,4 +133,5 @@ def known_of(file: syntax.File, source: Source, overrides: Overrides = NO_OVERRI
     if counts is None:
         return Known(program, None, found)
     made = survey(program, counts)
-    return Known(program, made, (*found, *made.errors))
+    found = (*found, *made.errors)
+    return Known(program, made, found or tuple(refused(file, source, overrides, program)))

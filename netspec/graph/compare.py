@@ -219,6 +219,7 @@ def _settings(a: Meaning, b: Meaning, with_shapes: bool) -> Iterator[Difference]
     yield from _data_differences(a, b)
     train_a, train_b = (settled_train(one.program.train, split_head(one.program)[1]) for one in (a, b))
     yield from _entry_differences("train", train_a, train_b, _train_texts(train_a), _train_texts(train_b))
+    yield from _differences(*[{f"search.{key}": str(found) for key, found in one.program.search.items()} for one in (a, b)])
 
 
 def _ends(one: Meaning, with_shapes: bool) -> dict[str, str]:

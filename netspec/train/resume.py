@@ -28,8 +28,8 @@ SHOWN = 12
 
 
 def differences(began: Program, wanted: Program, counts: Counts) -> list[str]:
-    """What `wanted` says differently from the program that a run began with, each in a line: neither epochs and threads
-    nor the places of the data."""
+    """What `wanted` says differently from the program that a run began with, each in a line: neither epochs and threads nor the places
+    of the data, nor what a sweep would try."""
     comparison = compare(Meaning(began, to_graph(began, counts)), Meaning(wanted, to_graph(wanted, counts)))
     found = []
     for change in comparison.layers:
@@ -37,7 +37,8 @@ def differences(began: Program, wanted: Program, counts: Counts) -> list[str]:
         assert point is not None, "a change is of a layer"
         found += [_line(f"{point.name}: {one.key}", one) for one in change.differences] or [f"{point.name}: {change.kind}"]
     paths = {f"data.{key}" for one in (began, wanted) if one.data and one.data.source for key in one.data.source.path_keys}
-    return found + [_line(one.key, one) for one in comparison.settings if one.key not in FREE and one.key not in paths]
+    changed = [one for one in comparison.settings if one.key not in FREE and one.key not in paths]
+    return found + [_line(one.key, one) for one in changed if not one.key.startswith("search.")]
 
 
 def require_same(found: list[str], folder: RunFolder) -> None:

@@ -275,6 +275,53 @@ def launch(
     return int(_verb("launch").run(words, **more))
 
 
+@app.command()
+@guarded
+def sweep(
+    file: File,
+    workers: Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Trials at the same time; they share the cores.")] = 1,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=1, metavar="M", help="All of the study, those done before too; 20, or a whole grid."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="URL", help="A database that machines share; an SQLite file in the sweep's folder if not given."),
+    ] = None,
+    study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="Name in the database; the file's if not given.")] = None,
+    sampler: Annotated[
+        Literal["tpe", "random", "grid"], typer.Option("--sampler", help="Values by what went well before, at random, or all in order.")
+    ] = "tpe",
+    pruner: Annotated[
+        Literal["none", "median", "hyperband"], typer.Option("--pruner", help="How a trial that does badly is ended early.")
+    ] = "median",
+    metric: Annotated[
+        Literal["val_accuracy", "val_loss"] | None,
+        typer.Option("--metric", help="What is compared; val_accuracy if not given, val_loss where numbers are predicted."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Save and end after so long; the same command goes on.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="PATH", help="Folder of the sweep; runs/sweeps/<study> if not given.")
+    ] = None,
+    heartbeat: Annotated[
+        int, typer.Option("--heartbeat", min=1, metavar="SECONDS", help="Between signs of life; after three without, a trial is lost.")
+    ] = 20,
+    pairs: Set = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Passes over the training rows.")] = None,
+    seed: Seed = None, dtype: Dtype = None, input: Input = None, classes: Classes = None, outputs: Outputs = None,  # noqa: A002
+    allow_path: AllowPath = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the path of the best spec.")] = False, json: Json = False,
+) -> int:  # fmt: skip
+    """Train with the values that the search section names, and write out the best."""
+    with last_line(json):
+        overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, dtype=dtype)
+        verb = _verb("sweep")
+        wanted = verb.Wanted(workers, trials, storage, study, sampler, pruner, metric, timeout, folder, heartbeat)
+        return int(verb.run(file, overrides, wanted, allow=allow_path or [], quiet=quiet, json=json))
+
+
 @app.command(name="eval")
 @guarded
 def eval_(

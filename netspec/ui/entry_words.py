@@ -17,10 +17,25 @@ WORDS: dict[str, tuple[str, str]] = {
     "net": ("net [affine-bn-relu-dropout]x4 -> affine -> softmax", "The chain of layers. `-` binds tighter than `->`."),
     "train": ("train { optimizer = adam(lr=1e-3); batch = 100; epochs = 10 }", "How the net is trained."),
     "defaults": ("defaults { affine.width = 64 }", "Values of arguments for all layers of a kind, where the call is silent."),
-    "search": ("search { width = choice(64, 128) }", "What a sweep tries, for `let` names and keys of train."),
+    "search": (
+        "search { width = choice(64, 128); train.lr = log(1e-4, 1e-1) }",
+        "What `netspec sweep` tries, for `let` names and keys of train: `choice`, `range` or `log`. Training leaves it aside.",
+    ),
     "seed": ("seed 7", "Of everything random: initial weights, order of rows, dropout, splits."),
 }
 """Each entry word with an example and what it is."""
+SEARCH_WORDS: dict[str, tuple[str, str]] = {
+    "choice": ("search { act = choice(relu, gelu) }", "In `search`: one of the values, which may be numbers, words, layers or calls."),
+    "range": (
+        "search { depth = range(2, 6) }",
+        "In `search`: a number between two, both included; a whole number where both ends are whole.",
+    ),
+    "log": (
+        "search { train.lr = log(1e-4, 1e-1) }",
+        "In `search`: a number between two, as likely in each decade; a whole number where both ends are whole.",
+    ),
+}
+"""The calls of a `search` section."""
 BLOCK_WORDS: dict[str, tuple[str, str]] = {
     "res": ("res[conv(16)-bn-relu-conv(16)-bn]", "The chain, and a way around it, added: `add([chain] | id)`. Both have the same shape."),
     "proj": (

@@ -135,7 +135,10 @@ def _call(entry: type[Entry]) -> str:
 
 
 def _arguments(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
-    if here.owner in ("min", "max") or here.owner in SEARCH_CALLS:
+    if here.section == "search" and here.owner in SEARCH_CALLS:
+        yield from _candidates(analysis, here, seen)
+        return
+    if here.owner in ("min", "max"):
         yield from _values(analysis, here, seen)
         return
     definition = seen.defs.get(here.owner)
@@ -171,7 +174,9 @@ def _keys(here: Context, seen: Visible) -> Iterator[Item]:
         return
     if here.owner == "search":
         yield from (_key(name, here, "a let", "", "key") for name in seen.lets if name not in here.given)
-        yield from (_key(f"train.{name}", here, "", key_page("train", name) or "", "key") for name in _keys_of("train"))
+        for name in _keys_of("train"):
+            if f"train.{name}" not in here.given:
+                yield _key(f"train.{name}", here, "", key_page("train", name) or "", "key")
         return
     for name in _keys_of(here.owner):
         key = section_field(here.owner, name)
@@ -197,7 +202,8 @@ def _field(here: Context) -> FieldInfo | None:
 
 def _values(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
     if here.owner == "search":
-        yield from (Item(name, "call", here.prefix, text, snippet=f"{name}($1)") for name, text in SEARCH_CALLS.items())
+        for name, text in SEARCH_CALLS.items():
+            yield Item(name, "call", here.prefix, text, snippet=f"{name}($1)", page=word_page(name) or "")
         return
     if here.key == "tie":
         yield from _points(here, seen)
@@ -208,6 +214,17 @@ def _values(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
         yield from (_entry(entry, here) for entry in entries_for(info))
     yield from (item for item in _names(analysis, here, seen) if item.kind != "def" or info is None)
     if info is None and here.entry in ("let", "def", "net", ""):
+        yield from _anything(here)
+
+
+def _candidates(analysis: Analysis, here: Context, seen: Visible) -> Iterator[Item]:
+    """What a choice of the search may have among its values: what its key takes; of a `let` nothing is known but its own value."""
+    info = section_field("train", here.pair.removeprefix("train.")) if here.pair.startswith("train.") else None
+    if info is not None:
+        yield from (Item(word, "word", here.prefix) for word in words_of(info))
+        yield from (_entry(entry, here) for entry in entries_for(info))
+    yield from _names(analysis, here, seen)
+    if info is None and here.owner == "choice":
         yield from _anything(here)
 
 

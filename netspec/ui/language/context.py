@@ -42,6 +42,8 @@ class Context:
     owner: str = ""
     key: str = ""
     section: str = ""
+    pair: str = ""
+    """The key of the section whose value is being written, where the cursor stands in a call of that value."""
     given: frozenset[str] = frozenset()
     first: bool = False
     may_end: bool = False
@@ -89,7 +91,7 @@ def _told(tokens: list[Token], prefix: Span) -> Context:
         case "chain" | "branches":
             return _in_chain(base, here, kind)
         case "call":
-            return _in_call(base, frame.owner, inside, section)
+            return _with(_in_call(base, frame.owner, inside, section), pair=_pair_around(here, frames))
         case "count":
             return _with(base, "number") if kind in ("LPAR", "COLON", "COMMA", *OPERATORS) else base
         case "parameters":
@@ -98,8 +100,18 @@ def _told(tokens: list[Token], prefix: Span) -> Context:
             return _with(base, "value", section=section) if kind in ("LPAR", *OPERATORS) else base
 
 
-def _with(base: Context, wanted: Wanted, **more: object) -> Context:
-    return Context(**{**vars(base), "wanted": wanted, **more})
+def _pair_around(here: Sequence[Token], frames: Sequence[Frame]) -> str:
+    """The key of a section whose value holds the cursor; empty outside sections."""
+    opened = next((one for one in frames if one.opened == "section"), None)
+    if opened is None:
+        return ""
+    inside = here[opened.first :]
+    equals = [at for at, token in enumerate(inside) if token.type == "EQUAL" and _depth(inside[:at]) == 0]
+    return "".join(_key_before(inside, equals[-1])) if equals else ""
+
+
+def _with(base: Context, wanted: Wanted | None = None, **more: object) -> Context:
+    return Context(**{**vars(base), "wanted": wanted or base.wanted, **more})
 
 
 def _entry_start(tokens: Sequence[Token]) -> int | None:

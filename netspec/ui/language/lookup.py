@@ -10,14 +10,11 @@ from netspec.base.entry import Entry
 from netspec.base.layer import Layer
 from netspec.catalog.registry import entries, entry_of
 from netspec.frontend.program import TrainSection
+from netspec.frontend.search import FORMS
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.words import NOUNS, accepts_words, contract_of, written
 
-SEARCH_CALLS = {
-    "choice": "one of the values given",
-    "range": "a number between two",
-    "log": "a number between two, as likely in each decade",
-}
+SEARCH_CALLS = {name: meaning for name, (_, meaning) in FORMS.items()}
 
 
 def layer_of(name: str) -> type[Layer] | None:

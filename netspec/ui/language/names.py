@@ -15,7 +15,7 @@ from netspec.base.text import Span
 from netspec.frontend import syntax
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.syntax import BLOCKS
-from netspec.ui.language.lookup import contract_at, dotted_field, entry_named, layer_of, section_field, words_of
+from netspec.ui.language.lookup import SEARCH_CALLS, contract_at, dotted_field, entry_named, layer_of, section_field, words_of
 from netspec.ui.language.points import chains_in
 
 PROJ = "proj"
@@ -186,7 +186,12 @@ class _Walk:
                 self.add(pair.key_span, key, "name", symbol=self._global(key), node=pair)
             else:
                 self.add(pair.key_span, key.removeprefix("train."), "key", section="train", node=pair)
-            info = None
+            info = section_field("train", key.removeprefix("train.")) if key.startswith("train.") else None
+            if isinstance(pair.value, syntax.CallValue) and pair.value.name.text in SEARCH_CALLS:
+                self.add(pair.value.name.span, pair.value.name.text, "word", node=pair.value)
+                for one in pair.value.arguments:
+                    self.value(one.value, {}, info)
+                return
         else:
             self.add(pair.key_span, key, "key", section=section, owner=SECTION_MODELS.get(section), node=pair)
             info = section_field(section, key)

@@ -13,7 +13,7 @@ from netspec.base.dataset import DataSource
 from netspec.base.entry import Entry
 from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.words import NOUNS, describe_field
-from netspec.ui.entry_words import BLOCK_WORDS, WORDS
+from netspec.ui.entry_words import BLOCK_WORDS, SEARCH_WORDS, WORDS
 from netspec.ui.language.lookup import default_of, section_field
 from netspec.ui.verbs.layers import one_line, signature
 
@@ -76,7 +76,7 @@ def argument_page(owner: type[BaseModel], key: str) -> str | None:
 
 def word_page(word: str) -> str | None:
     """A word of the language; an entry word with the keys of its section."""
-    found = WORDS.get(word) or BLOCK_WORDS.get(word)
+    found = WORDS.get(word) or BLOCK_WORDS.get(word) or SEARCH_WORDS.get(word)
     if found is None:
         return None
     parts = [f"**{word}**: {found[1]}", code(found[0])]

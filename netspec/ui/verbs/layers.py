@@ -30,10 +30,12 @@ from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.validate import load
 from netspec.frontend.words import describe_field, nearest, written
 from netspec.graph.check import to_graph
-from netspec.ui.entry_words import BLOCK_WORDS, WORDS
+from netspec.ui.entry_words import BLOCK_WORDS, SEARCH_WORDS, WORDS
 from netspec.ui.screen import print_json
 
 WIDTH = 78
+OTHER_PAGES = {**BLOCK_WORDS, **SEARCH_WORDS, **WORDS}
+"""Words that are no entries of the catalogue."""
 CONTRACTS: dict[str, type[Entry]] = {
     "layers": Layer, "losses": Loss, "optimizers": Optimizer, "schedules": RateSchedule, "gradient bounds": Clip,
     "stopping rules": StoppingRule, "initial weights": Initializer, "data sources": DataSource, "transforms": Transform,
@@ -57,8 +59,8 @@ def run(name: str | None, *, json: bool) -> int:
         facts, text = section_facts(name), section_page(name)
     elif owners:
         facts, text = key_facts(owners[0], name), key_page(owners[0], name)
-    elif name in {**BLOCK_WORDS, **WORDS}:
-        example, meaning = {**BLOCK_WORDS, **WORDS}[name]
+    elif name in OTHER_PAGES:
+        example, meaning = OTHER_PAGES[name]
         facts, text = {"name": name, "kind": "words", "example": example, "text": meaning}, word_page(name)
     elif takers := [entry for _, entry in every() if name in entry.model_fields]:
         facts, text = argument_facts(takers, name), argument_page(takers, name)
@@ -100,6 +102,10 @@ def overview() -> str:
     lines += ["", "sections"]
     for name, model in SECTION_MODELS.items():
         lines += textwrap.wrap(", ".join(model.model_fields), WIDTH, initial_indent=f"  {name:<28} ", subsequent_indent=" " * 31)
+    lines += textwrap.wrap(
+        "let names and keys of train, by choice(...), range(a, b) or log(a, b)", WIDTH, initial_indent=f"  {'search':<28} ",
+        subsequent_indent=" " * 31,
+    )  # fmt: skip
     lines += ["", "words of chains"]
     for example, meaning in BLOCK_WORDS.values():
         lines += textwrap.wrap(meaning.replace("`", ""), WIDTH, initial_indent=f"  {example:<34} ", subsequent_indent=" " * 37)
@@ -142,7 +148,7 @@ def page(entry: type[Entry]) -> str:
 
 def word_page(name: str) -> str:
     """A word that is no entry of the catalogue."""
-    example, meaning = {**BLOCK_WORDS, **WORDS}[name]
+    example, meaning = OTHER_PAGES[name]
     return f"{example}\n\n{textwrap.fill(meaning.replace('`', ''), WIDTH)}"
 
 

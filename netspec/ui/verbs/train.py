@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,8 +46,11 @@ def run(
     raises."""
     monitor: Monitor | None = JsonLines() if json else None
     if not json and not quiet and sys.stderr.isatty():
-        for warning in read(file, overrides).warnings:
+        program = read(file, overrides)
+        for warning in program.warnings:
             print_diagnostic(warning, sys.stderr)
+        if program.search:
+            print(f"note: the search section is left aside; netspec sweep {shlex.quote(str(file))} tries its values", file=sys.stderr)
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
     with told_in_a_line():

@@ -1,0 +1,536 @@
+"""Sweeps: with the real library and its database, with workers that are killed, machines that join, and specs that come out the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from typer.testing import CliRunner
+
+import netspec as ns
+from netspec.base.errors import DataError, Interrupted, SpecError, UsageError
+from netspec.base.text import Source
+from netspec.frontend.program import Overrides
+from netspec.frontend.validate import load
+from netspec.graph.counts import Counts
+from netspec.save.run_folder import RunFolder
+from netspec.ui.cli import app
+from netspec.ui.sweep import study as studies
+from netspec.ui.sweep import worker
+from netspec.ui.sweep.begin import enter, grid, look, most_epochs
+from netspec.ui.sweep.best import write_best
+from netspec.ui.sweep.crew import miss_all
+from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.outcome import Outcome, best, outcomes
+from netspec.ui.sweep.worker import alive, is_alive
+
+pytest.importorskip("optuna", reason="optuna is not installed: pip install 'netspec[sweep]'")
+
+NET = """netspec 1
+# What is searched.
+let width = 8  # of the hidden layer
+let act = relu
+data { source = breast_cancer; split = 80% / 10% / 10%; normalize = per_feature }
+classes 2
+net affine(width)-bn-act -> affine -> softmax
+train { optimizer = sgd(lr=0.1, momentum=0.9); batch = 50; epochs = 3 }
+search { width = choice(4, 8, 16); act = choice(relu, tanh); train.lr = log(1e-3, 1.0) }
+seed 3
+"""
+HURRY = {"NETSPEC_COMPILE_JOBS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without the extra `plot`, in this process: the curves of a run take longer to draw than its few epochs."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+def ordered(folder: Path, text: str = NET, overrides: Overrides | None = None, **more: Any) -> Order:
+    """What workers are told of a sweep over a text."""
+    file = folder / "net.net"
+    file.write_text(text)
+    given = overrides or Overrides()
+    program = load(Source(text, str(file)), given)
+    order = Order(
+        file=str(file), overrides=given, resolved=program.resolved, folder=str(folder / "sweep"), study="net", sampler="tpe", pruner="none",
+        storage=f"sqlite:///{folder / 'sweep' / 'study.db'}", metric="val_accuracy", seed=program.seed, epochs=most_epochs(program),
+        heartbeat=20,
+    )  # fmt: skip
+    order.trials.mkdir(exist_ok=True)
+    return replace(order, **more)
+
+
+def entered(order: Order, trials: int | None = None) -> Any:
+    """The study of an order, as the command makes it."""
+    return enter(order, look(Path(order.file), order.overrides, ()), trials)[0]
+
+
+def swept(order: Order, trials: int | None = None) -> list[Outcome]:
+    """The trials, done by this process."""
+    study = entered(order, trials)
+    worker._work(order, "here")
+    return outcomes(study, order)
+
+
+def asked(study: Any) -> Any:
+    """A trial that runs, with nobody to run it: Optuna expects signs of life, and warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return study.ask()
+
+
+def drawn(found: list[Outcome]) -> list[dict[str, Any]]:
+    return [dict(one.values) for one in sorted(found, key=lambda one: one.number)]
+
+
+def test_one_worker_and_a_seed_give_the_same_trials_again(tmp_path: Path) -> None:
+    found = []
+    for name, at_once in (("a", True), ("b", False)):
+        folder = tmp_path / name
+        folder.mkdir()
+        order = ordered(folder)
+        if not at_once:  # a sweep that goes on draws what it would have drawn
+            swept(order, 2)
+        found.append(swept(order, 4))
+    assert drawn(found[0]) == drawn(found[1])
+    assert [one.metric for one in found[0]] == [one.metric for one in found[1]]
+    assert len({json.dumps(one) for one in drawn(found[0])}) == 4
+    other = tmp_path / "c"
+    other.mkdir()
+    assert drawn(swept(ordered(other, overrides=Overrides(seed=4)), 2)) != drawn(found[0])[:2]
+
+
+def test_the_best_is_written_as_a_spec_that_trains_to_the_same_bytes(tmp_path: Path) -> None:
+    order = ordered(tmp_path, overrides=Overrides(keys={"train.batch": "40"}))
+    found = swept(order, 3)
+    top = best(found)
+    assert top is not None
+    assert [one.metric for one in found] == sorted((one.metric or 0.0 for one in found), reverse=True)
+    path = write_best(order, top, 3, look(Path(order.file), order.overrides, ()).counts)
+    text = path.read_text()
+    assert "search" not in text.replace("searched", "").replace("sweep", "")
+    assert "# What is searched." in text
+    assert "# of the hidden layer" in text
+    assert f"sgd(lr={top.values['train.lr']!r}, momentum=0.9)" in text
+    assert "batch = 40" in text
+    run = ns.train(path, run_dir=tmp_path / "again")
+    for name in ("best", "last"):
+        ours = load_file(run.path / "weights" / f"{name}.safetensors")
+        theirs = load_file(order.trials / str(top.folder) / "weights" / f"{name}.safetensors")
+        assert {key: value.tobytes() for key, value in ours.items()} == {key: value.tobytes() for key, value in theirs.items()}
+    other = load_file(order.trials / str(found[-1].folder) / "weights" / "best.safetensors")
+    assert other["affine2.b"].tobytes() != ours["affine2.b"].tobytes()
+
+
+SETTLED = {
+    "train { optimizer = adam(lr=1) }": ("optimizer = adam(lr=0.5)", {"train.lr": 0.5}),
+    "train { optimizer = adam }": ("optimizer = adam; lr = 0.5", {"train.lr": 0.5}),
+    "train { lr = 1; batch = 3 }": ("batch = 3; lr = 0.5", {"train.lr": 0.5}),
+    "let o = adam(lr=1) train { optimizer = o }": ("optimizer = adam(lr=0.5", {"train.lr": 0.5}),
+    "train { lr = 1 }": ("optimizer = sgd(momentum=0.9) }", {"train.optimizer": "sgd(momentum=0.9)"}),
+    "train { optimizer = adam(lr=1) }  ": (
+        "optimizer = sgd(momentum=0.9); lr = 0.5",
+        {"train.optimizer": "sgd(momentum=0.9)", "train.lr": 0.5},
+    ),
+    "": ("train { lr = 0.5 }", {"train.lr": 0.5}),
+    " ": ("train { batch = 7 }", {"train.batch": 7}),
+    "train { batch = 3 # rows\n }": ("batch = 7 # rows", {"train.batch": 7}),
+}
+
+
+@pytest.mark.parametrize("train", SETTLED)
+def test_values_are_put_where_the_text_says_them(tmp_path: Path, train: str) -> None:
+    expected, values = SETTLED[train]
+    keys = "; ".join(f"{key} = choice({value})" for key, value in values.items())
+    text = f"netspec 1 {train} let w = 3 input 4 outputs 1 net affine(w)-relu -> affine search {{ {keys} }}"
+    order = ordered(tmp_path, text)
+    order.trials.mkdir(exist_ok=True)
+    one = Outcome(1, "complete", 0.5, values, 1, 1.0, None, "", 0, 1)
+    written = write_best(order, one, 1, Counts((4,), None, 1)).read_text()
+    assert expected.replace(" ", "") in written.replace("  ", " ").replace(" ", "")
+    assert written.startswith("# Trial 1 of 1")
+    made, wanted = load(Source(written)), load(Source(text), Overrides().with_values(values))
+    assert made.train == wanted.train
+    assert made.search == {}
+
+
+def test_a_spec_that_uses_others_and_data_elsewhere_is_written_so_that_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the sweep's folder neither the used file nor the data can be reached as they are named beside the spec."""
+    (tmp_path / "specs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    np.savez(tmp_path / "specs" / "rows.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    (tmp_path / "specs" / "blocks.net").write_text("netspec 1\nlet gain = 2\ndef block(w) = affine(w * gain)-relu\n")
+    text = (
+        'netspec 1 use "blocks.net" let w = 2 data { source = npz; path = "rows.npz" } classes 2 '
+        "net block(w) -> affine -> softmax train { epochs = 2 } search { w = choice(3, 4) }"
+    )
+    order = ordered(tmp_path / "specs", text)
+    found = swept(order, 2)
+    path = write_best(order, found[0], 2, Counts((3,), 2))
+    run = ns.train(path, run_dir=tmp_path / "again")
+    theirs = load_file(order.trials / str(found[0].folder) / "weights" / "best.safetensors")
+    ours = load_file(run.path / "weights" / "best.safetensors")
+    assert {key: value.tobytes() for key, value in ours.items()} == {key: value.tobytes() for key, value in theirs.items()}
+
+
+# how trials end
+
+
+BAD = """netspec 1
+let c = 8
+let g = 4
+data { source = digits; split = 200 / 50 }
+net conv(8) -> conv(c, groups=g)-relu -> affine -> softmax
+train { optimizer = sgd(lr=0.1); epochs = 2; batch = 100 }
+search { c = choice(8, 6); g = choice(2, 4); train.lr = choice(0.01, 1e30) }
+"""
+
+
+def test_a_trial_that_cannot_be_trained_says_why_and_the_others_go_on(tmp_path: Path) -> None:
+    found = swept(ordered(tmp_path, BAD, sampler="grid"))
+    by_values = {(one.values["c"], one.values["g"], one.values["train.lr"]): one for one in found}
+    assert len(by_values) == len(found) == 8
+    assert {one.state for key, one in by_values.items() if key[:2] == ("6", "4")} == {"invalid"}
+    assert "6" in by_values["6", "4", "0.01"].reason
+    assert {one.state for key, one in by_values.items() if key[:2] != ("6", "4") and key[2] == "1e30"} == {"diverged"}
+    assert "the loss became" in by_values["8", "2", "1e30"].reason
+    assert {one.state for key, one in by_values.items() if key[:2] != ("6", "4") and key[2] == "0.01"} == {"complete"}
+    assert by_values["6", "4", "0.01"].folder is None
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_trials_that_do_badly_are_ended_early(tmp_path: Path, pruner: str) -> None:
+    text = NET.replace("epochs = 3", "epochs = 6").replace("train.lr = log(1e-3, 1.0)", "train.lr = log(1e-7, 1.0)")
+    order = ordered(tmp_path, text, pruner=pruner, sampler="random")
+    found = swept(order, 12)
+    ended = [one for one in found if one.state == "pruned"]
+    assert {one.state for one in found} == {"complete", "pruned"}
+    for one in ended:
+        folder = RunFolder(order.trials / str(one.folder))
+        rows = folder.read_epochs()
+        assert len(rows) == one.epochs < 6
+        assert f"pruned by {pruner} after epoch {len(rows)} of 6" in one.reason
+        assert one.reason in folder.events.read_text()
+        assert folder.best.is_file()
+    assert all(one.epochs == 6 for one in found if one.state == "complete")
+    assert max(one.metric or 0.0 for one in ended) <= max(one.metric or 0.0 for one in found)
+
+
+def test_numbers_are_compared_by_their_loss(tmp_path: Path) -> None:
+    text = (
+        "netspec 1 let w = 4 data { source = diabetes; normalize = per_feature } net affine(w)-relu -> affine train { epochs = 2 } "
+        "search { w = range(2, 5) }"
+    )
+    order = ordered(tmp_path, text, metric="val_loss", sampler="grid")
+    assert look(Path(order.file), order.overrides, ()).metrics == ("val_loss",)
+    found = swept(order)
+    assert [one.values["w"] for one in sorted(found, key=lambda one: one.number)] == [2, 3, 4, 5]
+    assert all(one.metric <= other.metric for one, other in pairwise(found) if one.metric is not None and other.metric is not None)
+
+
+# what cannot be swept
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        (NET.replace("80% / 10% / 10%", "500 / 0"), SpecError, "split"),
+        (NET.replace("search {", "#"), UsageError, "it has no search section"),
+        (NET.replace("choice(4, 8, 16)", "choice(4, 0)"), SpecError, "NS318"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_a_study_is_made(tmp_path: Path, text: str, error: type[Exception], words: str) -> None:
+    file = tmp_path / "net.net"
+    file.write_text(text)
+    with pytest.raises(error, match=words):
+        look(file, Overrides(), ())
+
+
+def test_values_from_outside_leave_the_search(tmp_path: Path) -> None:
+    given = Overrides(lets={"width": "5", "act": "relu"})
+    found = swept(ordered(tmp_path, overrides=given), 1)
+    assert list(found[0].values) == ["train.lr"]
+    assert "affine(width)" in (tmp_path / "net.net").read_text()
+    with pytest.raises(UsageError, match=r"all its keys are given values \(width, act, train.lr\)"):
+        look(tmp_path / "net.net", replace(given, keys={"train.lr": "0.1"}), ())
+
+
+def test_a_study_takes_trials_of_its_own_spec_data_and_figure_alone(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    entered(order, 2)
+    entered(order)
+    file = Path(order.file)
+    changes = {
+        "net affine(width)-bn": ("net affine(width)", "bn1"),
+        "epochs = 3": ("epochs = 4", "train.epochs: 3 -> 4"),
+        "choice(4, 8, 16)": ("choice(4, 8)", r"search.width: choice\(4, 8, 16\) -> choice\(4, 8\)"),
+        "let act = relu": ("let act = tanh", "relu"),
+    }
+    for old, (new, words) in changes.items():
+        file.write_text(NET.replace(old, new))
+        with pytest.raises(UsageError, match=words):
+            entered(order)
+    file.write_text(NET)
+    with pytest.raises(UsageError, match="--metric: val_accuracy -> val_loss"):
+        entered(replace(order, metric="val_loss"))
+    with pytest.raises(UsageError, match="seed: 3 -> 4"):
+        entered(replace(order, overrides=Overrides(seed=4)))
+    with pytest.raises(UsageError, match="has 2; leave it out"):
+        entered(order, 1)
+    looked = look(file, order.overrides, ())
+    with pytest.raises(DataError, match="is of other data"):
+        enter(order, replace(looked, data="0" * 64), None)
+    file.write_text(NET.replace("# What is searched.", "# Other words alone."))
+    assert len(outcomes(entered(order, 3), order)) == 3
+
+
+def test_a_worker_that_is_to_end_saves_and_another_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+
+    def told(event: str, **facts: Any) -> None:
+        if event == "epoch" and facts["epoch"] == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with monkeypatch.context() as changed:
+            changed.setattr(worker, "tell", told)
+            with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 2"):
+                worker._work(order, "here")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (waiting,) = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
+    assert waiting.params == outcomes(study, order)[0].values != {}
+    worker._work(order, "another")
+    (found,) = outcomes(study, order)
+    assert (found.state, found.attempts, found.epochs, found.folder) == ("complete", 2, 3, "trial-0001")
+    assert '"resumed", "epoch": 2' in (order.trials / "trial-0001" / "events.jsonl").read_text()
+    whole = ns.train(order.file, run_dir=tmp_path / "whole", **found.values)
+    assert weights(whole.path) == weights(order.trials / "trial-0001")
+
+
+def test_a_file_that_changes_ends_the_sweep_and_its_trial_waits(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+    Path(order.file).write_text(NET.replace("epochs = 3", "epochs = 4"))
+    with pytest.raises(UsageError, match="was changed while the sweep went on"):
+        worker._work(order, "here")
+    Path(order.file).write_text(NET)
+    worker._work(order, "here")
+    (found,) = outcomes(study, order)
+    assert (found.state, found.attempts) == ("complete", 2)
+
+
+def test_without_the_library_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    (tmp_path / "net.net").write_text(NET)
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path / "net.net")])
+    assert (result.exit_code, result.stderr) == (2, "error: this needs optuna: pip install 'netspec[sweep]'\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.net"]
+
+
+def test_a_grid_counts_out_what_has_an_end() -> None:
+    space = load(Source("netspec 1 let a = 1 let b = 2 net affine(a)-affine(b) search { a = choice(1, 2); b = range(3, 5) }")).search
+    assert grid(space) == [{"a": a, "b": b} for a in ("1", "2") for b in (3, 4, 5)]
+    for pairs in ("a = range(1, 20000)", "a = log(1, 4)", "train.l2 = range(0.0, 1.0)"):
+        with pytest.raises(UsageError, match="--sampler grid"):
+            grid(load(Source(f"netspec 1 let a = 1 net affine(a) search {{ {pairs} }}")).search)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "postgresql://user:secret@localhost:1/none"])
+def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="--storage") as caught:
+        studies.open_storage(ordered(tmp_path, storage=url))
+    assert "secret" not in str(caught.value)
+
+
+# workers that die
+
+
+def test_a_worker_is_alive_while_it_holds_its_file(tmp_path: Path) -> None:
+    with alive(tmp_path) as name:
+        assert is_alive(tmp_path, name) is True
+        (tmp_path / "dead").touch()
+        assert is_alive(tmp_path, "dead") is False
+    assert is_alive(tmp_path, name) is None
+
+
+def test_a_trial_is_given_up_where_its_worker_dies_each_time(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+    states = studies.optuna().trial.TrialState
+    for _ in range(studies.MOST_LOST):
+        asked(study)
+        (running,) = studies.numbered(study, [states.RUNNING])
+        assert studies.give_back(study, running)
+        assert not studies.give_back(study, running)  # somebody has done so
+    (found,) = outcomes(study, order)
+    assert (found.state, found.code, found.attempts) == ("lost", 7, 3)
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert "trial 1: the worker was lost each time" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["trials"][0]["state"] == "lost"
+
+
+def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
+    """What a worker on another machine is known by: its file is not in this folder."""
+    order = ordered(tmp_path, heartbeat=1)
+    study = entered(order, 1)
+    states = studies.optuna().trial.TrialState
+    trial = asked(study)
+    with studies.quietly():
+        trial.set_user_attr(studies.WORKER, "elsewhere")
+        study._storage.record_heartbeat(trial._trial_id)
+        miss_all(order, study, None)
+        assert len(studies.numbered(study, [states.RUNNING])) == 1
+        end = time.monotonic() + 60
+        while studies.numbered(study, [states.RUNNING]) and time.monotonic() < end:
+            time.sleep(0.5)
+            studies.optuna().storages.fail_stale_trials(study)
+    assert [one.user_attrs["trial"] for one in studies.numbered(study, [states.WAITING])] == [1]
+
+
+def test_a_trial_that_nobody_cares_for_is_taken_up(tmp_path: Path) -> None:
+    """Its worker was killed between taking it and saying so, or between ending it and putting it back."""
+    order = ordered(tmp_path)
+    study = entered(order, 1)
+    states = studies.optuna().trial.TrialState
+    asked(study)
+    (running,) = studies.forsaken(study)
+    studies.care_for(study, running)
+    (waiting,) = studies.numbered(study, [states.WAITING])
+    assert studies.forsaken(study) == []
+    trial = asked(study)
+    trial.set_user_attr(studies.WORKER, "here")
+    assert studies.forsaken(study) == []
+    trial.set_user_attr(studies.ENDED, "interrupted")
+    study.tell(trial, state=states.FAIL)
+    (ended,) = studies.forsaken(study)
+    studies.care_for(study, ended)
+    assert studies.forsaken(study) == []
+    (waiting,) = studies.numbered(study, [states.WAITING])
+    assert waiting.user_attrs == {"trial": 1}  # nothing of who had it before
+
+
+LONG = NET.replace("epochs = 3", "epochs = 80")
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "netspec", "sweep", str(folder / "net.net"), "--dir", str(folder / "sweep"), "--json", *options]
+
+
+@contextmanager
+def started(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A sweep in a process of its own, and none of it left behind."""
+    process = subprocess.Popen(
+        command(folder, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **HURRY}
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(process: subprocess.Popen[str], **wanted: Any) -> dict[str, Any]:
+    """Reads events until one has these facts."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        event: dict[str, Any] = json.loads(line)
+        if all(event.get(key) == value for key, value in wanted.items()):
+            return event
+    raise AssertionError(f"no event {wanted}: {process.stderr.read() if process.stderr else ''}")
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a sweep has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children if b"sweep.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def weights(folder: Path) -> Mapping[str, bytes]:
+    return {name: value.tobytes() for name, value in load_file(folder / "weights" / "last.safetensors").items()}
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc, which Linux has")
+
+
+@linux
+def test_the_trial_of_a_worker_that_is_killed_is_done_again_to_the_same_bytes(tmp_path: Path) -> None:
+    ordered(tmp_path, LONG)
+    with started(tmp_path, "--trials", "2", "--pruner", "none") as process:
+        until(process, event="epoch", trial=1, epoch=5)
+        (child,) = workers_of(process)
+        os.kill(child, signal.SIGKILL)
+        assert until(process, event="lost")["trial"] == 1
+        end = until(process, event="end")
+        assert process.wait(60) == 0
+    assert [one["state"] for one in end["trials"]] == ["complete", "complete"]
+    again = next(one for one in end["trials"] if one["trial"] == 1)
+    assert (again["attempts"], again["epochs"], again["run"]) == (2, 80, "trial-0001")
+    whole = ns.train(tmp_path / "net.net", run_dir=tmp_path / "whole", **again["values"])
+    assert weights(whole.path) == weights(tmp_path / "sweep" / "trial-0001")
+    header, *rows = (tmp_path / "sweep" / "results.csv").read_text().splitlines()
+    assert header == "rank,trial,state,val_accuracy,width,act,train.lr,epochs,seconds,attempts,run,reason"
+    assert len(rows) == 2
+    assert list((tmp_path / "sweep" / "workers").iterdir()) == []
+    assert (tmp_path / "sweep" / "history.svg").is_file()
+
+
+@linux
+def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path: Path) -> None:
+    ordered(tmp_path, LONG)
+    with started(tmp_path, "--trials", "3", "--pruner", "none") as process:
+        until(process, event="epoch", epoch=5)
+        workers = workers_of(process)
+        process.kill()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{one}").exists() for one in workers) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{one}").exists() for one in workers)
+    other_machine = ("--dir", str(tmp_path / "elsewhere"), "--storage", f"sqlite:///{tmp_path / 'sweep' / 'study.db'}")
+    with started(tmp_path) as one, started(tmp_path, *other_machine) as other:
+        ends = [until(process, event="end") for process in (one, other)]
+        assert [process.wait(60) for process in (one, other)] == [0, 0]
+    for end_event in ends:
+        assert sorted(trial["trial"] for trial in end_event["trials"]) == [1, 2, 3]
+        assert {trial["state"] for trial in end_event["trials"]} == {"complete"}
+    folders = [path for place in ("sweep", "elsewhere") for path in (tmp_path / place).glob("trial-*")]
+    whole = [path.name for path in folders if len(RunFolder(path).read_epochs()) == 80]
+    assert sorted(whole) == [f"trial-000{number}" for number in (1, 2, 3)]  # each was done once, here or there
+    assert (tmp_path / "elsewhere" / "best.net").read_text() == (tmp_path / "sweep" / "best.net").read_text()
+
+
+@linux
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    order = ordered(tmp_path, LONG.replace("epochs = 80", "epochs = 100000"))
+    with started(tmp_path, "--trials", "2", "--workers", "2") as process:
+        until(process, event="epoch", epoch=5)
+        workers = workers_of(process)
+        process.send_signal(signal.SIGINT)
+        stopped = until(process, event="interrupted")
+        assert process.wait(30) == 130
+    assert stopped["code"] == 130
+    assert "2 of 2 trials left; go on with the same command" in stopped["message"]
+    assert not any(Path(f"/proc/{one}").exists() for one in workers)
+    study = entered(replace(order, epochs=100000))
+    waiting = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
+    assert sorted(one.user_attrs["trial"] for one in waiting) == [1, 2]
+    assert any(RunFolder(one).state.is_file() for one in (tmp_path / "sweep").glob("trial-*"))
