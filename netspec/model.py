@@ -47,6 +47,8 @@ from netspec.train.weights import Description, Origin, description, learned_of, 
 from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.lines import Lines
+from netspec.ui.report.measured import Measured
+from netspec.ui.report.write import report_run
 from netspec.ui.summary import Summary, summarize
 
 
@@ -228,7 +230,11 @@ class Model:
                 record = Record.create(
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
-            return self.run_training(training, record, hooks)
+            history = self.run_training(training, record, hooks)
+            if record is not None:
+                held = splits.validation
+                report_run(record.folder, self, None if held is None else self.measured("validation", held))
+            return history
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
         """The splits of the file's own data; builds the network where only the data tells its shape."""
@@ -319,6 +325,8 @@ class Model:
         except DivergedError:
             if not self.network.store.is_finite:
                 training.best.put_back(self.network)
+            if record:
+                report_run(record.folder, self)
             raise
         training.best.restore(self.network)
         hooks.end(history)
@@ -420,6 +428,14 @@ class Model:
         labels = self.classes_
         assert labels is not None, "a head for classes"
         return report_of(self._scored(part), labels, self._threshold(threshold), require_top(top))
+
+    def measured(self, split: str, part: Part) -> Measured:
+        """Scores and figures of rows with encoded labels, computed once for all that is told of them."""
+        scored, labels = self._scored(part), self.classes_
+        if labels is None:
+            return Measured(split, part, scored, scored.figures(), None)
+        report = report_of(scored, labels)
+        return Measured(split, part, scored, report.figures, report)
 
     def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
         """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of

@@ -50,7 +50,7 @@ class ClassReport(ByClass):
         shown = np.arange(len(self.labels))
         if len(shown) > MOST_CLASSES:
             shown = np.sort(np.argsort(np.where(self.counted, self.f1, np.inf), kind="stable")[:WORST])
-        lines = [[self._name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in shown.tolist()]
+        lines = [[self.name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in shown.tolist()]
         means = self.macro()
         lines.append(["mean", *(_share(means[name]) for name in FIGURES), f"{self.support.sum():,}" if self.exclusive else ""])
         columns: list[tuple[str, Justify]] = [("class", "left"), *((name, "right") for name in (*FIGURES, "rows"))]
@@ -61,7 +61,7 @@ class ClassReport(ByClass):
         """The confusion matrix; None where a row has several answers, or its columns do not fit."""
         if not self.exclusive or 3 * len(self.labels) > width:
             return None
-        names = [self._name(k) for k in range(len(self.labels))]
+        names = [self.name(k) for k in range(len(self.labels))]
         counts = [[f"{count:,}" for count in row] for row in self.confusion.tolist()]
         for heads in (names, [str(k) for k in range(len(names))]):  # long names give way to the numbers of the classes
             beside = names if heads == names else [f"{k} {name}" for k, name in enumerate(names)]
@@ -78,7 +78,7 @@ class ClassReport(ByClass):
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong.reshape(-1), kind="stable")[:CONFUSIONS]
         pairs = [divmod(int(at), len(wrong)) for at in order if wrong.reshape(-1)[at]]
-        lines = [[self._name(i), self._name(j), f"{wrong[i, j]:,}", f"{wrong[i, j] / self.support[i]:.1%}"] for i, j in pairs]
+        lines = [[self.name(i), self.name(j), f"{wrong[i, j]:,}", f"{wrong[i, j] / self.support[i]:.1%}"] for i, j in pairs]
         columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
         return table(columns, lines, wrap=("label", "taken for")) if lines else None
 
@@ -92,9 +92,9 @@ class ClassReport(ByClass):
             found += [Text(), Text("most frequent confusions"), confusions]
         return found
 
-    def _name(self, k: int) -> str:
-        name = str(self.labels[k])
-        return name if len(name) <= LONGEST else f"{name[:14]}...{name[14 + 3 - LONGEST :]}"
+    def name(self, k: int) -> str:
+        """The label of class k, cut where it is long."""
+        return shortened_label(self.labels[k])
 
     def __str__(self) -> str:
         return as_text(*self.parts())
@@ -111,6 +111,12 @@ def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[A
     return ClassReport(
         **vars(found), rows=len(y), figures=numbers, labels=labels, confusion=confusion_matrix(head, scores, y, threshold)
     )  # fmt: skip
+
+
+def shortened_label(label: Any) -> str:
+    """Its words, cut in the middle where they are long."""
+    name = str(label)
+    return name if len(name) <= LONGEST else f"{name[:14]}...{name[14 + 3 - LONGEST :]}"
 
 
 def _share(value: float) -> str:

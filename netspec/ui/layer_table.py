@@ -25,7 +25,7 @@ number, anywhere but inside of digits."""
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """One line of the table; a unit or copy has no cells."""
 
     depth: int
@@ -36,14 +36,18 @@ class _Line:
 def layers_table(shape: Shape, rows: Sequence[LayerRow], width: int, names: Sequence[str]) -> Text:
     """Layers with some of the columns of figures; those that `width` has no room for are left out. A level never stands farther to the
     left than the one around it, however small the width."""
-    lines = [_Line(0, "input", (show(shape), *("" for _ in names)))]
+    return _page(list(layer_lines(shape, rows, names)), ("output", *names), width)
+
+
+def layer_lines(shape: Shape, rows: Sequence[LayerRow], names: Sequence[str]) -> Iterator[Line]:
+    """The lines below the header: the input, units and copies where they begin, layers with their output and the columns `names`."""
+    yield Line(0, "input", (show(shape), *("" for _ in names)))
     before: tuple[UnitMark, ...] = ()
     for row in rows:
         units = _told(row.units)
-        lines += _unit_lines(before, units)
+        yield from _unit_lines(before, units)
         before = units
-        lines.append(_Line(_depth(units), _shown(row), (show(row.output), *(_figure(row, name) for name in names))))
-    return _page(lines, ("output", *names), width)
+        yield Line(_depth(units), _shown(row), (show(row.output), *(_figure(row, name) for name in names)))
 
 
 def broken(text: str, width: int, indent: int, hang: int = HANG) -> list[str]:
@@ -66,7 +70,7 @@ def _parts(text: str, room: int, patterns: Sequence[str]) -> Iterator[str]:
         yield from _parts(part, room, patterns[1:])
 
 
-def _page(lines: Sequence[_Line], names: Sequence[str], width: int) -> Text:
+def _page(lines: Sequence[Line], names: Sequence[str], width: int) -> Text:
     """All lines below the header, with the widest step that leaves the most columns."""
     widths = [max(len(name), *(len(line.cells[at]) for line in lines if line.cells)) for at, name in enumerate(names)]
 
@@ -144,7 +148,7 @@ def _depth(units: Sequence[UnitMark]) -> int:
     return sum(1 + (unit.copies > 1) for unit in units)
 
 
-def _unit_lines(before: Sequence[UnitMark], now: Sequence[UnitMark]) -> list[_Line]:
+def _unit_lines(before: Sequence[UnitMark], now: Sequence[UnitMark]) -> list[Line]:
     """The lines that open the units and copies in which a layer stands and the layer before did not."""
     lines = []
     for level, unit in enumerate(now):
@@ -155,7 +159,7 @@ def _unit_lines(before: Sequence[UnitMark], now: Sequence[UnitMark]) -> list[_Li
         # copies of one repeat differ in their keys alone
         same_repeat = old is not None and unit.copy > 1 and old.text == unit.text and list(before[:level]) == list(now[:level])
         if not same_repeat:
-            lines.append(_Line(depth, unit.text))
+            lines.append(Line(depth, unit.text))
         if unit.copies > 1:
-            lines.append(_Line(depth + 1, f"copy {unit.copy} of {unit.copies}"))
+            lines.append(Line(depth + 1, f"copy {unit.copy} of {unit.copies}"))
     return lines
