@@ -271,6 +271,19 @@ def plot(
 
 @app.command()
 @guarded
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="The .html; in the run's folder, or here for several runs.")
+    ] = None,
+    allow_path: AllowPath = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Make the report of a run anew, or a page that compares several."""
+    return int(_verb("report").run(runs, output=output, allow=allow_path or [], json=json))
+
+
+@app.command()
+@guarded
 def fmt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".net files; - for stdin to stdout.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; name what would change, exit 1 if any would.")] = False,

@@ -92,7 +92,7 @@ def line_chart(
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
     told = "; ".join(f"{line.name} from {line.y[0]:.4g} to {line.y[-1]:.4g}" for line in lines if line.kind != "faint")
-    keys = tuple(dict.fromkeys(_key(line) for line in lines))
+    keys = tuple(dict.fromkeys(key_of(line) for line in lines))
     return Chart(title, _svg(fill, x, y, identity), f"{title} by {x}: {told}", keys)
 
 
@@ -116,7 +116,8 @@ def thinned(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.unique([0, *places, len(values) - 1])
 
 
-def _key(line: Line) -> Key:
+def key_of(line: Line) -> Key:
+    """What a legend shows of a line."""
     colour = VARIABLES[line.colour]
     dashes = line.kind == "dashed" or "linestyle" in line.look
     height = 1 if line.kind == "faint" else 3
@@ -154,5 +155,5 @@ def inline(document: str, identity: str) -> str:
     text = re.sub(r'(?:xlink:)?href="#', f'href="#{identity}-', text.replace("url(#", f"url(#{identity}-"))
     text = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size:\1px", text)
     text = re.sub(r"#000[12][0-9a-f]{2}", lambda found: VARIABLES[found[0]], text)
-    text = re.sub(r"(\d+\.\d)\d+", r"\1", text)
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d)\d+", r"\1", tag[0]), text)  # a tenth of a pixel is enough
     return re.sub(r"\s*\n\s*", "\n", text)

@@ -88,9 +88,7 @@ def _pairs(report: ClassReport) -> tuple[tuple[str, str, str, str], ...]:
     wrong = report.confusion - np.diag(report.confusion.diagonal())
     order = np.argsort(-wrong.reshape(-1), kind="stable")[:CONFUSIONS]
     pairs = [divmod(int(at), len(wrong)) for at in order if wrong.reshape(-1)[at]]
-    return tuple(
-        (report.name(i), report.name(j), f"{int(wrong[i, j]):,}", f"{wrong[i, j] / report.support[i]:.1%}") for i, j in pairs
-    )
+    return tuple((report.name(i), report.name(j), f"{int(wrong[i, j]):,}", f"{wrong[i, j] / report.support[i]:.1%}") for i, j in pairs)
 
 
 def _share(value: float) -> str:

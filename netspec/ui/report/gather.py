@@ -78,7 +78,8 @@ def gather(folder: RunFolder, model: Model, measured: Measured | None, note: str
     lines = tuple(layer_lines(summary.input, summary.rows, COLUMNS))
     graph = model.graph
     counted = "outputs" if graph.head.target == "value" else "classes"
-    headline = f"{show(graph.input.shape)} numbers to {graph.classes:,} {counted}, head {graph.head.name}, loss {graph.loss.name}"
+    counted = counted if graph.classes > 1 else "output"
+    headline = f"{show(graph.input.shape)} \u2192 {graph.classes:,} {counted}, {graph.head.name}, {graph.loss.name}"
     is_value = graph.head.target == "value"
     few = measured is not None and measured.classes is not None and len(measured.classes.labels) <= MOST_ANSWERS
     exclusive = measured is not None and measured.classes is not None and measured.classes.exclusive
@@ -196,5 +197,3 @@ def _values(measured: Measured) -> Chart | None:
     if not len(finite):
         return None
     return scatter("Predicted and true values", wanted[finite], predicted[finite], ("true", "predicted"), "values")
-
-

@@ -107,10 +107,10 @@ def _told(model: Model, scores: NDArray[Any], y: NDArray[Any]) -> list[tuple[str
     assert labels is not None, "a head for classes"
     names = [shortened_label(labels[k]) for k in range(len(labels))]
     p = head.predict_proba(scores) if head.has_probabilities else None
-    return [
-        (names[a], names[b], a == b, *((None, None) if p is None else (float(p[at, b]), float(p[at, a]))))
-        for at, (a, b) in enumerate(zip(wanted.tolist(), predicted.astype(np.int64).tolist(), strict=True))
-    ]
+    pairs: list[tuple[int, int]] = np.stack([wanted, predicted.astype(np.int64)], axis=1).tolist()
+    if p is None:
+        return [(names[a], names[b], a == b, None, None) for a, b in pairs]
+    return [(names[a], names[b], a == b, float(p[at, b]), float(p[at, a])) for at, (a, b) in enumerate(pairs)]
 
 
 def _several(wanted: NDArray[Any], predicted: NDArray[Any]) -> tuple[str, str, bool, None, None]:
@@ -133,9 +133,7 @@ def _usual(part: Part, count: int) -> tuple[NDArray[np.float64], NDArray[np.floa
         return few.mean(axis=0), few.std(axis=0)
 
 
-def _features(
-    x: NDArray[Any], usual: tuple[NDArray[np.float64], NDArray[np.float64]], columns: Columns | None
-) -> list[tuple[str, ...]]:
+def _features(x: NDArray[Any], usual: tuple[NDArray[np.float64], NDArray[np.float64]], columns: Columns | None) -> list[tuple[str, ...]]:
     """Of each row the features farthest from their mean, in standard deviations."""
     mean, deviation = usual
     with np.errstate(all="ignore"):
