@@ -123,7 +123,7 @@ def _tiles(facts: Facts, measured: Measured | None, parameters: int, flops: str)
     if measured is not None:
         for name, title in HEADLINE:
             if name in measured.figures:
-                yield Tile(title, figure(measured.figures[name]), f"{measured.split}, {len(measured.part):,} rows")
+                yield Tile(title, _large(measured.figures[name]), f"{measured.split}, {len(measured.part):,} rows")
     elif best is not None and best["val_loss"] is not None:
         if best["val_accuracy"] is not None:
             yield Tile("Accuracy", figure(best["val_accuracy"]), "validation")
@@ -141,6 +141,11 @@ def _tiles(facts: Facts, measured: Measured | None, parameters: int, flops: str)
     if facts.rows:
         others = ", ".join(f"{name} {count:,}" for name, count in facts.rows.items() if name != "train")
         yield Tile("Training rows", f"{facts.rows.get('train', 0):,}", others)
+
+
+def _large(value: float) -> str:
+    """A figure in few letters."""
+    return f"{value:,.0f}" if isfinite(value) and 1000 <= abs(value) < 1e7 else figure(value)
 
 
 def _epochs(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
