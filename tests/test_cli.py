@@ -31,7 +31,8 @@ MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
 LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
-    "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "report", "fmt", "diff", "migrate", "layers",
+    "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "fmt", "diff", "migrate", "layers",
+    "report",
     "init", "convert", "explain", "doctor", "lsp",
 )  # fmt: skip
 TINY = """netspec 1
