@@ -32,8 +32,7 @@ DIGITS = MODELS / "digits.net"
 LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
     "check", "summary", "compile", "train", "eval", "predict", "gradcheck", "bench", "draw", "plot", "fmt", "diff", "migrate", "layers",
-    "report",
-    "init", "convert", "explain", "doctor", "lsp",
+    "report", "init", "convert", "explain", "doctor", "lsp",
 )  # fmt: skip
 TINY = """netspec 1
 let width = 8
