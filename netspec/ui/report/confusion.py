@@ -11,7 +11,7 @@ from netspec.ui.class_report import CONFUSIONS, FIGURES, MOST_CLASSES, WORST, Cl
 
 MOST = 20
 """Classes of a matrix that is shown whole."""
-SHADES = 9
+SHADES, SHORT = 9, 4  # of a colour; letters of a name
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Matrix:
 
     names: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether they are wider than a count: above the columns they then stand upright."""
+        return any(len(name) > SHORT for name in self.names)
 
 
 @dataclass(frozen=True)

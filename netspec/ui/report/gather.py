@@ -170,12 +170,12 @@ def charts_of(run: Curves) -> Iterator[Chart]:
     if validated is not None:
         lines.append(Line("validation", *validated, number=None))
     others = [] if validated is None else validated[1].tolist()
-    yield line_chart("Loss", lines, "step", "loss", "loss", lambda axes: limit_losses(axes, [run.losses], others))
+    yield line_chart("Loss", lines, "step", "loss", lambda axes: limit_losses(axes, [run.losses], others))
     accuracies = [("training", "train_accuracy", 0, "dashed"), ("validation", "val_accuracy", None, "solid")]
     found = [(name, column(run, key), number, kind) for name, key, number, kind in accuracies]
     shown = [Line(name, *points, number=number, kind=kind) for name, points, number, kind in found if points is not None]  # type: ignore[arg-type]
     if shown:
-        yield line_chart("Accuracy", shown, "epoch", "accuracy", "accuracy", widen_accuracy)
+        yield line_chart("Accuracy", shown, "epoch", "accuracy", widen_accuracy)
 
 
 def column(run: Curves, name: str, by: str = "epoch") -> tuple[NDArray[Any], NDArray[np.float64]] | None:

@@ -170,7 +170,7 @@ def _charts(facts: Sequence[Facts], names: Sequence[str]) -> Iterator[Chart]:
         return
     losses = [Line(name, run.steps, run.losses if len(run.steps) <= FEW else smooth(run.losses), number) for number, name, run in runs]
     every = [run.losses for _, _, run in runs]
-    yield line_chart("Training loss, smoothed", losses, "step", "training loss", "training", lambda axes: limit_losses(axes, every, []))
+    yield line_chart("Training loss, smoothed", losses, "step", "training", lambda axes: limit_losses(axes, every, []))
     columns: tuple[tuple[str, str, Callable[[Any], None]], ...] = (
         ("Validation loss", "val_loss", lambda axes: None), ("Validation accuracy", "val_accuracy", widen_accuracy),
     )  # fmt: skip
@@ -178,4 +178,4 @@ def _charts(facts: Sequence[Facts], names: Sequence[str]) -> Iterator[Chart]:
         found = [(number, name, column(run, key)) for number, name, run in runs]
         lines = [Line(name, *points, number=number) for number, name, points in found if points is not None]
         if lines:
-            yield line_chart(title, lines, "epoch", title.lower(), key.replace("_", "-"), limit)
+            yield line_chart(title, lines, "epoch", key.replace("_", "-"), limit)
