@@ -382,6 +382,16 @@ def test_damaged_folders_are_told(runs: Path, tmp_path: Path) -> None:
     os.mkfifo(folder / "plan.txt")
     assert call("report", folder).exit_code == 4  # reading a pipe might never end
     (folder / "plan.txt").unlink()
+    (folder / "results.csv").write_text(
+        "epoch,step,lr,loss,train_accuracy,val_loss,val_accuracy,seconds\n1,1,,,,,,\n2,2,nan,inf,,1e400,,-1\n"
+    )
+    with (folder / "events.jsonl").open("a") as stream:
+        stream.write(
+            f'{{"event": "end", "split": ["<b>"], "r2": {10**400}, "loss": "<i>"}}\n{{"event": "stopped", "reason": {{"<b>": 1}}}}\n'
+        )
+    os.utime(folder / "spec.net", (1e13, 1e13))
+    assert call("report", folder, runs / "values", "-o", tmp_path / "two.html").exit_code == 0
+    assert offences((tmp_path / "two.html").read_text()) == []
     (folder / "env.json").write_text('{"rows": 3, "versions": [[[]]], "a": {"b": {"c": null, "<i>": "<b>"}}}')
     assert call("report", folder).exit_code == 0
     assert offences((folder / "report.html").read_text()) == []

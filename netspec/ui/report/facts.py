@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from netspec.ui.curves import Curves
 
 PLAN_BYTES = 100_000
 MOST_FACTS, LONGEST_FACT = 200, 300
+LARGEST = 1e300
+"""Of figures that a file may tell."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Facts:
     def figures(self) -> dict[str, float]:
         """Those that were measured at the end."""
         end = self.marks.get("end", {})
-        return {name: float(value) for name, value in end.items() if type(value) in (int, float)}
+        return {name: float(value) for name, value in end.items() if type(value) in (int, float) and abs(value) < LARGEST}
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """The environment, what lies in what joined by dots."""
@@ -70,12 +73,19 @@ def facts_of(folder: RunFolder) -> Facts:
     curves = None
     if epochs and steps:
         curves = Curves(name, np.array([step for step, _ in steps], np.int64), np.array([loss for _, loss in steps], np.float64), epochs)
-    spec = folder.spec if folder.spec.is_file() else folder.resolved
-    began = datetime.fromtimestamp(spec.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    began = _time_of(folder.spec if folder.spec.is_file() else folder.resolved)
     return Facts(
         name, began, epochs, curves, folder.read_marks(), folder.read_environment(), folder.read_text(folder.spec, SPEC_BYTES),
         folder.read_text(folder.resolved, SPEC_BYTES), folder.read_text(folder.path / "plan.txt", PLAN_BYTES),
     )  # fmt: skip
+
+
+def _time_of(path: Path) -> str:
+    """When the file was written, which a run does at its beginning; nothing for what is no time."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return ""
 
 
 def best_of(epochs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -92,8 +102,10 @@ def figure(value: Any) -> str:
     return shown_figure(value) if isinstance(value, (int, float)) and isfinite(value) else "-"
 
 
-def seconds_in_words(seconds: float) -> str:
+def seconds_in_words(seconds: float | None) -> str:
     """`0.09 s`, `4 min 10 s`, `2 h 5 min`."""
+    if seconds is None or not abs(seconds) < LARGEST:
+        return "-"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -154,8 +154,8 @@ def _epochs(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
             yield ("...",) * 8
         if MOST_EPOCHS // 2 <= number < len(rows) - MOST_EPOCHS // 2:
             continue
-        figures = (figure(row[name]) for name in ("loss", "train_accuracy", "val_loss", "val_accuracy"))
-        yield (f"{row['epoch']:,}", f"{row['step']:,}", f"{row['lr']:.3g}", *figures, f"{row['seconds']:.2f}")
+        figures = (figure(row[name]) for name in ("lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"))
+        yield (f"{row['epoch']:,}", f"{row['step']:,}", *figures)
 
 
 # charts
