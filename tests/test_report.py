@@ -354,6 +354,8 @@ def test_a_resumed_run_writes_it_anew(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(runs / "values.net", run_dir=tmp_path / "run", monitor=KillAt(0, epoch=3))
     assert not (tmp_path / "run/report.html").exists()
+    assert call("report", tmp_path / "run").exit_code == 0  # of a run that was killed too
+    assert "Worst mistakes" in words_of(tmp_path / "run/report.html")
     train(runs / "values.net", resume=tmp_path / "run")
     assert "of 4" in words_of(tmp_path / "run/report.html")
 
@@ -526,3 +528,14 @@ def test_no_warning_is_given_while_a_page_is_made(runs: Path, tmp_path: Path) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert call("report", runs / "digits", "-o", tmp_path / "x.html").exit_code == 0
+
+
+def test_paper_is_white(runs: Path, chrome: Browser) -> None:
+    """Also where the reader prefers dark pages; boxes that scroll are open, for paper does not."""
+    chrome.open(runs / PAGES[0], 800, True)
+    chrome.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    shown = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    assert chrome.run(shown) == ["rgb(255, 255, 255)", "rgb(27, 36, 45)"]
+    assert chrome.run("[...document.querySelectorAll('.box')].every(one => getComputedStyle(one).overflow === 'visible')")
+    assert min(ratio for ratio, _ in chrome.run(CONTRAST)) >= 4.5
+    chrome.call("Emulation.setEmulatedMedia", media="screen")
