@@ -51,6 +51,8 @@ from netspec.ui.class_report import ClassReport, report_of
 from netspec.ui.curves import draw_run
 from netspec.ui.notebook.model_page import MOST_LAYERS, model_page, unsized_page
 from netspec.ui.notebook.progress import progress
+from netspec.ui.report.measured import Measured
+from netspec.ui.report.write import report_run
 from netspec.ui.summary import Summary, summarize
 
 
@@ -259,6 +261,9 @@ class Model:
                 history = self.run_training(training, record, hooks)
                 if record:
                     record.end(training)
+            if record:
+                held = splits.validation
+                report_run(record.folder, self, None if held is None else self.measured("validation", held))
             hooks.end(history)
             return history
 
@@ -355,6 +360,8 @@ class Model:
             if isinstance(error, DivergedError) and not self.network.store.is_finite:
                 training.best.put_back(self.network)
             hooks.error(error)
+            if record and isinstance(error, DivergedError):
+                report_run(record.folder, self)
             raise
         finally:
             self.running = None
@@ -457,6 +464,14 @@ class Model:
         labels = self.classes_
         assert labels is not None, "a head for classes"
         return report_of(self._scored(part), labels, self._threshold(threshold), require_top(top))
+
+    def measured(self, split: str, part: Part) -> Measured:
+        """Scores and figures of rows with encoded labels, computed once for all that is told of them."""
+        scored, labels = self._scored(part), self.classes_
+        if labels is None:
+            return Measured(split, part, scored, scored.figures(), None)
+        report = report_of(scored, labels)
+        return Measured(split, part, scored, report.figures, report)
 
     def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
         """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec import model
+from netspec import model, pipeline
 from netspec.plan.pace import Pace
 from netspec.train import record
 from netspec.train.loop import Monitor
@@ -71,6 +71,8 @@ def save_each_step(patch: Any) -> None:
     patch.setattr(record, "SAVE_SHARE", 1e9)
     patch.setattr(record.Record, "_interval", 0.0)
     patch.setattr(model, "draw_run", lambda folder: None)  # a picture takes longer than all else
+    for module in (model, pipeline):
+        patch.setattr(module, "report_run", lambda *given: None)
 
 
 def left(folder: Path) -> dict[str, str]:

@@ -31,8 +31,8 @@ MODELS = Path(__file__).parents[1] / "models"
 DIGITS = MODELS / "digits.net"
 LOGITS = Path(__file__).with_name("keras") / "logits_3.json"
 VERBS = (
-    "check", "summary", "compile", "train", "launch", "sweep", "eval", "predict", "gradcheck", "bench", "draw", "plot", "export", "runs",
-    "watch", "fmt", "diff", "migrate", "layers", "init", "convert", "explain", "doctor", "lsp",
+    "check", "summary", "compile", "train", "launch", "sweep", "eval", "predict", "gradcheck", "bench", "draw", "plot", "report", "export",
+    "runs", "watch", "fmt", "diff", "migrate", "layers", "init", "convert", "explain", "doctor", "lsp",
 )  # fmt: skip
 TINY = """netspec 1
 let width = 8
@@ -641,8 +641,8 @@ def test_train_writes_the_run_folder_of_the_contract(folder: Path) -> None:
     assert "runs/tiny" in result.stdout
     found = {str(path.relative_to("runs/tiny")) for path in Path("runs/tiny").rglob("*") if path.is_file()}
     assert found == {
-        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "curves.png", "weights/last.safetensors",
-        "weights/best.safetensors", "state/last.safetensors",
+        "spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "curves.png", "report.html",
+        "weights/last.safetensors", "weights/best.safetensors", "state/last.safetensors",
     }  # fmt: skip
     with Path("runs/tiny/results.csv").open() as stream:
         rows = list(csv.DictReader(stream))

@@ -131,7 +131,8 @@ def test_a_run_folder_with_any_content_is_told_in_words(tmp_path_factory: pytest
     (folder / "events.jsonl").write_text('{"event": "step", "step": 1, "loss": 0.5}\n')
     (folder / "weights" / "best.safetensors").write_bytes(targets.VALID)
     (folder / name).write_bytes(content if isinstance(content, bytes) else f"{json.dumps(content)}\n".encode())
-    for words in (("eval", folder), ("diff", folder, folder), ("plot", folder, "-o", folder / "c.png")):
+    others = [("report", folder), ("report", folder, folder, "-o", folder / "r.html")]
+    for words in (("eval", folder), ("diff", folder, folder), ("plot", folder, "-o", folder / "c.png"), *others):
         code, told = called(*words)
         assert code in (0, 1, 2, 3, 4, 6)
         assert told or code == 0
@@ -241,6 +242,8 @@ def test_a_run_folder_of_links_and_pipes_hangs_nothing(run: Path, name: str, pla
     verbs: list[tuple[object, ...]] = [
         ("eval", run),
         ("plot", run, "-o", "c.png"),
+        ("report", run),
+        ("report", run, run),
         ("diff", run, run),
         ("predict", run, "d.npz"),
         ("runs",),

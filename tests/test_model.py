@@ -721,7 +721,8 @@ def test_a_run_folder(tmp_path: Path) -> None:
     x, y = blobs()
     model = mlp()
     model.fit(x, y, validation=0.25, run_dir=tmp_path / "run", epochs=3)
-    names = {"spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "curves.png", "weights", "state"}
+    texts = {"spec.net", "spec.resolved.net", "plan.txt", "env.json", "results.csv", "events.jsonl", "report.html"}
+    names = {*texts, "curves.png", "weights", "state"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     again = netspec.restore(tmp_path / "run")
     np.testing.assert_array_equal(again.forward(x), model.forward(x))

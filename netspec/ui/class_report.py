@@ -56,7 +56,7 @@ class ClassReport(ByClass):
 
     def table(self) -> Table:
         """The figures by class, and their plain mean; of very many classes those with the lowest F1."""
-        lines = [[self._name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in self.shown()]
+        lines = [[self.name(k), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in self.shown()]
         means = self.macro()
         lines.append(["mean", *(_share(means[name]) for name in FIGURES), f"{self.support.sum():,}" if self.exclusive else ""])
         columns: list[tuple[str, Justify]] = [("class", "left"), *((name, "right") for name in (*FIGURES, "rows"))]
@@ -67,7 +67,7 @@ class ClassReport(ByClass):
         """The confusion matrix; None where a row has several answers, or its columns do not fit."""
         if not self.exclusive or 3 * len(self.labels) > width:
             return None
-        names = [self._name(k) for k in range(len(self.labels))]
+        names = [self.name(k) for k in range(len(self.labels))]
         counts = [[f"{count:,}" for count in row] for row in self.confusion.tolist()]
         for heads in (names, [str(k) for k in range(len(names))]):  # long names give way to the numbers of the classes
             beside = names if heads == names else [f"{k} {name}" for k, name in enumerate(names)]
@@ -81,7 +81,7 @@ class ClassReport(ByClass):
         """The most frequent confusions of two classes, with their share of the rows of the class; None where there is none."""
         if not self.exclusive:
             return None
-        lines = [[self._name(i), self._name(j), f"{count:,}", f"{count / self.support[i]:.1%}"] for i, j, count in self.pairs()]
+        lines = [[self.name(i), self.name(j), f"{count:,}", f"{count / self.support[i]:.1%}"] for i, j, count in self.pairs()]
         columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
         return table(columns, lines, wrap=("label", "taken for")) if lines else None
 
@@ -102,9 +102,9 @@ class ClassReport(ByClass):
             found += [Text(), Text("most frequent confusions"), confusions]
         return found
 
-    def _name(self, k: int) -> str:
-        name = str(self.labels[k])
-        return name if len(name) <= LONGEST else f"{name[:14]}...{name[14 + 3 - LONGEST :]}"
+    def name(self, k: int) -> str:
+        """The label of class k, cut where it is long."""
+        return shortened_label(self.labels[k])
 
     def __str__(self) -> str:
         return as_text(*self.parts())
@@ -129,7 +129,7 @@ class ClassReport(ByClass):
             pairs = [(self.labels[i], self.labels[j], f"{count:,}", f"{count / self.support[i]:.1%}") for i, j, count in self.pairs()]
             columns: list[tuple[str, Justify]] = [("label", "left"), ("taken for", "left"), ("rows", "right"), ("share", "right")]
             return html.joined(html.line(html.faint("most frequent confusions")), html.table(columns, pairs)) if pairs else Markup()
-        names = [self._name(k) for k in range(len(self.labels))]
+        names = [self.name(k) for k in range(len(self.labels))]
         rows = (
             [html.bold(name), *(html.shaded(f"{count:,}", count / max(1, sum(counts))) for count in counts)]
             for name, counts in zip(names, self.confusion.tolist(), strict=True)
@@ -147,6 +147,12 @@ def report_of(scored: Scored, labels: NDArray[Any], threshold: float | NDArray[A
     return ClassReport(
         **vars(found), rows=len(y), figures=numbers, labels=labels, confusion=confusion_matrix(head, scores, y, threshold)
     )  # fmt: skip
+
+
+def shortened_label(label: Any) -> str:
+    """Its words, cut in the middle where they are long."""
+    name = str(label)
+    return name if len(name) <= LONGEST else f"{name[:14]}...{name[14 + 3 - LONGEST :]}"
 
 
 def _share(value: float) -> str:

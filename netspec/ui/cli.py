@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
 import io
 import os
 import sys
@@ -18,6 +16,26 @@ from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
 from netspec.ui.guard import guarded, last_line, report
+from netspec.ui.options import (
+    CODES,
+    NAMES,
+    NETS,
+    RUNS,
+    AllowPath,
+    Classes,
+    Dtype,
+    File,
+    Input,
+    Json,
+    Outputs,
+    RunPath,
+    Seed,
+    Set,
+    Threads,
+    Threshold,
+    candidates,
+    load,
+)
 
 
 class _Group(TyperGroup):
@@ -43,7 +61,7 @@ class _Group(TyperGroup):
         """The shell that completion is for may be left out."""
         if len(args) == 1 and args[0] in ("--install-completion", "--show-completion"):
             try:
-                args = [*args, _load("completion.scripts").shell_of_caller()]
+                args = [*args, load("completion.scripts").shell_of_caller()]
             except NetspecError as error:
                 raise typer.Exit(report(error)) from None
         return super().parse_args(ctx, args)
@@ -59,52 +77,6 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-def _candidates(kind: str) -> Callable[[str], list[tuple[str, str]]]:
-    """What completes an argument, when a shell asks."""
-
-    def found(incomplete: str) -> list[tuple[str, str]]:
-        told: list[tuple[str, str]] = getattr(_load("completion.candidates"), kind)(incomplete)
-        return told
-
-    return found
-
-
-def _set_keys(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    words = [str(ctx.params.get("file")), *ctx.args]  # what stands before an option without its value is not parsed
-    file = next((word for word in words if word.endswith(".net")), None)
-    told: list[tuple[str, str]] = _load("completion.candidates").set_keys(incomplete, file)
-    return told
-
-
-NETS: dict[str, Any] = {"autocompletion": _candidates("net_files"), "show_default": False}
-FOLDERS: dict[str, Any] = {"autocompletion": _candidates("run_parents"), "show_default": False}
-NAMES: dict[str, Any] = {"autocompletion": _candidates("catalogue"), "show_default": False}
-CODES: dict[str, Any] = {"autocompletion": _candidates("diagnostics"), "show_default": False}
-RUNS: dict[str, Any] = {"autocompletion": _candidates("run_folders"), "show_default": False}
-
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A .net file.", **NETS)]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a weights file.", **RUNS)]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="A let name, or a section's key such as train.batch. Repeatable.", autocompletion=_set_keys
-    ),
-]
-Input = Annotated[str | None, typer.Option("--input", metavar="SHAPE", help="Shape of a row: 3x32x32, or 30.")]
-Classes = Annotated[int | None, typer.Option("--classes", min=2, metavar="N", help="Number of classes.")]
-Outputs = Annotated[int | None, typer.Option("--outputs", min=1, metavar="N", help="Number of outputs.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of everything random.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Threads to use.")]
-Dtype = Annotated[Literal["float32", "float64"] | None, typer.Option("--dtype", help="Element type.")]
-Threshold = Annotated[
-    float | None, typer.Option("--threshold", metavar="P", help="Probability above which a row has label 1, for sigmoid; 0.5 if not given.")
-]
-AllowPath = Annotated[
-    list[Path] | None, typer.Option("--allow-path", metavar="PATH", help="Folder outside the usual ones where data may lie. Repeatable.")
-]
-
-
 def main() -> None:
     """The entry point."""
     for stream in (sys.stdout, sys.stderr):
@@ -113,21 +85,12 @@ def main() -> None:
     app(prog_name="netspec")
 
 
-def _load(name: str) -> Any:
-    """A module of ui, when it is needed."""
-    gc.disable()  # looking for garbage while the catalogue's classes are made was a tenth of the time of `check`
-    try:
-        return importlib.import_module(f"netspec.ui.{name}")
-    finally:
-        gc.enable()
-
-
 def _verb(name: str) -> Any:
-    return _load(f"verbs.{name}")
+    return load(f"verbs.{name}")
 
 
 def _overrides(pairs: list[str] | None, **given: Any) -> Any:
-    return _load("given").overrides_of(pairs or [], **given)
+    return load("given").overrides_of(pairs or [], **given)
 
 
 def _for_shell(what: str) -> Callable[[str | None], None]:
@@ -135,7 +98,7 @@ def _for_shell(what: str) -> Callable[[str | None], None]:
 
     @guarded
     def called(shell: str) -> int:
-        return int(getattr(_load("completion.scripts"), what)(shell))
+        return int(getattr(load("completion.scripts"), what)(shell))
 
     def callback(shell: str | None) -> None:
         if shell is not None:
@@ -233,7 +196,7 @@ def train(
         list[str] | None,
         typer.Option(
             "--log", metavar="TOOL", help="tensorboard[=DIR], mlflow[=URI] or wandb[=online] hears of it too, on this machine. Repeatable.",
-            autocompletion=_candidates("tools"),
+            autocompletion=candidates("tools"),
         ),
     ] = None,
     input: Input = None, classes: Classes = None, outputs: Outputs = None, allow_path: AllowPath = None,  # noqa: A002
@@ -445,7 +408,7 @@ def runs(
             metavar="[FOLDER]",
             help="Where the runs lie; runs/ if not given.",
             show_default=False,
-            autocompletion=_candidates("run_parents"),
+            autocompletion=candidates("run_parents"),
         ),
     ] = None,
     sort: Annotated[
@@ -454,7 +417,7 @@ def runs(
             "--sort",
             metavar="KEY",
             help="time (newest first), name, or a figure (best first): val_accuracy, f1, seconds.",
-            autocompletion=_candidates("figures"),
+            autocompletion=candidates("figures"),
         ),
     ] = "time",
     json: Json = False,
@@ -477,6 +440,19 @@ def watch(
     Ends when the run does, with its exit code (7 where its process is lost), or by q.
     """
     return int(_verb("watch").run(run, once=once))
+
+
+@app.command(name="report")
+@guarded
+def report_(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="The .html; in the run's folder, or here for several runs.")
+    ] = None,
+    allow_path: AllowPath = None, json: Json = False,
+) -> int:  # fmt: skip
+    """Make the report of a run anew, or a page that compares several."""
+    return int(_verb("report").run(runs, output=output, allow=allow_path or [], json=json))
 
 
 @app.command()

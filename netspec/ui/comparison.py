@@ -24,7 +24,7 @@ def parts(comparison: Comparison, a: str, b: str, blind: Sequence[str], width: i
     """The report: which is A and which is B, layers, settings, totals; `blind` are those whose shapes are not known."""
     found: list[RenderableType] = [Text(f"A {a}\nB {b}")]
     if comparison.layers:
-        found += [Text(), table(_columns("layer", "what"), _layer_rows(comparison.layers), wrap=("layer", "A", "B"))]
+        found += [Text(), table(_columns("layer", "what"), layer_rows(comparison.layers), wrap=("layer", "A", "B"))]
     if comparison.settings:
         rows = [(one.key, one.a or NONE, one.b or NONE) for one in comparison.settings]
         found += [Text(), table(_columns("setting")[1:], rows, wrap=("A", "B"))]
@@ -85,7 +85,7 @@ def _columns(*first: str) -> list[tuple[str, Justify]]:
 # layers
 
 
-def _layer_rows(changes: Iterable[LayerChange]) -> list[Sequence[str | Text]]:
+def layer_rows(changes: Iterable[LayerChange]) -> list[Sequence[str | Text]]:
     """A row for each layer that only one has, and for each thing that differs; neighbours that differ in the same way share one."""
     rows: list[Sequence[str | Text]] = []
     for change in _together(changes):

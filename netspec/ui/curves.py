@@ -106,12 +106,12 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
         )
     _label(left, "step", "loss" if validated else "training loss")
     _label(right, "epoch", "loss" if values else "accuracy")
-    _limit_losses(left, runs)
+    limit_losses(left, [run.losses for run in runs], [loss for _, loss in _validated(runs)])
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    right.set_xlim(*_widened(right.get_xlim(), 1.0))
+    right.set_xlim(*widened(right.get_xlim(), 1.0))
     if not values:
-        right.set_ylim(*_widened(right.get_ylim(), 0.1))
+        right.set_ylim(*widened(right.get_ylim(), 0.1))
     _legends(figure, left, right, runs, columns)
     write_picture(figure, path)
 
@@ -161,13 +161,14 @@ def _draw_epochs(axes: Any, run: Curves, columns: tuple[str, str], look: dict[st
             axes.plot(*zip(*points, strict=True), color=look["color"], marker=marker, markersize=4, **kind)
 
 
-def _limit_losses(axes: Any, runs: Sequence[Curves]) -> None:
-    """Axes that a few losses far away, at the start above all, do not stretch; logarithmic where losses differ very much."""
-    drawn = (run.losses if len(run.steps) <= FEW else smooth(run.losses) for run in runs)
-    lines = np.concatenate([*drawn, [loss for _, loss in _validated(runs)]])
+def limit_losses(axes: Any, runs: Sequence[NDArray[np.float64]], validated: Sequence[float]) -> None:
+    """Axes that a few losses far away, at the start above all, do not stretch; logarithmic where losses differ very much. `runs` are the
+    losses (K,) of each run's steps."""
+    drawn = (losses if len(losses) <= FEW else smooth(losses) for losses in runs)
+    lines = np.concatenate([*drawn, validated])
     lowest, highest = float(lines.min()), float(lines.max())
-    low = min(lowest, *(float(np.quantile(run.losses, 0.005)) for run in runs))
-    high = max(highest, *(float(np.quantile(run.losses, 0.995)) for run in runs))
+    low = min(lowest, *(float(np.quantile(losses, 0.005)) for losses in runs))
+    high = max(highest, *(float(np.quantile(losses, 0.995)) for losses in runs))
     if lowest > 0 and highest > WIDE * lowest:
         ticker = library("matplotlib.ticker", "plot")
         axes.set_yscale("log")
@@ -177,8 +178,8 @@ def _limit_losses(axes: Any, runs: Sequence[Curves]) -> None:
         axes.set_ylim(max(low, lowest / 3) / 1.15, high * 1.15)
         return
     if lowest > 0:
-        high = min(high, 2 * max(float(np.quantile(run.losses, 0.95)) for run in runs))
-    axes.set_ylim(*_widened((low - 0.05 * (high - low), high + 0.05 * (high - low)), 1e-6 + 0.1 * abs(high)))
+        high = min(high, 2 * max(float(np.quantile(losses, 0.95)) for losses in runs))
+    axes.set_ylim(*widened((low - 0.05 * (high - low), high + 0.05 * (high - low)), 1e-6 + 0.1 * abs(high)))
 
 
 def _power(loss: float) -> str:
@@ -186,7 +187,7 @@ def _power(loss: float) -> str:
     return f"{loss:g}" if 1e-4 <= loss < 1e5 else f"{loss:.0e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
-def _widened(limits: tuple[float, float], least: float) -> tuple[float, float]:
+def widened(limits: tuple[float, float], least: float) -> tuple[float, float]:
     """An axis of at least that length, around its middle."""
     middle, half = sum(limits) / 2, max(limits[1] - limits[0], least) / 2
     return middle - half, middle + half

@@ -8,7 +8,7 @@ from netspec.base import html
 from netspec.base.html import Markup
 from netspec.base.shape import Shape
 from netspec.ui.layer_rows import LayerRow
-from netspec.ui.layer_table import Line, lines_of
+from netspec.ui.layer_table import Line, layer_lines
 
 ENDLESS = 1 << 16
 """Columns of a page that breaks lines itself."""
@@ -20,7 +20,7 @@ STEP = Markup("&emsp;")
 
 def summary_page(shape: Shape, rows: Sequence[LayerRow], names: Sequence[str], totals: str) -> str:
     """The layers with the columns of figures, and below them the totals: the first lines of them, what marks mean folded."""
-    lines = lines_of(shape, rows, names)
+    lines = list(layer_lines(shape, rows, names))
     left_out = f"{len(lines) - MOST:,} more lines: print(model.summary()) shows all" if len(lines) > MOST else ""
     told, marks = _parted(totals.split("\n"))
     table = html.table([("layer", "left"), ("output", "left"), *((name, "right") for name in names)], _rows(lines[:MOST], len(names)))

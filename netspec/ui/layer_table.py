@@ -36,19 +36,18 @@ class Line:
 def layers_table(shape: Shape, rows: Sequence[LayerRow], width: int, names: Sequence[str]) -> Text:
     """Layers with some of the columns of figures; those that `width` has no room for are left out. A level never stands farther to the
     left than the one around it, however small the width."""
-    return _page(lines_of(shape, rows, names), ("output", *names), width)
+    return _page(list(layer_lines(shape, rows, names)), ("output", *names), width)
 
 
-def lines_of(shape: Shape, rows: Sequence[LayerRow], names: Sequence[str]) -> list[Line]:
-    """The input, the layers, and the units and copies that they stand in."""
-    lines = [Line(0, "input", (show(shape), *("" for _ in names)))]
+def layer_lines(shape: Shape, rows: Sequence[LayerRow], names: Sequence[str]) -> Iterator[Line]:
+    """The lines below the header: the input, units and copies where they begin, layers with their output and the columns `names`."""
+    yield Line(0, "input", (show(shape), *("" for _ in names)))
     before: tuple[UnitMark, ...] = ()
     for row in rows:
         units = _told(row.units)
-        lines += _unit_lines(before, units)
+        yield from _unit_lines(before, units)
         before = units
-        lines.append(Line(_depth(units), _shown(row), (show(row.output), *(_figure(row, name) for name in names))))
-    return lines
+        yield Line(_depth(units), _shown(row), (show(row.output), *(_figure(row, name) for name in names)))
 
 
 def broken(text: str, width: int, indent: int, hang: int = HANG) -> list[str]:

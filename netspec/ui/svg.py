@@ -155,28 +155,45 @@ class Drawing:
 def svg(drawing: Drawing) -> str:
     """The picture as one SVG document, the same text for the same drawing. It paints its own background."""
     wide, high = _number(drawing.width), _number(drawing.height)
-    style = f"<style>@media (prefers-color-scheme: dark) {{{_dark()}}}</style>"
+    style = f"<style>@media (prefers-color-scheme: dark) {{{dark_rules()}}}</style>"
     return document(drawing, style, f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>')
 
 
 def document(drawing: Drawing, *ground: str) -> str:
     """The picture on what `ground` paints."""
-    wide, high = _number(drawing.width), _number(drawing.height)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" font-family="sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {_size(drawing)} font-family="sans-serif">',
         f"<title>{_words(drawing.title)}</title>",
         *ground,
-        *(_rim(rim) for rim in sorted(drawing.rims, key=lambda rim: (rim.shaded, rim.level))),
-        *(_way(way) for way in drawing.ways),
-        *(_box(box) for box in drawing.boxes),
-        *(_text(text) for text in drawing.texts),
+        *_shapes(drawing),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _dark() -> str:
-    return " ".join(f'[{kind}="{light}"]{{{kind}:{dark}}}' for light, dark in DARK.items() for kind in ("fill", "stroke"))
+def svg_inside(drawing: Drawing) -> str:
+    """The picture as an element of a page, which has the background, and `dark_rules` for it."""
+    lines = [f'<svg {_size(drawing)} role="img">', f"<title>{_words(drawing.title)}</title>", *_shapes(drawing), "</svg>"]
+    return "\n".join(lines)
+
+
+def _size(drawing: Drawing) -> str:
+    wide, high = _number(drawing.width), _number(drawing.height)
+    return f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
+
+
+def _shapes(drawing: Drawing) -> list[str]:
+    return [
+        *(_rim(rim) for rim in sorted(drawing.rims, key=lambda rim: (rim.shaded, rim.level))),
+        *(_way(way) for way in drawing.ways),
+        *(_box(box) for box in drawing.boxes),
+        *(_text(text) for text in drawing.texts),
+    ]
+
+
+def dark_rules(inside: str = "") -> str:
+    """CSS rules that give each colour its dark form, inside elements of that selector."""
+    return " ".join(f'{inside}[{kind}="{light}"]{{{kind}:{dark}}}' for light, dark in DARK.items() for kind in ("fill", "stroke"))
 
 
 def _words(text: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import Interrupted, NetspecError
-from netspec.ui.guard import outcome
+from netspec.base.outcome import outcome
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, open_storage, optuna, pruner, sampler, take_up, was_interrupted

@@ -51,7 +51,7 @@ def run(a: Path, b: Path, overrides: Overrides, *, json: bool) -> int:
 def _meaning(path: Path, overrides: Overrides) -> Meaning:
     """The program of a file or a run, with its graph where the shapes can be known. Raises SpecError, UsageError, DataError."""
     if path.is_dir() or path.suffix == WEIGHTS:
-        return _of_run(path)
+        return meaning_of_run(path)
     source = source_of(spec_file(path))
     program = load(source)
     needed = _needed(program, overrides)
@@ -78,7 +78,7 @@ def _needed(program: Program, given: Overrides) -> Overrides:
     )
 
 
-def _of_run(path: Path) -> Meaning:
+def meaning_of_run(path: Path) -> Meaning:
     """The resolved spec of a run folder or weights file, with the ends that its net was trained with."""
     try:
         located = find(path)

@@ -9,7 +9,7 @@ from netspec.base.errors import UsageError
 from netspec.model import Model
 from netspec.pipeline import restore_file
 from netspec.save.run_folder import RunFolder, find
-from netspec.train.data import Part
+from netspec.train.data import Part, Splits
 from netspec.train.metrics import TOP
 from netspec.ui.given import run_path
 from netspec.ui.guard import tell
@@ -57,11 +57,7 @@ def run(
 
 def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: Sequence[Path]) -> tuple[str, Part]:
     """(name, rows) of a split of the data that the net was trained on."""
-    learnt = model.learned
-    splits = model.splits_of_data(allow)
-    model.learn(learnt)  # what it was trained with, should the data have changed since
-    if folder is not None and _fingerprint(folder) not in (None, splits.fingerprint):
-        tell("warning: the data is not the same as when this net was trained")
+    splits = own_splits(model, folder, allow)
     names = [split] if split is not None else ["test", "validation"]
     for name in names:
         rows: Part | None = getattr(splits, name)
@@ -69,6 +65,16 @@ def own_rows(model: Model, folder: RunFolder | None, split: str | None, allow: S
             return name, rows
     there = " and ".join(f"--split {name}" for name in splits.counts() if name != "unused")
     raise UsageError(f"the run has no {' and no '.join(names)} part; its rows are {there}")
+
+
+def own_splits(model: Model, folder: RunFolder | None, allow: Sequence[Path]) -> Splits:
+    """The splits of the data that the net was trained on; says where the data is another by now."""
+    learnt = model.learned
+    splits = model.splits_of_data(allow)
+    model.learn(learnt)  # what it was trained with, should the data have changed since
+    if folder is not None and _fingerprint(folder) not in (None, splits.fingerprint):
+        tell("warning: the data is not the same as when this net was trained")
+    return splits
 
 
 def _fingerprint(folder: RunFolder) -> str | None:
