@@ -26,6 +26,7 @@ from netspec.save.run_folder import RunFolder
 from netspec.ui.cli import app
 from netspec.ui.report import write
 from netspec.ui.report.charts import MOST_POINTS, inline, thinned
+from netspec.ui.report.facts import facts_of
 from netspec.ui.report.images import pictures
 from netspec.ui.report.mistakes import feature_names, image_shape, row_losses
 from netspec.ui.report.page import cleaned
@@ -201,9 +202,9 @@ def test_a_run_on_images_shows_everything(runs: Path) -> None:
         assert part in words, part
     assert len(page.all("img")) == 24
     assert len(page.all("svg")) == 3
-    marks = RunFolder(runs / "digits").read_marks()["end"]
+    measured = facts_of(RunFolder(runs / "digits")).figures
     rows = RunFolder(runs / "digits").read_environment()["rows"]["test"]
-    assert f"Accuracy{marks['accuracy']:.4f}test, {rows} rows" in words
+    assert f"Accuracy{measured['accuracy']:.4f}test, {rows} rows" in words
     for line in ("affine1 (24)", "dropout2 (0.25)", "copy 2 of 2", "let width = 24", "wave 0", "versions.numba"):
         assert line in words, line
 
@@ -305,8 +306,8 @@ def test_a_page_of_several_runs_says_what_differs(runs: Path) -> None:
     assert 'class="pill"' not in path.read_text()  # they were measured on different splits
     assert call("report", runs / "digits", runs / "narrow", "-o", runs / "two.html").exit_code == 0
     two = words_of(runs / "two.html")
-    best = max(("digits", "narrow"), key=lambda name: RunFolder(runs / name).read_marks()["end"]["accuracy"])
-    assert f"{RunFolder(runs / best).read_marks()['end']['accuracy']:.4f} the best" in two
+    best = max(facts_of(RunFolder(runs / name)).figures["accuracy"] for name in ("digits", "narrow"))
+    assert f"{best:.4f} the best" in two
 
 
 USAGE = {

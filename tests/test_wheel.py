@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-READ = {".npz", ".md", ".lark", ".typed"}
+READ = {".npz", ".md", ".lark", ".typed", ".j2"}
 """Suffixes of files that the package reads beside its modules."""
 
 

@@ -195,22 +195,6 @@ class RunFolder:
         ends = deque((event.get("event") for event in events if event.get("event") in ("end", "resumed")), 1)
         return "end" in ends
 
-    def read_marks(self) -> dict[str, dict[str, Any]]:
-        """The last event of each name but `step` and `epoch`: `overfit`, `resumed`, `stopped`, `end`; how a run had ended before it was
-        resumed counts no more. Raises DataError."""
-        found: dict[str, dict[str, Any]] = {}
-        if not self.events.exists():
-            return found
-        for number, line in enumerate(_whole_lines(self.events), 1):
-            event = event_of(line, self._line(number))
-            name = event.get("event")
-            if not isinstance(name, str) or name in ("step", "epoch"):
-                continue
-            if name == "resumed":
-                found = {key: value for key, value in found.items() if key not in ("stopped", "end")}
-            found[name] = event
-        return found
-
     def read_text(self, path: Path, most_bytes: int) -> str:
         """The beginning of a text of the folder, at most so many bytes; nothing where it is not there. Raises DataError."""
         _require_plain(path, None)

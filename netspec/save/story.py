@@ -40,6 +40,8 @@ class Story:
     end: dict[str, Any] | None = None
     began: str = ""
     """When the run was first begun."""
+    overfit: int = 0
+    """The first rows that it is trained on, where those are not all."""
 
     def add(self, text: str, place: str) -> None:
         """Takes in one line. Raises DataError, which calls the line by its `place`."""
@@ -56,6 +58,8 @@ class Story:
                 self.rows.append(event)
             case "stopped":
                 self.stopped = event
+            case "overfit":
+                self.overfit = whole(event, "rows")
             case "end":
                 self.end = event
         step_count, seconds = whole(event, "step"), number(event, "seconds")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,10 @@ import numpy as np
 from netspec.base.figure import shown_figure
 from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.run_folder import RunFolder
+from netspec.save.story import Story, read_ends
+from netspec.train.history import best_row
 from netspec.ui.curves import Curves
+from netspec.ui.live.facts import began_of, metrics_of, reason_of
 
 PLAN_BYTES = 100_000
 MOST_FACTS, LONGEST_FACT = 200, 300
@@ -25,13 +27,12 @@ LARGEST = 1e300
 
 @dataclass(frozen=True)
 class Facts:
-    """Of one run. `marks` are the events that are no steps; `environment` has (name, value)."""
+    """Of one run, whose `story` leaves out the steps."""
 
     name: str
-    began: str
     epochs: Sequence[dict[str, Any]]
     curves: Curves | None
-    marks: Mapping[str, Mapping[str, Any]]
+    story: Story
     environment: Mapping[str, Any]
     given: str
     resolved: str
@@ -40,13 +41,23 @@ class Facts:
     @property
     def best(self) -> Mapping[str, Any] | None:
         """The epoch whose weights are kept: best on validation, the earliest on a tie; the last without validation."""
-        return best_of(self.epochs)
+        return best_row(self.epochs) if self.epochs else None
 
     @property
-    def stopped(self) -> str | None:
-        """Why training ended before its last epoch."""
-        reason = self.marks.get("stopped", {}).get("reason")
-        return str(reason) if reason is not None else None
+    def began(self) -> str:
+        """When, in words; empty where that is not told."""
+        began = began_of(self.story)
+        return began.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if began is not None else ""
+
+    @property
+    def stopped(self) -> str:
+        """Why training ended before its last epoch; empty where it did not."""
+        return reason_of(self.story)
+
+    @property
+    def split(self) -> str:
+        """The rows of `figures`."""
+        return str((self.story.end or {}).get("split", "validation"))[:40]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -57,8 +68,7 @@ class Facts:
     @property
     def figures(self) -> dict[str, float]:
         """Those that were measured at the end."""
-        end = self.marks.get("end", {})
-        return {name: float(value) for name, value in end.items() if type(value) in (int, float) and abs(value) < LARGEST}
+        return metrics_of(self.story)
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """The environment, what lies in what joined by dots."""
@@ -73,28 +83,11 @@ def facts_of(folder: RunFolder) -> Facts:
     curves = None
     if epochs and steps:
         curves = Curves(name, np.array([step for step, _ in steps], np.int64), np.array([loss for _, loss in steps], np.float64), epochs)
-    began = _time_of(folder.spec if folder.spec.is_file() else folder.resolved)
+    story = read_ends(folder.events) if folder.events.exists() else Story()
     return Facts(
-        name, began, epochs, curves, folder.read_marks(), folder.read_environment(), folder.read_text(folder.spec, SPEC_BYTES),
+        name, epochs, curves, story, folder.read_environment(), folder.read_text(folder.spec, SPEC_BYTES),
         folder.read_text(folder.resolved, SPEC_BYTES), folder.read_text(folder.path / "plan.txt", PLAN_BYTES),
     )  # fmt: skip
-
-
-def _time_of(path: Path) -> str:
-    """When the file was written, which a run does at its beginning; nothing for what is no time."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (ValueError, OverflowError):
-        return ""
-
-
-def best_of(epochs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The row of the epoch whose weights are kept."""
-    for column, sign in (("val_accuracy", 1), ("val_loss", -1)):
-        known = [row for row in epochs if row[column] is not None and isfinite(row[column])]
-        if known:
-            return max(known, key=lambda row: (sign * row[column], -row["epoch"]))
-    return epochs[-1] if epochs else None
 
 
 def figure(value: Any) -> str:

@@ -127,7 +127,7 @@ def _value(facts: Facts, name: str) -> float | None:
 
 
 def _split(facts: Facts) -> str:
-    return str(facts.marks.get("end", {}).get("split", "validation"))[:40] if facts.figures else "validation"
+    return facts.split if facts.figures else "validation"
 
 
 def _other_cells(run: Compared, facts: Facts) -> Iterator[str]:

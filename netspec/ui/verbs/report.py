@@ -13,6 +13,7 @@ from netspec.save.run_folder import RunFolder, find, open_run_folder
 from netspec.ui.curves import names_of
 from netspec.ui.given import run_path
 from netspec.ui.guard import tell
+from netspec.ui.report.facts import facts_of
 from netspec.ui.report.measured import Measured
 from netspec.ui.report.several import Compared, write_comparison
 from netspec.ui.report.write import REPORT, write_report
@@ -60,8 +61,8 @@ def _measured(model: Model, folder: RunFolder, allow: Sequence[Path]) -> tuple[M
         splits = own_splits(model, folder, allow)
     except DataError as error:
         return None, f"The data cannot be read, so that figures of rows are left out: {error}"
-    overfit = folder.read_marks().get("overfit", {}).get("rows")
-    if type(overfit) is int and overfit > 0:
+    overfit = facts_of(folder).story.overfit
+    if overfit:
         return model.measured(*held_out(only(splits, overfit), overfit)), ""
     return model.measured(*held_out(splits)), ""
 
