@@ -215,7 +215,7 @@ class _Prepared:
 
 
 def train(
-    spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | None = None, monitor: Monitor | None = None,
+    spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | str | None = None, monitor: Monitor | None = None,
     allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
     local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
 ) -> Run:  # fmt: skip
@@ -243,7 +243,8 @@ def train(
         def prepare() -> _Prepared:
             if resume is not None:
                 return _go_on(Path(resume), spec, given, heard, allow, held, called, team)
-            return _begin(spec, given, heard, allow, overfit, run_dir, called, team)
+            folder = Path(run_dir) if run_dir is not None else None
+            return _begin(spec, given, heard, allow, overfit, folder, called, team)
 
         if team is not None:
             held.enter_context(team.guarded())

@@ -739,7 +739,7 @@ def test_train_runs_a_file(path: Path, tmp_path: Path) -> None:
     assert run.model.params["affine1.W"].shape == (5, 4)
     assert run.metrics["accuracy"] == pytest.approx(run.model.evaluate_rows(run.model.splits_of_data().test)["accuracy"])  # type: ignore[arg-type]
     assert run.split == "test"
-    again = netspec.train(path, run_dir=tmp_path / "again", **{"train.epochs": 3, "width": 4, "seed": 6})
+    again = netspec.train(path, run_dir=str(tmp_path / "again"), **{"train.epochs": 3, "width": 4, "seed": 6})
     assert (tmp_path / "run/weights/best.safetensors").read_bytes() == (tmp_path / "again/weights/best.safetensors").read_bytes()
     assert again.history.loss == run.history.loss
 
