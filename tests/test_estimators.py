@@ -388,7 +388,7 @@ def test_a_chain_alone_is_trained_for_a_while() -> None:
     """A text that says how it is trained is trained so."""
     assert NetClassifier("affine -> softmax").fit(X, Y).n_iter_ == 100
     assert NetClassifier("affine -> softmax", **{"train.epochs": 3}).fit(X, Y).n_iter_ == 3
-    assert NetClassifier("net affine -> softmax train { batch = 50 }").fit(X, Y).n_iter_ == 10
+    assert NetClassifier("net affine -> softmax train { batch = 50; epochs = 10 }").fit(X, Y).n_iter_ == 10
     net = NetClassifier("affine -> softmax", **{"train.optimizer": "sgd(0.3)", "train.epochs": 2}).fit(X, Y)
     assert [row["lr"] for row in net.history_.epochs] == [0.3, 0.3]
 
@@ -717,3 +717,14 @@ def test_the_examples_of_the_docstrings_run(module: Any) -> None:
     found = doctest.testmod(module)
     assert found.attempted >= 6
     assert found.failed == 0
+
+
+def test_a_train_section_keeps_the_values_that_it_does_not_name() -> None:
+    """Of the rate and the epochs, each by itself; an optimizer has a rate of its own."""
+    chain = "net affine(8)-relu -> affine -> softmax"
+    plain = ns.NetClassifier(chain).fit(X, Y)
+    for same in ("train { epochs = 100 }", "train { lr = 1e-2 }", "train { lr = 1e-2; epochs = 100 }", "train { batch = 100 }"):
+        assert np.array_equal(ns.NetClassifier(f"{chain} {same}").fit(X, Y).predict_proba(X), plain.predict_proba(X)), same
+    assert ns.NetClassifier(f"{chain} train {{ epochs = 3 }}").fit(X, Y).n_iter_ == 3
+    own = ns.NetClassifier(f"{chain} train {{ optimizer = adam(lr=1e-3) }}").fit(X, Y)
+    assert not np.array_equal(own.predict_proba(X), plain.predict_proba(X))

@@ -342,3 +342,10 @@ def test_a_model_that_does_not_map_gets_no_weights(torch: Any) -> None:
     done = call("convert", "net.txt", "--weights", "state.safetensors", "-o", "w.safetensors")
     assert done.exit_code == 1
     assert "the net would be another one without what is not mapped, so no weights were written" in done.stderr
+
+
+def test_what_torch_save_writes_is_told_with_what_to_write(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "state.pt")
+    with pytest.raises(netspec.DataError, match=r"as torch\.save writes; .*safetensors\.torch\.save_file"):
+        netspec.compile("affine", input=3, outputs=2, weights=tmp_path / "state.pt")

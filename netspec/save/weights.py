@@ -29,6 +29,8 @@ NUMPY = {
 """The format's words for dtypes that can be read, and NumPy's."""
 FOREIGN = "no net that netspec saves has as much; is the file another one?"
 STATE_DICT = ". A PyTorch state dict goes into a net of its shapes by netspec.compile(spec, weights=...), or by netspec convert --weights"
+ZIP = b"PK\x03\x04"
+AS_SAFETENSORS = "safetensors.torch.save_file(net.state_dict(), 'state.safetensors')"
 MOST_HEADER_BYTES = 8 << 20
 """Of names, shapes and metadata: a net of ten thousand layers with its optimiser's state takes six."""
 
@@ -114,7 +116,10 @@ def _stored(path: Path) -> Iterator[Any]:
     """The open file, its header read. What is wrong with it, or becomes so while it is read, is a DataError."""
     try:
         with path.open("rb") as stream:
-            declared, stored = int.from_bytes(stream.read(8), "little"), path.stat().st_size
+            first = stream.read(8)
+        if first.startswith(ZIP):
+            raise DataError(f"{path}: is an archive, as torch.save writes; in PyTorch write the arrays alone: {AS_SAFETENSORS}")
+        declared, stored = int.from_bytes(first, "little"), path.stat().st_size
         if MOST_HEADER_BYTES < declared <= stored:
             raise too_large(f"{path}: its header takes {declared / 2**20:.0f} MiB", MOST_HEADER_BYTES, advice=FOREIGN)
         with safe_open(path, framework="numpy") as file:

@@ -39,7 +39,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     (0.01, True)
 
     Parameters: `spec` is a text, a str ending in .net or a Path that names a file, or what was built in Python; the default is a hidden
-    layer behind standardised features. A text without a train section is trained for 100 epochs with lr = 1e-2. `class_weight` is a
+    layer behind standardised features. Where the text says nothing of them, it trains for 100 epochs with lr = 1e-2. `class_weight` is a
     mapping from labels to weights, or "balanced". `warm_start` lets `fit` go on from where the last one ended. `validation_fraction`
     holds out such a share of the rows, by which the best epoch is chosen and the text's `early_stop` stops. `random_state` is the seed,
     or a RandomState that one is drawn from; None is the text's own `seed`. `verbose=1` prints a line an epoch. All others are the text's

@@ -34,8 +34,9 @@ from netspec.ui.estimators.extra import BaseEstimator, validation
 from netspec.ui.estimators.kept import packed, unpacked
 from netspec.ui.estimators.rows import Rows, held_out, in_copies, in_own_order
 
-TRAIN = "lr = 1e-2; epochs = 100"
-"""The train section of a text that has none: of the few rows that are usual here the language's ten epochs are a handful of steps."""
+TRAIN = {"lr": ("1e-2", {"lr", "optimizer", "schedule"}), "epochs": ("100", {"epochs"})}
+"""Values of keys of the train section, and by which of its keys a text has its own instead: of the few rows that are usual here the
+language's ten epochs are a handful of steps."""
 
 
 class NetEstimator(BaseEstimator):
@@ -244,8 +245,10 @@ class NetEstimator(BaseEstimator):
 
 
 def _program_of(source: Source, given: tuple[tuple[str, Any], ...], seed: int | None) -> Program:
-    has_section = any(isinstance(entry, Section) and entry.word.text == "train" for entry in parse(source).entries)
-    return load(source, with_keys(Overrides(seed=seed, train=None if has_section else TRAIN), dict(given)))
+    sections = [entry for entry in parse(source).entries if isinstance(entry, Section) and entry.word.text == "train"]
+    written = {pair.key[0] for section in sections for pair in section.pairs}
+    own = [f"{key} = {value}" for key, (value, instead) in TRAIN.items() if not written & instead]
+    return load(source, with_keys(Overrides(seed=seed, train="; ".join(own) or None), dict(given)))
 
 
 @lru_cache(maxsize=256)

@@ -44,7 +44,8 @@ def run(
                 return code
             left = restarts - attempt
             if left:
-                tell(f"a process was lost (exit code {code}); all begin again from the last state, {left} more times at most")
+                times = "once" if left == 1 else f"{left} times"
+                tell(f"a process was lost (exit code {code}); all begin again from the last state, {times} at most")
     finally:
         _remove_if_empty(folder.path)
     tell(f"a process was lost (exit code {code}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")

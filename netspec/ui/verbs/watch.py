@@ -36,8 +36,8 @@ HEIGHT = 24
 
 
 def run(path: Path | None, *, once: bool) -> int:
-    """Follows the run until it ends, and exits as it did; `once` prints one frame, as is done where there is no terminal. Raises UsageError
-    for what is no run, DataError for a damaged one."""
+    """Follows the run until it ends; `once` prints one frame, as is done where there is no terminal. Exits as a run did that is over.
+    Raises UsageError for what is no run, DataError for a damaged one."""
     once = once or not sys.stdout.isatty()
     watched = Watched(path)
     if once:
@@ -48,18 +48,18 @@ def run(path: Path | None, *, once: bool) -> int:
         size = screen.size if sys.stdout.isatty() else shutil.get_terminal_size((80, HEIGHT))
         lines = watched.lines(screen.width, max(size[1] - 2, 1))
         _print(lines)
-        return 0
-    return _follow(watched)
+    else:
+        _follow(watched)
+    return exit_code(watched.state, watched.tail.story) if watched.is_over else 0
 
 
-def _follow(watched: Watched) -> int:
+def _follow(watched: Watched) -> None:
     screen = console()
     with ended_by_signals():
         with Keyboard().opened() as keyboard, Live(console=screen, screen=True, auto_refresh=False) as live, suppress(KeyboardInterrupt):
             _until_over(watched, keyboard, live)
         if watched.folder is not None:
             _print(watched.lines(screen.width, max(screen.height - 2, 1)))
-    return exit_code(watched.state, watched.tail.story) if watched.is_over else 0
 
 
 def _until_over(watched: Watched, keyboard: Keyboard, live: Live) -> None:
