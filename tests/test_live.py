@@ -535,12 +535,15 @@ def test_every_state_is_a_row() -> None:
     for name, content in damaged.items():
         (told(path=Path("runs", f"bad-{name}")) / "events.jsonl").write_bytes(content)
     (told(path=Path("runs/bad-none")) / "events.jsonl").unlink()
-    (told(path=Path("runs/sweep/trial-1")))
+    told(path=Path("runs/sweep/trial-1"))
+    told(path=Path("runs/sweeps/net/trial-0001"))
+    Path("runs/sweeps/net/results.csv").write_text("rank,trial,state\n1,1,complete\n")
     found = {one["run"].removeprefix("runs/"): one["state"] for one in json.loads(call("runs", "--json").stdout)}
     for name, (_, _, state, _) in STORIES.items():
         assert found[name.replace(" ", "_")] == ("gone" if state == "training" else state)
     assert {found[f"bad-{name}"] for name in ("rubbish", "long", "binary", "none")} == {"damaged"}
-    assert found["sweep/trial-1"] == "gone"
+    assert found["sweep/trial-1"] == found["sweeps/net/trial-0001"] == "gone"
+    assert "sweeps/net" not in found  # its results.csv is not one of a run
     assert "notes" not in found
     done = call("runs")
     assert (done.exit_code, done.stderr) == (0, "")

@@ -371,6 +371,34 @@ def test_a_report_that_fails_costs_no_result(runs: Path, tmp_path: Path, monkeyp
     assert RunFolder(tmp_path / "run").is_over
 
 
+@pytest.mark.parametrize("name", ["plan.txt", "spec.net", "spec.resolved.net", "env.json"])
+def test_a_link_out_of_the_folder_is_not_shown(runs: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(runs / "values", tmp_path / "run")
+    (tmp_path / "mine").write_text('{"password": "open sesame"}')
+    (tmp_path / "run" / name).unlink()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "mine")
+    (tmp_path / "run" / "report.html").unlink(missing_ok=True)
+    call("report", tmp_path / "run")
+    page = tmp_path / "run" / "report.html"
+    assert not page.exists() or "open sesame" not in page.read_text()
+    (tmp_path / "run" / name).unlink()
+    shutil.copy(runs / "values" / name, tmp_path / "run" / "beside")
+    (tmp_path / "run" / name).symlink_to("beside")
+    assert call("report", tmp_path / "run").exit_code == 0
+
+
+@pytest.mark.parametrize("loss", ["-1.7e308", "1.7e308"])
+def test_losses_near_the_end_of_the_numbers_are_not_drawn(runs: Path, tmp_path: Path, loss: str) -> None:
+    shutil.copytree(runs / "values", tmp_path / "run")
+    for name, pattern in (("events.jsonl", r'(loss": )[^,}]+'), ("results.csv", r"(?m)^(\d+,\d+,[^,]+,)[^,]*")):
+        path = tmp_path / "run" / name
+        path.write_text(re.sub(pattern, rf"\g<1>{loss}", path.read_text()))
+    for words in (("report",), ("plot", "-o", tmp_path / "c.png"), ("watch", "--once")):
+        done = call(words[0], tmp_path / "run", *words[1:])
+        assert done.exit_code in (0, 2), done.stderr
+        assert "bug" not in done.stderr
+
+
 def test_damaged_folders_are_told(runs: Path, tmp_path: Path) -> None:
     for name, content in (("events.jsonl", b"[1]\n"), ("results.csv", b"x\n")):
         folder = tmp_path / name

@@ -113,6 +113,22 @@ def test_names_that_tell_the_order_by_their_numbers(torch: Any) -> None:
     close(compiled(TEXT, input=(1, 8, 8), classes=10).forward(ROWS), scores_of(torch, net), 1e-5)
 
 
+@pytest.mark.parametrize(("one", "two"), [("layers.9", "layers.10"), ("l" + "1" * 5000, "l" + "2" * 5000), ("l009", "l10")])
+def test_numbers_of_any_length_tell_the_order(one: str, two: str) -> None:
+    """Python reads none of more than 4,300 digits."""
+    first, second = drawn(4, 4), drawn(4, 4)
+    save(**{f"{two}.weight": second, f"{one}.weight": first})
+    model = compiled("affine(4, bias=false) -> affine(4, bias=false)", input=4)
+    assert (model.params["affine1.W"] == first.T).all()
+    assert (model.params["affine2.W"] == second.T).all()
+
+
+def test_digits_of_other_scripts_are_letters() -> None:
+    save(**{"\u00b2.weight": drawn(4, 4), "\u00b3.weight": drawn(4, 4)})
+    with pytest.raises(DataError, match="nothing tells which of them is which"):
+        compiled("affine(4, bias=false) -> affine(4, bias=false)", input=4)
+
+
 def test_half_precision_is_widened(torch: Any) -> None:
     net = twin(torch).half()
     save_file({name: tensor.numpy() for name, tensor in net.state_dict().items()}, "state.safetensors")

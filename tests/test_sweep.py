@@ -27,6 +27,7 @@ from netspec.base.text import Source
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts
+from netspec.save.atomic import SaveError
 from netspec.save.run_folder import RunFolder
 from netspec.ui.cli import app
 from netspec.ui.sweep import study as studies
@@ -359,6 +360,24 @@ def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path:
     with pytest.raises(UsageError, match="--storage") as caught:
         studies.open_storage(ordered(tmp_path, storage=url))
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    entered(order, 1)
+    storage = studies.open_storage(order)
+    events = studies.library("sqlalchemy", "sweep").event
+    events.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
+    with pytest.raises(SaveError, match=r"study\.db: the study cannot be read or written: .*readonly"), studies.told_of_storage(order):
+        storage.create_new_study([studies.optuna().study.StudyDirection.MINIMIZE])
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+    ordered(tmp_path)
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["sweep", str(tmp_path / "net.net"), "--dir", str(tmp_path / "file" / "sweep")])
+    assert done.exit_code == 1
+    assert done.stderr == f"error: {tmp_path / 'file' / 'sweep'}: cannot be written: Not a directory\n"
 
 
 # workers that die

@@ -181,6 +181,7 @@ class RunFolder:
         """What env.json says; nothing where there is none, or a damaged one."""
         try:
             _require_plain(self.environment, MOST_ENVIRONMENT_BYTES)
+            _require_own(self.environment)
             found = json.loads(self.environment.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
@@ -198,6 +199,7 @@ class RunFolder:
     def read_text(self, path: Path, most_bytes: int) -> str:
         """The beginning of a text of the folder, at most so many bytes; nothing where it is not there. Raises DataError."""
         _require_plain(path, None)
+        _require_own(path)
         if not path.exists():
             return ""
         try:
@@ -260,6 +262,12 @@ def open_run_folder(path: Path) -> RunFolder:
         if folder.is_dir() and not folder.is_symlink():
             sweep(folder)
     return found
+
+
+def _require_own(path: Path) -> None:
+    """Raises DataError for a link that leads out of the folder: what is shown of a run would be another file of whoever looks at it."""
+    if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+        raise DataError(f"{path}: is a link to another folder; a run holds files of its own")
 
 
 def _require_plain(path: Path, most_bytes: int | None) -> None:

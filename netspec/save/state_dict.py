@@ -157,8 +157,10 @@ def _key(node: Node) -> tuple[str, Shape]:
     return KINDS.get(node.layer.name, node.layer.name), shape[::-1] if node.layer.name == "affine" else shape
 
 
-def _numbers(path: str) -> list[tuple[int, str | int]]:
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path) if part]
+def _numbers(path: str) -> list[tuple[int, int, str]]:
+    """Sorts by the numbers in a path, of any length."""
+    parts = [part for part in re.split(r"([0-9]+)", path) if part]
+    return [(0, len(digits := part.lstrip("0")), digits) if part[0] in "0123456789" else (1, 0, part) for part in parts]
 
 
 def _ordered(modules: Sequence[Module], order: Sequence[str]) -> list[Module]:
@@ -169,7 +171,7 @@ def _ordered(modules: Sequence[Module], order: Sequence[str]) -> list[Module]:
 
 def _is_certain(modules: Sequence[Module], order: Sequence[str]) -> bool:
     """Whether the order is known, or the paths differ in their numbers alone."""
-    return all(one.path in order for one in modules) or len({re.sub(r"\d+", "#", one.path) for one in modules}) <= 1
+    return all(one.path in order for one in modules) or len({re.sub(r"[0-9]+", "#", one.path) for one in modules}) <= 1
 
 
 def _take(node: Node, module: Module, found: Matched) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import installed, library
+from netspec.base.figure import is_drawn
 from netspec.save.run_folder import RunFolder, open_run_folder
 from netspec.ui.picture import write_picture
 
@@ -65,7 +65,7 @@ def read_curves(path: Path, name: str) -> Curves:
 
 def curves_of(folder: RunFolder, name: str) -> Curves:
     """Raises UsageError where the run has no epoch yet."""
-    epochs, steps = folder.read_epochs(), [(step, loss) for step, loss in folder.read_steps() if isfinite(loss)]
+    epochs, steps = folder.read_epochs(), [(step, loss) for step, loss in folder.read_steps() if is_drawn(loss)]
     if not epochs or not steps:
         raise UsageError(f"{folder.path}: the run has no finished epoch, and so no curves")
     return Curves(name, np.array([step for step, _ in steps], np.int64), np.array([loss for _, loss in steps], np.float64), epochs)
@@ -120,7 +120,7 @@ def _validated(runs: Sequence[Curves]) -> list[tuple[int, float]]:
     """(step, validation loss) by epoch of a single run on classes, whose other picture is of accuracies."""
     if len(runs) > 1 or not runs[0].has_accuracy:
         return []
-    return [(row["step"], row["val_loss"]) for row in runs[0].epochs if row["val_loss"] is not None and isfinite(row["val_loss"])]
+    return [(row["step"], row["val_loss"]) for row in runs[0].epochs if row["val_loss"] is not None and is_drawn(row["val_loss"])]
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:

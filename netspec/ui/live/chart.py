@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, log10
 
+from netspec.base.figure import is_drawn
+
 AXIS = -1
 """In place of a series' number: of cells that are none's."""
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -30,7 +32,7 @@ class Series:
     mark: str = ""
 
     def finite(self) -> list[tuple[float, float]]:
-        return [(x, y) for x, y in zip(self.x, self.y, strict=True) if isfinite(x) and isfinite(y)]
+        return [(x, y) for x, y in zip(self.x, self.y, strict=True) if isfinite(x) and is_drawn(y)]
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from rich.text import Text
 
 from netspec.base.colour import CONTROL
-from netspec.base.figure import shown_figure
+from netspec.base.figure import is_drawn, shown_figure
 from netspec.save.story import State, Story, number, whole
 from netspec.ui.curves import smooth
 from netspec.ui.live.chart import AXIS, LEAST_HEIGHT, Row, Series, chart
@@ -209,7 +208,7 @@ def _as_text(row: Row) -> Text:
 
 
 def _losses(story: Story) -> list[Series]:
-    told = [(step, loss) for step, loss in story.steps if isfinite(loss)]
+    told = [(step, loss) for step, loss in story.steps if is_drawn(loss)]
     steps, losses = [step for step, _ in told], np.array([loss for _, loss in told])
     _, held_out = _of_epochs(story, ("loss", "val_loss"))
     return [Series(steps, smooth(losses).tolist() if told else []), held_out]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.base.figure import shown_figure
+from netspec.base.figure import is_drawn, shown_figure
 from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import Story, read_ends
@@ -78,7 +78,7 @@ class Facts:
 def facts_of(folder: RunFolder) -> Facts:
     """Raises DataError where a file is damaged."""
     epochs = folder.read_epochs()
-    steps = [(step, loss) for step, loss in folder.read_steps() if isfinite(loss)]
+    steps = [(step, loss) for step, loss in folder.read_steps() if is_drawn(loss)]
     name = folder.path.resolve().name
     curves = None
     if epochs and steps:

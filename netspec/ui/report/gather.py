@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.figure import LARGEST_DRAWN, is_drawn
 from netspec.base.shape import show
 from netspec.base.units import flops_in_words
 from netspec.save.run_folder import RunFolder
@@ -180,7 +181,7 @@ def charts_of(run: Curves) -> Iterator[Chart]:
 
 def column(run: Curves, name: str, by: str = "epoch") -> tuple[NDArray[Any], NDArray[np.float64]] | None:
     """A column of the epochs, where it has figures."""
-    points = [(row[by], row[name]) for row in run.epochs if row[name] is not None and isfinite(row[name])]
+    points = [(row[by], row[name]) for row in run.epochs if row[name] is not None and is_drawn(row[name])]
     if not points:
         return None
     return np.array([x for x, _ in points], np.int64), np.array([y for _, y in points], np.float64)
@@ -198,7 +199,7 @@ def _values(measured: Measured) -> Chart | None:
     wanted = scored.y.reshape(-1).astype(np.float64)
     predicted = head.predict(scored.scores).reshape(-1).astype(np.float64)
     at = np.unique(np.linspace(0, len(wanted) - 1, SCATTERED).round().astype(np.int64))
-    finite = at[np.isfinite(predicted[at])]
+    finite = at[np.abs(predicted[at]) < LARGEST_DRAWN]
     if not len(finite):
         return None
     return scatter("Predicted and true values", wanted[finite], predicted[finite], ("true", "predicted"), "values")

@@ -97,9 +97,10 @@ class Crew:
 
     def _listen(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
-        for line in worker.process.stdout:
-            with contextlib.suppress(ValueError):  # of a worker that died while it spoke
-                self._events.put((worker, json.loads(line)))
+        with worker.process.stdout as said:
+            for line in said:
+                with contextlib.suppress(ValueError):  # of a worker that died while it spoke
+                    self._events.put((worker, json.loads(line)))
 
     def events(self, seconds: float) -> list[tuple[Worker, dict[str, Any]]]:
         """What workers have said, within so many seconds."""

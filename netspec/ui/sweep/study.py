@@ -19,6 +19,7 @@ import numpy as np
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
 from netspec.frontend.space import Candidates, Choice, Space, Tried
+from netspec.save.atomic import SaveError
 from netspec.ui.sweep.order import Order
 
 NUMBER, WORKER, FOLDER, ENDED, REASON, CODE, EPOCHS, SECONDS = (
@@ -50,6 +51,24 @@ def quietly() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def told_of_storage(order: Order) -> Iterator[None]:
+    """Raises SaveError where the database fails within: its disk is full, it may not be written to, its server is gone."""
+    failures = optuna().exceptions.StorageInternalError, library("sqlalchemy", "sweep").exc.SQLAlchemyError
+    try:
+        yield
+    except failures as error:
+        cause = error.__cause__ or error
+        words = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        raise SaveError(f"{shown_url(order)}: the study cannot be read or written: {words[:300]}") from None
+
+
+def shown_url(order: Order) -> str:
+    """The database without its password."""
+    url: str = library("sqlalchemy", "sweep").make_url(order.storage).render_as_string(hide_password=True)
+    return url
+
+
 def open_storage(order: Order) -> Any:
     """The database, made where it is new. Raises UsageError where it cannot be opened."""
     found = optuna()
@@ -73,7 +92,7 @@ def open_storage(order: Order) -> Any:
                 time.sleep(PAUSE_SECONDS)  # two processes that make the same tables are in each other's way
                 continue
             words = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise UsageError(f"--storage {url.render_as_string(hide_password=True)}: cannot be opened: {words[:300]}") from None
+            raise UsageError(f"--storage {shown_url(order)}: cannot be opened: {words[:300]}") from None
     if is_file:
         _lock_when_begun(storage.engine)
     return storage

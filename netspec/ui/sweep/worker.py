@@ -23,7 +23,19 @@ from netspec.base.errors import Interrupted, NetspecError
 from netspec.base.outcome import outcome
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, open_storage, optuna, pruner, sampler, take_up, was_interrupted
+from netspec.ui.sweep.study import (
+    ENDED,
+    REASON,
+    WORKER,
+    numbered,
+    open_storage,
+    optuna,
+    pruner,
+    sampler,
+    take_up,
+    told_of_storage,
+    was_interrupted,
+)  # fmt: skip
 from netspec.ui.sweep.trial import Extra, run_trial
 
 FAILED = 1
@@ -90,7 +102,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        with alive(order.workers) as name:
+        with alive(order.workers) as name, told_of_storage(order):
             tell("begin", worker=name)
             return _work(order, name)
     except (Interrupted, KeyboardInterrupt):

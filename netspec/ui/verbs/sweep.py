@@ -13,6 +13,7 @@ from typing import Any
 from netspec.base.errors import DivergedError, Interrupted, LimitError, SpecError, UsageError
 from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
+from netspec.save.atomic import save_error
 from netspec.ui.given import spec_file
 from netspec.ui.screen import print_json
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
@@ -22,7 +23,7 @@ from netspec.ui.sweep.drive import Drive, LostWorkersError
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
 from netspec.ui.sweep.pictures import draw_history, draw_importances, importances
-from netspec.ui.sweep.study import optuna
+from netspec.ui.sweep.study import optuna, told_of_storage
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
 from netspec.ui.tables import as_text, print_table
 
@@ -56,11 +57,19 @@ class Wanted:
 
 def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Path], quiet: bool, json: bool) -> int:
     """Begins a study, joins it, or goes on with it; prints the trials by rank. Raises what reading the file and its data raises, and
-    Interrupted, after all workers have saved."""
+    Interrupted, after all workers have saved; SaveError where folder or database cannot be written."""
     optuna()  # before anything is read
     looked = look(spec_file(file), overrides, allow)
     order = order_of(file, overrides, wanted, looked, allow)
-    order.trials.mkdir(parents=True, exist_ok=True)
+    try:
+        order.trials.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise save_error(order.trials, error) from None
+    with told_of_storage(order):
+        return _swept(order, file, wanted, looked, quiet=quiet, json=json)
+
+
+def _swept(order: Order, file: Path, wanted: Wanted, looked: Looked, *, quiet: bool, json: bool) -> int:
     study, storage = enter(order, looked, wanted.trials)
     crew = Crew(order, wanted.workers or 1)
     goes_on = again(file, order, wanted)
