@@ -76,17 +76,19 @@ def team_of_world(*, statistics: bool = True) -> Team | None:
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
     """While the processes find each other, inside the library, where nothing of Python's is heard: this one is ended, and so all, where
-    some process never comes."""
+    some process never comes, and at once by a Ctrl-C, which another may have followed before it came."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    ends = [signal.SIGALRM, *([signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else [])]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ends}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _count(text: str | None) -> int:
