@@ -32,7 +32,7 @@ DEADLINE = "NETSPEC_DEADLINE"
 SECONDS = 60.0
 """That a rank waits for the others in a step."""
 PATIENT = 10
-"""Times as long it waits while data are read and kernels compiled, which may take some ranks longer than others."""
+"""Times as long it waits while data are read, kernels compiled, or rank 0 saves and calls callbacks at an epoch's end."""
 SPINS = 200
 """Looks at an answer between two looks at the clock, after which a waiting rank gives its core away."""
 LOST = 7
@@ -163,8 +163,7 @@ class Team:
         """What `work` gives on this rank, once it has ended well on all. Where it raises on some, these raise the same (of those with the
         same text the first), and the others PeerError. `in_turn`: the first rank of each machine before the others, which then find what it
         has compiled. While it goes on a rank waits PATIENT times as long for the others."""
-        self._patience = PATIENT
-        try:
+        with self.patient():
             result, failure = None, None
             for first in (True, False) if in_turn else (self._is_first_here,):
                 if self._is_first_here == first:
@@ -175,9 +174,16 @@ class Team:
                 if in_turn:
                     self.add(np.zeros(1))
             self._agree(failure)
+        return result  # type: ignore[return-value]  # nobody has failed
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """While one waits for what takes some ranks longer than others, PATIENT times as long."""
+        self._patience = PATIENT
+        try:
+            yield
         finally:
             self._patience = 1.0
-        return result  # type: ignore[return-value]  # nobody has failed
 
     def _agree(self, failure: Exception | None) -> None:
         """Raises where any rank has failed."""
