@@ -274,7 +274,7 @@ def _beginning(model: Model) -> str:
     """A digest of what training begins with: draws of another version of numpy, or the state of another folder, differ."""
     store = model.network.store
     arrays = (store.parameters.flat, store.state.flat, *(slot.flat for slot in store.slots.values()))
-    digests = [hashlib.sha256(array).hexdigest() for array in arrays]
+    digests = [hashlib.sha256(array.data).hexdigest() for array in arrays]
     return f"{model.epochs_done} {store.step} {' '.join(digests)}"
 
 
