@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -260,9 +261,21 @@ def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: boo
     team.require_same("version of netspec", version("netspec"), UsageError)
     team.require_same("spec", f"{program.resolved}\n{prepared.model.network.store.seed}", UsageError)
     team.require_same("data", prepared.splits.fingerprint, DataError)
+    team.require_same("--local-bn", str(team.share.statistics), UsageError)
+    team.require_same("weights to begin with", _beginning(prepared.model), DataError)
     record = team.everywhere(lambda: prepared.record() if team.leads else None)
     path = Path(team.text_of_first(str(record.folder.path) if record is not None else ""))
-    return _run(prepared, record, keep_losses, path, team.rank)
+    done = _run(prepared, record, keep_losses, path, team.rank)
+    team.everywhere(lambda: None)  # a rank that reads the folder next finds all of it
+    return done
+
+
+def _beginning(model: Model) -> str:
+    """A digest of what training begins with: draws of another version of numpy, or the state of another folder, differ."""
+    store = model.network.store
+    arrays = (store.parameters.flat, store.state.flat, *(slot.flat for slot in store.slots.values()))
+    digests = [hashlib.sha256(array.data).hexdigest() for array in arrays]
+    return f"{model.epochs_done} {store.step} {' '.join(digests)}"
 
 
 def _begin(

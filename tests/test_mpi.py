@@ -52,6 +52,22 @@ print(rank, run.path)
 '''  # fmt: skip
 
 
+ABORTS = '''
+import os, pathlib, threading, time
+
+def watch():
+    while True:
+        for mark, file in (("once", "spec.net"), ("twice", "weights/best.safetensors")):
+            if os.path.exists("runs/digits/" + file) and not os.path.exists(mark) and (mark == "once" or os.path.exists("once")):
+                pathlib.Path(mark).write_text("")
+                os.kill(os.getpid(), 9 if mark == "once" else 6)
+        time.sleep(0.0005 if not os.path.exists("once") else 0.3)
+
+if os.environ.get("PMI_RANK") == "0":
+    threading.Thread(target=watch, daemon=True).start()
+'''  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -156,6 +172,14 @@ def test_a_rank_that_stalls_is_named_after_the_deadline(faulty: str) -> None:
     assert time.monotonic() - began < 100  # and not the 1,000 s of the stall
 
 
+def test_rank_0_may_take_its_time_at_the_end_of_an_epoch(faulty: str) -> None:
+    """In a callback, or a save to a slow disk: that is no stall."""
+    slow = "ns.train(spec, callbacks=[lambda model, row: time.sleep(4.0 * (row['epoch'] == 1))])"
+    Path(faulty).write_text(Path(faulty).read_text().replace("ns.train(spec)", slow))
+    done = run(faulty, "nothing", write_rows("a", 0), ranks=2, NETSPEC_DEADLINE="2")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_rank_that_does_not_begin(faulty: str) -> None:
     """The others do not wait for it longer than ten times the deadline."""
     done = run(faulty, "does not begin", MODELS / "digits.net", ranks=2, NETSPEC_DEADLINE="0.5")
@@ -196,6 +220,28 @@ def test_ranks_with_other_specs_do_not_begin(faulty: str) -> None:
     done = run(faulty, "nothing", a, b, ranks=2)
     assert "the ranks have not the same spec: rank 1" in done.stderr
     assert not Path("runs").exists()
+
+
+def test_ranks_that_begin_with_other_weights_do_not_begin(faulty: str) -> None:
+    """Folders of the same name on two machines may hold other states."""
+    text = (
+        Path(faulty).read_text().replace("run = ns.train(spec)", "run = ns.train(spec, resume=sys.argv[4 + rank], **{'train.epochs': 9})")
+    )
+    Path(faulty).write_text(text)
+    a = write_rows("a", 0)
+    for name, epochs in (("two", 2), ("three", 3)):
+        assert train(a, "--epochs", epochs, "--run-dir", name, "--quiet").returncode == 0
+    done = run(faulty, "nothing", a, a, "two", "three", ranks=2)
+    assert "the ranks have not the same weights to begin with: rank 1" in done.stderr
+
+
+def test_the_folder_is_whole_where_train_returns(faulty: str) -> None:
+    """On every rank; and a script may train twice."""
+    text = Path(faulty).read_text() + "\nns.train(spec)\nassert (run.path / 'report.html').exists()\n"
+    Path(faulty).write_text(text)
+    done = run(faulty, "nothing", write_rows("a", 0), ranks=3)
+    assert done.returncode == 0, done.stderr
+    assert len(list(Path("runs").iterdir())) == 2
 
 
 def test_a_missing_file_of_one_rank_is_told_by_it(faulty: str) -> None:
@@ -300,6 +346,47 @@ def test_ctrl_c_saves_on_rank_0_and_ends_all(launched: list[Launched]) -> None:
     assert not still_there()
     more = train("--resume", "runs/digits", "--epochs", len(results("runs/digits")) + 2, "--quiet")
     assert more.returncode in (0, 2)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_asks_for_the_end_is_no_loss(number: int, code: int, launched: list[Launched]) -> None:
+    """Before there are handlers in the ranks too, which then die of it, and where launch alone hears it."""
+    early = Launched("launch", "-n", 2, "--max-restarts", 3, "train", MODELS / "digits.net", *LONG, "--quiet")
+    launched.append(early)
+    while not ranks():
+        assert early.process.poll() is None
+        time.sleep(0.01)
+    early.process.send_signal(number)
+    found, _, err = early.end()
+    assert (found, "begin again" in err) == (code, False)
+    late = Launched("launch", "-n", 2, "--max-restarts", 3, "train", MODELS / "digits.net", *LONG, "--quiet", "--run-dir", "late")
+    launched.append(late)
+    late.until("late", 2)
+    late.process.send_signal(number)
+    time.sleep(0.05)
+    late.process.send_signal(number)
+    found, _, err = late.end()
+    assert (found, "begin again" in err) == (code, False)
+    assert not still_there()
+
+
+def test_a_loss_before_the_first_save_begins_anew(here: Path) -> None:
+    """What the lost attempt has left is no folder of somebody else's. A rank that aborts later is lost too, though 6 is a code of runs."""
+    (here / "sitecustomize.py").write_text(ABORTS)
+    words = ("-m", "netspec", "launch", "-n", 2, "--max-restarts", 2, "train", MODELS / "digits.net", "--epochs", 300, "--quiet")
+    done = run(*words, PYTHONPATH=os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "runs/digits"), done.stderr
+    assert "begin again from the beginning, 2 more" in done.stderr
+    assert "begin again from the last state, 1 more" in done.stderr
+    assert [int(row["epoch"]) for row in results("runs/digits")] == list(range(1, 301))
+
+
+def test_a_folder_of_somebody_else_is_left_alone() -> None:
+    Path("mine").mkdir()
+    Path("mine/notes").write_text("keep")
+    done = run("-m", "netspec", "launch", "--max-restarts", 2, "train", MODELS / "digits.net", "--run-dir=mine")
+    assert done.returncode == 2
+    assert [path.name for path in Path("mine").iterdir()] == ["notes"]
 
 
 def test_launch_says_what_is_missing() -> None:

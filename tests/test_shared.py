@@ -103,6 +103,22 @@ def test_statistics_of_own_rows_are_another_run() -> None:
     assert difference(found[0], found[1]) == 0
 
 
+def test_a_rank_without_rows_leaves_its_averages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each last batch of 3 rows the first of four ranks has none; it takes no statistics of nothing, which would be 0."""
+    changes: list[float] = []
+    compute = SharedSteps._compute
+
+    def watched(self: SharedSteps, threads: int) -> None:
+        before = self.plan.store.state.flat.copy()
+        compute(self, threads)
+        if self.plan.store.control[0] == 0:
+            changes.append(float(np.abs(self.plan.store.state.flat - before).max()))
+
+    monkeypatch.setattr(SharedSteps, "_compute", watched)
+    together(4, lambda rank: trained("bn", rank), statistics=False)
+    assert changes == [0.0] * EPOCHS
+
+
 # what would be found
 
 
@@ -160,3 +176,12 @@ def test_a_callback_of_one_rank_ends_all_after_the_same_step() -> None:
     assert [len(history.epochs) for _, history in found] == [2, 2]
     assert found[0][1].stopped == "far enough"
     assert difference(found[0], found[1]) == 0
+
+
+def test_a_wish_before_the_first_step_is_heard_before_it() -> None:
+    class Never:
+        def on_begin(self, model: Any) -> bool:
+            return True
+
+    found = together(2, lambda rank: trained("relu", rank, hooks=(Never(),) if rank.leads else ()))
+    assert [len(history.loss) for _, history in found] == [len(trained("relu", hooks=(Never(),))[1].loss)] * 2 == [0, 0]

@@ -58,7 +58,8 @@ def settle(rows, spread, mean, inverse, running_mean, running_var, eps, keep, up
     for j in range(mean.size):
         variance = spread[j] / F(max(rows, 1))
         inverse[j] = F(1) / np.sqrt(variance + eps)
-        if update and np.isfinite(variance):  # rows that overflow end the step before its update, and leave the averages too
+        # rows that overflow end the step before its update, and leave the averages too; of a small batch a process may have no row
+        if update and rows > 0 and np.isfinite(variance):
             running_mean[j] = keep * running_mean[j] + (F(1) - keep) * mean[j]
             running_var[j] = keep * running_var[j] + (F(1) - keep) * variance
 """

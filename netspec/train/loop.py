@@ -240,6 +240,7 @@ class Training:
                 self._figures = self.history.figures
                 if self.on_begin:
                     self._steps.tell(self.on_begin)
+                self._stop_if_asked(self.epochs_done + 1, agree=True)
                 if self.steps_done == 0 and self.first_row < len(self.history.epochs):
                     self._stop_if_no_better()  # a run that goes on, and had come to its end
                 for epoch in range(self.epochs_done + 1, self.epochs_done + schedule.epochs + 1):

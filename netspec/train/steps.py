@@ -117,7 +117,8 @@ class Together:
     def heed(self, signalled: int | None, *, agree: bool = False) -> int | None:
         if agree:
             flags = np.array(self._flags())
-            self.team.add(flags)
+            with self.team.patient():  # rank 0 may have a file system to wait for, or a callback
+                self.team.add(flags)
             self._told += flags
         heard = [number for number, told in zip(STOPPING, self._told, strict=False) if told]
         if self._told[-1] and not heard:

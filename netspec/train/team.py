@@ -32,7 +32,7 @@ DEADLINE = "NETSPEC_DEADLINE"
 SECONDS = 60.0
 """That a rank waits for the others in a step."""
 PATIENT = 10
-"""Times as long it waits while data are read and kernels compiled, which may take some ranks longer than others."""
+"""Times as long it waits while data are read, kernels compiled, or rank 0 saves and calls callbacks at an epoch's end."""
 SPINS = 200
 """Looks at an answer between two looks at the clock, after which a waiting rank gives its core away."""
 LOST = 7
@@ -76,17 +76,19 @@ def team_of_world(*, statistics: bool = True) -> Team | None:
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
     """While the processes find each other, inside the library, where nothing of Python's is heard: this one is ended, and so all, where
-    some process never comes."""
+    some process never comes, and at once by a Ctrl-C, which another may have followed before it came."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    ends = [signal.SIGALRM, *([signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else [])]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ends}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _count(text: str | None) -> int:
@@ -161,8 +163,7 @@ class Team:
         """What `work` gives on this rank, once it has ended well on all. Where it raises on some, these raise the same (of those with the
         same text the first), and the others PeerError. `in_turn`: the first rank of each machine before the others, which then find what it
         has compiled. While it goes on a rank waits PATIENT times as long for the others."""
-        self._patience = PATIENT
-        try:
+        with self.patient():
             result, failure = None, None
             for first in (True, False) if in_turn else (self._is_first_here,):
                 if self._is_first_here == first:
@@ -173,9 +174,16 @@ class Team:
                 if in_turn:
                     self.add(np.zeros(1))
             self._agree(failure)
+        return result  # type: ignore[return-value]  # nobody has failed
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """While one waits for what takes some ranks longer than others, PATIENT times as long."""
+        self._patience = PATIENT
+        try:
+            yield
         finally:
             self._patience = 1.0
-        return result  # type: ignore[return-value]  # nobody has failed
 
     def _agree(self, failure: Exception | None) -> None:
         """Raises where any rank has failed."""

@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
@@ -19,6 +19,8 @@ from netspec.ui.guard import tell
 
 MEANT = (0, 2, 3, 4, 5, 6, 129, 130, 143)
 """Exit codes that a run gives itself, and would give again."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends the run, and no attempt comes after."""
 OPTIONS = ("--run-dir", "--resume")
 
 
@@ -34,20 +36,31 @@ def run(
     library("mpi4py", "mpi")
     given, run_dir, resumed = _without_folder(words[1:])
     folder = RunFolder(Path(resumed or run_dir or claim_run_folder(_name(given))))
+    is_new = not resumed and _is_empty(folder.path)
     environment = dict(os.environ) if deadline is None else {**os.environ, DEADLINE: f"{deadline:g}"}
+    attempts = Attempts(environment)
     try:
         for attempt in range(restarts + 1):
+            if attempt and is_new and not folder.state.is_file():
+                shutil.rmtree(folder.path, ignore_errors=True)  # what the attempt before left that was lost before its first save
             there = ["--resume", str(folder.path)] if resumed or folder.state.is_file() else ["--run-dir", str(folder.path)]
             count = ranks if attempt == 0 or restart_ranks is None else restart_ranks
-            code = _trained([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *given, *there], environment)
-            if code in MEANT:
+            before = _saved_at(folder)
+            code = attempts.run([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *given, *there])
+            if code in MEANT and not (code == signal.SIGABRT and _saved_at(folder) != before):
                 return code
             left = restarts - attempt
             if left:
+                where = "the last state" if folder.state.is_file() else "the beginning"
                 times = "once" if left == 1 else f"{left} times"
-                tell(f"a process was lost (exit code {code}); all begin again from the last state, {times} at most")
+                tell(f"a process was lost (exit code {code}); all begin again from {where}, {times} at most")
     finally:
-        _remove_if_empty(folder.path)
+        attempts.close()
+        if not resumed and folder.path.is_dir() and _is_empty(folder.path):
+            folder.path.rmdir()
+    if not folder.state.is_file():
+        tell(f"a process was lost (exit code {code}), before anything was saved")
+        return LOST
     tell(f"a process was lost (exit code {code}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")
     return LOST
 
@@ -61,30 +74,36 @@ def mpiexec() -> str:
     return found
 
 
-def _trained(command: Sequence[str], environment: dict[str, str]) -> int:
-    """The exit code of one attempt. mpiexec gives a signal by which a process ended as the signal's number."""
-    with _signals_passed_on() as processes, subprocess.Popen(list(command), env=environment, stdin=subprocess.DEVNULL) as process:
-        processes.append(process)
-        code = process.wait()
-    return code if code >= 0 else 128 - code
+class Attempts:
+    """Runs of mpiexec, one after the other, in a group of their own: a Ctrl-C at the terminal reaches this process alone, which hands
+    every ending signal on once. `close` gives signals back to who had them."""
 
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ending: int | None = None
+        """The first signal that asked for the end."""
+        self._before = {number: signal.signal(number, self._hand_on) for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}
 
-@contextmanager
-def _signals_passed_on() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A Ctrl-C reaches mpiexec from the terminal, which hands it to all; other signals are handed to it here."""
-    processes: list[subprocess.Popen[bytes]] = []
+    def _hand_on(self, number: int, _frame: FrameType | None) -> None:
+        is_first, self._ending = self._ending is None, self._ending or number
+        if self._process is not None:
+            self._process.send_signal(number if is_first else signal.SIGKILL)  # of two Ctrl-C mpiexec may make a success
 
-    def hand_on(number: int, _frame: object) -> None:
-        for process in processes:
-            process.send_signal(number)
+    def run(self, command: Sequence[str]) -> int:
+        """The exit code of one attempt: that of the signal where the run was asked to end, however mpiexec tells it."""
+        if self._ending is None:
+            with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True) as self._process:
+                if self._ending is not None:
+                    self._process.send_signal(self._ending)  # heard while it was started
+                code = self._process.wait()
+            self._process = None
+            if self._ending is None:
+                return code if code >= 0 else 128 - code
+        return 128 + self._ending
 
-    passed = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, hand_on) for number in passed}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield processes
-    finally:
-        for number, handler in before.items():
+    def close(self) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
@@ -101,6 +120,8 @@ def _without_folder(words: Sequence[str]) -> tuple[list[str], str | None, str | 
                 raise UsageError(f"{name} needs a folder")
         else:
             kept.append(word)
+    if values["--run-dir"] and values["--resume"]:
+        raise UsageError("a resumed run keeps its folder: leave out --run-dir")
     return kept, values["--run-dir"], values["--resume"]
 
 
@@ -112,6 +133,10 @@ def _name(words: Sequence[str]) -> str:
     return file.stem
 
 
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def _saved_at(folder: RunFolder) -> int:
+    """When the state was saved, 0 before it is. What ends with 6 after that was no net too large, but aborted: mpiexec gives the signal."""
+    return folder.state.stat().st_mtime_ns if folder.state.is_file() else 0
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
