@@ -376,8 +376,8 @@ def test_a_loss_before_the_first_save_begins_anew(here: Path) -> None:
     words = ("-m", "netspec", "launch", "-n", 2, "--max-restarts", 2, "train", MODELS / "digits.net", "--epochs", 300, "--quiet")
     done = run(*words, PYTHONPATH=os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "runs/digits"), done.stderr
-    assert "begin again from the beginning, 2 more" in done.stderr
-    assert "begin again from the last state, 1 more" in done.stderr
+    assert "begin again from the beginning, 2 times" in done.stderr
+    assert "begin again from the last state, once" in done.stderr
     assert [int(row["epoch"]) for row in results("runs/digits")] == list(range(1, 301))
 
 

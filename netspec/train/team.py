@@ -35,6 +35,8 @@ PATIENT = 10
 """Times as long it waits while data are read, kernels compiled, or rank 0 saves and calls callbacks at an epoch's end."""
 SPINS = 200
 """Looks at an answer between two looks at the clock, after which a waiting rank gives its core away."""
+HEARD_SECONDS = 0.5
+"""That what a rank has said takes at most to the one who started it, who drops what comes after an abort."""
 LOST = 7
 """Exit code where a rank was lost."""
 ALIVE = 99
@@ -266,6 +268,7 @@ class Team:
         if os.environ.get(DEBUG):
             told = "".join(traceback.format_exception(error))
         print(f"rank {self.rank} of {self.size}, {self.host}: error: {told}", file=sys.stderr, flush=True)
+        time.sleep(HEARD_SECONDS)
         self._comm.Abort(code)
         os._exit(code)  # it may come back before it has ended this one
 
