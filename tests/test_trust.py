@@ -162,7 +162,7 @@ def test_ranks_are_this_interpreter_too() -> None:
     """The program that starts them is the extra's, or that of the path; what they are is one list."""
     assert [ast.unparse(command) for command in starts("ui/verbs/launch.py")] == ["list(command)"]
     tree = ast.parse((PACKAGE / "ui/verbs/launch.py").read_text())
-    (command,) = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "_trained"]
+    (command,) = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "attempts.run"]
     assert isinstance(command, ast.List)
     words = [ast.unparse(word) for word in command.elts]
     assert words == ["program", "'-n'", "str(count)", "*mpi", "sys.executable", "'-m'", "'netspec'", "'train'", "*given", "*there"]

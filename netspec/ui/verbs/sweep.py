@@ -174,7 +174,7 @@ class End:
             print_json({"event": "end", **facts, "trials": [as_json(one) for one in self.found]}, one_line=True)
             return
         if quiet:
-            print(self.spec or order.folder)
+            print(shortest(self.spec) if self.spec is not None else shortest(order.trials))
             return
         made = as_table(self.found, order, self.keys)
         if sys.stdout.isatty():
