@@ -264,7 +264,7 @@ def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: boo
     team.require_same("--local-bn", str(team.share.statistics), UsageError)
     team.require_same("weights to begin with", _beginning(prepared.model), DataError)
     record = team.everywhere(lambda: prepared.record() if team.leads else None)
-    path = Path(team.text_of_first(str(record.folder.path) if record is not None else ""))
+    path = Path(team.texts(str(record.folder.path) if record is not None else "")[0])
     done = _run(prepared, record, keep_losses, path, team.rank)
     team.everywhere(lambda: None)  # a rank that reads the folder next finds all of it
     return done

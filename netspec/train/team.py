@@ -142,14 +142,6 @@ class Team:
         """Each rank's array (contiguous) becomes that of rank 0."""
         self._wait(self._comm.Ibcast(values, 0))
 
-    def text_of_first(self, text: str) -> str:
-        """What rank 0 gave."""
-        count = np.array([len(text.encode())], np.int64)
-        self.take_from_first(count)
-        letters = np.frombuffer(text.encode().ljust(int(count[0]), b"\0")[: int(count[0])], np.uint8).copy()
-        self.take_from_first(letters)
-        return letters.tobytes().decode()
-
     def texts(self, text: str) -> list[str]:
         """Every rank's text, in their order; of the longest bytes at most 64 KiB."""
         own = text.encode()[: 1 << 16]
