@@ -368,7 +368,8 @@ def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
     sections = {name: value for name, value in keys.items() if "." in name}
     lets = {name: value for name, value in keys.items() if "." not in name and name != "seed"}
     seed = keys.get("seed", overrides.seed)
-    return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets})
+    by = overrides.keys_by if not keys else "keywords"
+    return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets}, keys_by=by)
 
 
 def held_out(splits: Splits, overfit: int | None = None) -> tuple[str, Part]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from numbers import Integral, Real
@@ -32,6 +32,7 @@ from netspec.train.normalize import arranged, fit_preparation
 from netspec.train.state import apart
 from netspec.ui.estimators.extra import BaseEstimator, validation
 from netspec.ui.estimators.kept import packed, unpacked
+from netspec.ui.estimators.parameters import no_such, parameters_of, unknown
 from netspec.ui.estimators.rows import Rows, held_out, in_copies, in_own_order
 
 TRAIN = {"lr": ("1e-2", {"lr", "optimizer", "schedule"}), "epochs": ("100", {"epochs"})}
@@ -72,16 +73,44 @@ class NetEstimator(BaseEstimator):
     # parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's parameters and those of the text that were given, by name."""
-        return {**super().get_params(deep), **self._keys}
+        """The constructor's parameters and those of the text that were given, by name; where `deep` all that the text has, its `let`s and
+        the keys of `train`, with the values that they have now."""
+        return {**super().get_params(deep), **(self._of_text() if deep else {}), **self._keys}
 
     def set_params(self, **params: Any) -> Self:
-        """Sets parameters of the constructor, `let` values, and keys such as `train.lr`, also such as were not given before. What the
-        text does not have is told by `fit`."""
+        """Sets parameters of the constructor, `let` values, and keys such as `train.lr`, also such as were not given before. Raises
+        UsageError, a ValueError, for a name that the text does not have, and sets nothing then; what values the text cannot take, and what
+        is wrong in the text, is told by `fit`."""
         own = super().get_params(deep=False)
+        others = {name: value for name, value in params.items() if name not in own}
+        self._require_known([name for name, value in others.items() if value is not None], params.get("spec", self.spec))
         super().set_params(**{name: value for name, value in params.items() if name in own})
-        self._keys = {**self._keys, **{name: value for name, value in params.items() if name not in own}}
+        self._keys = {**self._keys, **others}
         return self
+
+    def _get_params_html(self, deep: bool = True, **how: Any) -> Any:
+        """What scikit-learn's page of an estimator lists: the parameters that were given."""
+        return super()._get_params_html(deep=False, **how)
+
+    def _of_text(self) -> dict[str, Any]:
+        """The parameters of the text; none of a text that is no program."""
+        with suppress(NetspecError, TypeError):  # of a value that has no hash
+            return dict(_parameters_of(source_of(self.spec), tuple(self._given().items())))
+        with suppress(NetspecError):  # where a value that was given is wrong
+            return dict(_parameters_of(source_of(self.spec), ()))
+        return {}
+
+    def _require_known(self, names: Sequence[str], spec: Any) -> None:
+        """Raises UsageError for names that the text does not have, where with the others it is a program."""
+        try:
+            source = source_of(spec)
+            wrong = unknown(names, source)
+            others = {name: value for name, value in self._given().items() if not unknown([name], source)}
+            there = _parameters_of(source, tuple(others.items())) if wrong else {}
+        except (NetspecError, TypeError):
+            return  # which fit tells
+        if wrong:
+            raise UsageError(no_such(type(self).__name__, wrong, super().get_params(deep=False), there))
 
     def _program(self, seed: int | None = None) -> Program:
         """The text with the parameters put in; None leaves a value as the text has it. Raises SpecError, UsageError."""
@@ -249,6 +278,12 @@ def _program_of(source: Source, given: tuple[tuple[str, Any], ...], seed: int | 
     written = {pair.key[0] for section in sections for pair in section.pairs}
     own = [f"{key} = {value}" for key, (value, instead) in TRAIN.items() if not written & instead]
     return load(source, with_keys(Overrides(seed=seed, train="; ".join(own) or None), dict(given)))
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(source: Source, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """Of the text with these parameters put in. Raises SpecError, UsageError."""
+    return parameters_of(_program_of(source, given, None))
 
 
 @lru_cache(maxsize=256)
