@@ -178,8 +178,9 @@ def check_rows(
     return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}{y_name}"))
 
 
-def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
-    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes."""
+def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, likely: Shape | None = None) -> NDArray[Any]:
+    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes; where a
+    row of another shape is no matter, `likely` is the one that messages advise."""
     if is_masked(x):
         raise DataError(f"{name}: a masked array with missing values; fill them in, or leave those rows out")
     try:
@@ -188,7 +189,7 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
             array = array.astype(np.float64)
     except (ValueError, TypeError):
         raise DataError(f"{name}: {_no_numbers(x)}") from None
-    check_inputs(array, name)
+    check_inputs(array, name, shape or likely)
     if shape is not None and array.shape[1:] != tuple(shape):
         raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
     require_finite(array, name)
@@ -197,6 +198,8 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
 
 def _no_numbers(x: Any) -> str:
     """What is wrong with rows that no array of numbers can be made of."""
+    if hasattr(x, "toarray"):
+        return "a sparse matrix; write x.toarray()"
     try:
         cells = np.asarray(x, dtype=object)
     except ValueError:
