@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from copy import copy
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -281,7 +282,8 @@ class Model:
         normalisation."""
         counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
-            x, y, validation = self._known.by_columns(x, y, validation)
+            row = self.program.input if self._network is None else self.graph.input.shape
+            x, y, validation = self._known.by_columns(x, y, validation, row)
             if self._network is None:
                 self._build(counts_with_rows(self.program, x, y))
         except Problem as found:
@@ -291,8 +293,8 @@ class Model:
     def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
         """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
         `.lr` of what it returns is the suggestion, `.rates`, `.losses`, `.smoothed` are the curve, and it prints. Starts from the current
-        parameters, and leaves them, the optimiser's state, the running averages, labels and normalisation as they were. Schedules are left
-        out. Raises DataError, DivergedError, UsageError."""
+        parameters, so that of a net that is trained the rate is one to go on with, and leaves them, the optimiser's state, the running
+        averages, labels and normalisation as they were. Schedules are left out. Raises DataError, DivergedError, UsageError."""
         if (X is None) != (y is None):
             raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
         if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
@@ -435,27 +437,27 @@ class Model:
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
-    def evaluate(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
-        """Figures on raw rows: test form, without l2 and without weights of classes.
+    def evaluate(self, X: Any = None, y: Any = None, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
+        """Figures on raw rows, or when both are left out on the test rows of the file's data, its validation rows where there are none: test
+        form, without l2 and without weights of classes.
 
         For classes `loss`, `accuracy` (of single answers where a row has several), `f1` (of class 1 where there are two classes, else the
         plain mean over classes), `top5` (of more than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over
         classes; left out where only one class occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold`
         is as for `predict`.
         """
-        return self.evaluate_rows(self.part(X, y), threshold, top)
+        return self.evaluate_rows(self._measured_on(X, y, "evaluate"), threshold, top)
 
     def evaluate_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
         return self._scored(part).figures(self._threshold(threshold), require_top(top))
 
-    def report(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> ClassReport:  # noqa: N803
-        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` and `top` as in
-        `evaluate`.
+    def report(self, X: Any = None, y: Any = None, threshold: Any = None, top: int = TOP) -> ClassReport:  # noqa: N803
+        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. All arguments as in `evaluate`.
 
         Raises UsageError for values, which have no classes.
         """
-        return self.report_rows(self.part(X, y), threshold, top)
+        return self.report_rows(self._measured_on(X, y, "report"), threshold, top)
 
     def report_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> ClassReport:
         """`report` for rows with encoded labels, as splits hold them."""
@@ -485,6 +487,21 @@ class Model:
         if scored.y.shape[1:] == (1,):
             return best_threshold(p[:, 1], scored.y[:, 0], metric)
         return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
+
+    def _measured_on(self, x: Any, y: Any, call: str) -> Part:
+        """Raw rows with their labels, checked and encoded, or where both are left out those of the file's data that are held out. Raises
+        UsageError where there are none."""
+        if x is not None and y is not None:
+            return self.part(x, y)
+        data = self.program.data
+        if (x is None) != (y is None) or data is None or data.source is None:
+            raise UsageError(f"{call} takes X and y together, or neither where the text has a data section: model.{call}(X, y)")
+        known = copy(self._known)  # what was learnt stays as it is
+        dataset, known.columns = read_encoded(self.program, known=known.columns)
+        split, rows = known.splits_of_data(dataset, self.graph, counted=True).held_out()
+        if split == "train":
+            raise UsageError(f"the split of the data holds no rows out: give some to model.{call}(X, y)")
+        return rows
 
     def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
         """Raw rows with their labels, which messages call `y_name`, checked and encoded."""

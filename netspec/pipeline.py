@@ -373,12 +373,8 @@ def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
 
 
 def held_out(splits: Splits, overfit: int | None = None) -> tuple[str, Part]:
-    """The rows that a run is measured on: test, else validation, else train, and those where it learnt a few rows by heart."""
-    for name in () if overfit is not None else ("test", "validation"):
-        rows: Part | None = getattr(splits, name)
-        if rows is not None:
-            return name, rows
-    return "train", splits.train
+    """The rows that a run is measured on: those that the splits hold out, and the training rows where it learnt a few by heart."""
+    return splits.held_out() if overfit is None else ("train", splits.train)
 
 
 def only(splits: Splits, rows: int) -> Splits:

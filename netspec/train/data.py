@@ -15,7 +15,7 @@ from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem, rows_told_by
 from netspec.base.kinds import Target
 from netspec.base.mapped import let_go, mapping_of
-from netspec.base.shape import Shape, show
+from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
@@ -67,6 +67,10 @@ class Splits:
     fingerprint: str
     classes: int | None = None
     unused: int = 0
+
+    def held_out(self) -> tuple[str, Part]:
+        """The rows that a trained net is measured on: test, else validation, else train."""
+        return next((name, part) for name in ("test", "validation", "train") if (part := getattr(self, name)) is not None)
 
     def counts(self) -> dict[str, int]:
         """Rows of each part that there is, and the unused ones."""
@@ -191,7 +195,9 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, likely: Shap
         raise DataError(f"{name}: {_no_numbers(x)}") from None
     check_inputs(array, name, shape or likely)
     if shape is not None and array.shape[1:] != tuple(shape):
-        raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
+        other = len(shape) != array.ndim - 1 and size(shape) == size(array.shape[1:])
+        advice = f"; x.reshape(-1, {', '.join(map(str, shape))}) has that shape" if other else ""
+        raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}{advice}")
     require_finite(array, name)
     return array
 
