@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import netspec
-from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
+from netspec.base.errors import DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -259,7 +259,8 @@ class Model:
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
             with record.held() if record else nullcontext():
-                history = self.run_training(training, record, hooks)
+                with self.told_when_interrupted():
+                    history = self.run_training(training, record, hooks)
                 if record:
                     record.end(training)
             if record:
@@ -330,6 +331,16 @@ class Model:
         training = Training(self.network, schedule_of(self.program, epochs), material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch
         return training
+
+    @contextmanager
+    def told_when_interrupted(self, name: str = "model") -> Iterator[None]:
+        """Says of an interrupted training where what was done is found, and how to go on; `name` is the caller's variable."""
+        try:
+            yield
+        except Interrupted as stopped:
+            done = f"{len(self.history.epochs):,} epochs, {len(self.history.loss):,} steps"
+            stopped.args = (f"{stopped}; {name}.history has what was done ({done}), and {name}.fit goes on from there",)
+            raise
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
         """Trains, and restores the best parameters; `on_end` is left to the caller. An interrupted run leaves its last ones, in `record`
@@ -438,8 +449,8 @@ class Model:
             return value, network.store.gradients.copy()
 
     def evaluate(self, X: Any = None, y: Any = None, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
-        """Figures on raw rows, or when both are left out on the test rows of the file's data, its validation rows where there are none: test
-        form, without l2 and without weights of classes.
+        """Figures on raw rows: test form, without l2 and without weights of classes. When both are left out the rows are those that the
+        file's data section splits off for the test, for validation where there are none for a test.
 
         For classes `loss`, `accuracy` (of single answers where a row has several), `f1` (of class 1 where there are two classes, else the
         plain mean over classes), `top5` (of more than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over

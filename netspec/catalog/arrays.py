@@ -24,7 +24,7 @@ from netspec.base.dataset import Rows
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import DataError, LimitError, NetspecError
 from netspec.base.memory import SHARE, memory_limit
-from netspec.base.shape import show
+from netspec.base.shape import Shape, show
 
 MOST_BYTES = 8
 """Of one number: NumPy's longdouble holds values that become infinite here."""

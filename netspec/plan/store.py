@@ -16,7 +16,6 @@ from netspec.kernels.launch import Lowered, ParameterPlace
 from netspec.kernels.native import AUGMENT, CONTROL_WORDS, SEED, STEP, UPDATE_STATE
 from netspec.plan.memory import aligned
 
-
 MOST_NAMES = 20
 """That a message lists."""
 
