@@ -303,6 +303,7 @@ def test_an_interrupt_of_the_cell_names_its_variable(cells: Kernel) -> None:
         ("--set width={modle.epochs_done}", "{modle.epochs_done}: the notebook has no variable modle; did you mean model?"),
         ("--set a={X} --set b={nosuch}", "{nosuch}: the notebook has no variable nosuch"),
         ("--set width={1/0}", "{1/0} fails; calculate it in a cell of its own, which shows why, and give the result a name"),
+        ("--set 'width={max(n for n in X.shape) / 0}'", "fails; calculate it in a cell of its own"),
         ("{nosuch} --train", "{nosuch}: the notebook has no variable nosuch"),
         ("--set width={3 +}", "{3 +} is no expression of Python"),
         ("--clases 2", "unrecognized arguments: --clases"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 import shlex
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -92,10 +91,10 @@ def _require_expanded(line: str, variables: Mapping[str, Any]) -> None:
     left = re.findall(r"\{([^{}]*)\}", line)
     for words in left:
         try:
-            names = [node.id for node in ast.walk(ast.parse(words.strip(), mode="eval")) if isinstance(node, ast.Name)]
+            names = _read_names(words.strip())
         except SyntaxError:
             raise UsageError(f"%%{NAME} {line}: {{{words}}} is no expression of Python") from None
-        missing = [name for name in names if name not in variables and not hasattr(builtins, name)]
+        missing = [name for name in names if name not in variables and not hasattr(variables.get("__builtin__"), name)]
         if missing:
             near = nearest(missing[0], [name for name in variables if len(name) > 2 and not name.startswith("_")])
             hint = f"did you mean {near}?" if near else "give it a value in a cell before"
@@ -103,6 +102,15 @@ def _require_expanded(line: str, variables: Mapping[str, Any]) -> None:
     if left:
         shown = " or ".join(f"{{{words}}}" for words in left)
         raise UsageError(f"%%{NAME} {line}: {shown} fails; calculate it in a cell of its own, which shows why, and give the result a name")
+
+
+def _read_names(expression: str) -> list[str]:
+    """The variables whose values an expression of Python takes. Raises SyntaxError."""
+    nodes = list(ast.walk(ast.parse(expression, mode="eval")))
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return [node.id for node in names if node.id not in own]
 
 
 def netspec_cell(shell: Any, line: str, text: str) -> None:
