@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from copy import copy
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,9 @@ from netspec.ui.notebook.progress import progress
 from netspec.ui.report.measured import Measured
 from netspec.ui.report.write import report_run
 from netspec.ui.summary import Summary, summarize
+
+HELD_OUT = ("test", "validation")
+"""The splits that a model is measured on, by preference."""
 
 
 class Model:
@@ -125,8 +127,7 @@ class Model:
     def network(self) -> Network:
         """The graph with its memory. Raises UsageError before the shapes are known."""
         if self._network is None:
-            has_data = self.program.data is not None and self.program.data.source is not None
-            fit = "fit(), which reads the file's data," if has_data else "fit(X, y)"
+            fit = "fit(), which reads the file's data," if self._known.has_data else "fit(X, y)"
             raise UsageError(f"the model has no shape yet: give input= (and classes= or outputs=) to compile, or call {fit} first")
         return self._network
 
@@ -457,7 +458,7 @@ class Model:
         classes; left out where only one class occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold`
         is as for `predict`.
         """
-        return self.evaluate_rows(self._measured_on(X, y, "evaluate"), threshold, top)
+        return self.evaluate_rows(self._measured_on(X, y, "evaluate", *HELD_OUT), threshold, top)
 
     def evaluate_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
@@ -468,7 +469,7 @@ class Model:
 
         Raises UsageError for values, which have no classes.
         """
-        return self.report_rows(self._measured_on(X, y, "report"), threshold, top)
+        return self.report_rows(self._measured_on(X, y, "report", *HELD_OUT), threshold, top)
 
     def report_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> ClassReport:
         """`report` for rows with encoded labels, as splits hold them."""
@@ -486,33 +487,28 @@ class Model:
         report = report_of(scored, labels)
         return Measured(split, part, scored, report.figures, report)
 
-    def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
+    def best_threshold(self, X: Any = None, y: Any = None, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
         """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of
         the shares that are right of either label. Exact over all thresholds; one for each of several answers of a row, (K,).
 
-        Choose it on rows that were held out, and measure it on others. Raises UsageError where the head has no threshold.
+        Choose it on rows that were held out, and measure it on others; without rows it is chosen on those that the file's data has for
+        validation. Raises UsageError where the head has no threshold.
         """
         checked(self.graph.head, DEFAULT, self.graph.classes)
-        scored = self._scored(self.part(X, y))
+        scored = self._scored(self._measured_on(X, y, "best_threshold", "validation"))
         p = self.graph.head.predict_proba(scored.scores)
         if scored.y.shape[1:] == (1,):
             return best_threshold(p[:, 1], scored.y[:, 0], metric)
         return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
 
-    def _measured_on(self, x: Any, y: Any, call: str) -> Part:
-        """Raw rows with their labels, checked and encoded, or where both are left out those of the file's data that are held out. Raises
-        UsageError where there are none."""
+    def _measured_on(self, x: Any, y: Any, call: str, *splits: str) -> Part:
+        """Raw rows with their labels, checked and encoded; where both are left out those of the first of these splits that the file's data
+        has. Raises UsageError where there are none."""
         if x is not None and y is not None:
             return self.part(x, y)
-        data = self.program.data
-        if (x is None) != (y is None) or data is None or data.source is None:
+        if x is not None or y is not None or not self._known.has_data:
             raise UsageError(f"{call} takes X and y together, or neither where the text has a data section: model.{call}(X, y)")
-        known = copy(self._known)  # what was learnt stays as it is
-        dataset, known.columns = read_encoded(self.program, known=known.columns)
-        split, rows = known.splits_of_data(dataset, self.graph, counted=True).held_out()
-        if split == "train":
-            raise UsageError(f"the split of the data holds no rows out: give some to model.{call}(X, y)")
-        return rows
+        return self._known.rows_of_data(self.graph, splits, call)
 
     def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
         """Raw rows with their labels, which messages call `y_name`, checked and encoded."""

@@ -24,7 +24,7 @@ from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
 from netspec.graph.counts import Counts
 from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
-from netspec.model import Model
+from netspec.model import HELD_OUT, Model
 from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
@@ -364,7 +364,10 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
 
 
 def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
-    """Overrides with more: dotted names are section keys, `seed` is the seed, all others let values."""
+    """Overrides with more: dotted names are section keys, `seed` is the seed, all others let values. Raises UsageError for a whole section,
+    which is given as `train=` to `compile` alone."""
+    if "train" in keys:
+        raise UsageError(f'train={keys["train"]!r}: write its keys by their names, as in **{{"train.epochs": 3}}')
     sections = {name: value for name, value in keys.items() if "." in name}
     lets = {name: value for name, value in keys.items() if "." not in name and name != "seed"}
     seed = keys.get("seed", overrides.seed)
@@ -373,8 +376,12 @@ def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
 
 
 def held_out(splits: Splits, overfit: int | None = None) -> tuple[str, Part]:
-    """The rows that a run is measured on: those that the splits hold out, and the training rows where it learnt a few by heart."""
-    return splits.held_out() if overfit is None else ("train", splits.train)
+    """The rows that a run is measured on: test, else validation, else train, and those where it learnt a few rows by heart."""
+    for name in () if overfit is not None else HELD_OUT:
+        rows: Part | None = getattr(splits, name)
+        if rows is not None:
+            return name, rows
+    return "train", splits.train
 
 
 def only(splits: Splits, rows: int) -> Splits:

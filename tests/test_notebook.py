@@ -305,6 +305,7 @@ def test_an_interrupt_of_the_cell_names_its_variable(cells: Kernel) -> None:
         ("--set width={1/0}", "{1/0} fails; calculate it in a cell of its own, which shows why, and give the result a name"),
         ("--set 'width={max(n for n in X.shape) / 0}'", "fails; calculate it in a cell of its own"),
         ("{nosuch} --train", "{nosuch}: the notebook has no variable nosuch"),
+        ("--set width=$nosuch", "$nosuch: the notebook has no variable nosuch; give it a value"),
         ("--set width={3 +}", "{3 +} is no expression of Python"),
         ("--clases 2", "unrecognized arguments: --clases"),
         ("class", "%%netspec class: give the name of a variable, such as model"),

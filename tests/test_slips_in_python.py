@@ -76,11 +76,30 @@ def test_rows_that_are_not_there_are_asked_for(call: str) -> None:
         getattr(netspec.compile(DIGITS), call)(rows)
     whole = netspec.compile(DIGITS)
     object.__setattr__(whole.program, "data", whole.program.data and whole.program.data.model_copy(update={"split": (1.0,)}))
-    with pytest.raises(UsageError, match=rf"^the split of the data holds no rows out: give some to model\.{call}\(X, y\)$"):
+    with pytest.raises(UsageError, match=rf"^the split of the data has no rows for test or validation: give some to model\.{call}\(X"):
         getattr(whole, call)()
     unsized = netspec.compile('data { source = csv; path = "no.csv" } net affine -> softmax')
     with pytest.raises((UsageError, DataError), match=r"no shape yet|no\.csv"):
         getattr(unsized, call)()
+
+
+def test_a_threshold_is_chosen_on_the_rows_for_validation() -> None:
+    text = "data {{ source = breast_cancer; split = {}; normalize = per_feature }} net affine -> sigmoid train {{ epochs = 2 }}"
+    model = netspec.compile(text.format("60% / 20% / 20%"))
+    model.fit()
+    splits = model.splits_of_data()
+    assert splits.validation is not None
+    found = model.best_threshold()
+    assert found == model.best_threshold(splits.validation.x, splits.validation.y)
+    assert model.evaluate(threshold=found) == model.evaluate_rows(splits.test or splits.validation, found)
+    with pytest.raises(UsageError, match=r"^best_threshold takes X and y together, or neither where the text has a data section"):
+        netspec.compile("affine -> sigmoid", input=3, classes=2).best_threshold()
+
+
+def test_a_train_section_belongs_to_compile() -> None:
+    told = r"""^train='epochs = 3': write its keys by their names, as in \*\*\{"train.epochs": 3\}$"""
+    with pytest.raises(UsageError, match=told):
+        netspec.train(DIGITS, train="epochs = 3")
 
 
 # names of arrays

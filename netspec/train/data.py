@@ -68,10 +68,6 @@ class Splits:
     classes: int | None = None
     unused: int = 0
 
-    def held_out(self) -> tuple[str, Part]:
-        """The rows that a trained net is measured on: test, else validation, else train."""
-        return next((name, part) for name in ("test", "validation", "train") if (part := getattr(self, name)) is not None)
-
     def counts(self) -> dict[str, int]:
         """Rows of each part that there is, and the unused ones."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

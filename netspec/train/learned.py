@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from netspec.train.feed import Material, network_rows
 from netspec.train.frames import Frame, labels_of, require_apart, separated
 from netspec.train.labels import Words, encode_labels
 from netspec.train.normalize import Normalization, arranged
+from netspec.train.source import read_encoded
 from netspec.train.weights import LEARNED, Origin
 
 
@@ -111,6 +113,22 @@ class Learned:
         if splits.normalization is not None:
             self.normalization = splits.normalization
         return splits
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the text names rows of its own."""
+        return self.program.data is not None and self.program.data.source is not None
+
+    def rows_of_data(self, graph: Graph, splits: Sequence[str], call: str) -> Part:
+        """The rows of the first of these splits that the file's data has; nothing is learnt of them. Raises UsageError, in the words of the
+        model's `call`, where there is none; DataError."""
+        known = copy(self)
+        dataset, known.columns = read_encoded(self.program, known=known.columns)
+        found = known.splits_of_data(dataset, graph, counted=True)
+        rows: Part | None = next((part for name in splits if (part := getattr(found, name)) is not None), None)
+        if rows is None:
+            raise UsageError(f"the split of the data has no rows for {' or '.join(splits)}: give some to model.{call}(X, y)")
+        return rows
 
     # rows and labels
 

@@ -36,6 +36,8 @@ from netspec.ui.shapes import asks_for_counts, known_counts
 NAME = "netspec"
 CELL = "cell"
 """What stands for the file in messages; paths in the text are relative to the working folder."""
+EXPRESSION = re.compile(r"\{[^{}]*\}|(?<![\w/.])\$[A-Za-z_]\w*")
+"""What IPython puts the value of in its place."""
 NO_VERSION = "W104"
 """Texts in cells need no version line: they run with the version that is installed."""
 
@@ -88,20 +90,20 @@ def parsed(line: str) -> Namespace:
 
 def _require_expanded(line: str, variables: Mapping[str, Any]) -> None:
     """Raises UsageError where expressions of Python stand in the line yet: IPython leaves all of them where one has no value."""
-    left = re.findall(r"\{([^{}]*)\}", line)
+    left = [found[0] for found in EXPRESSION.finditer(line)]
     for words in left:
         try:
-            names = _read_names(words.strip())
+            names = _read_names(words.strip("${} "))
         except SyntaxError:
-            raise UsageError(f"%%{NAME} {line}: {{{words}}} is no expression of Python") from None
+            raise UsageError(f"%%{NAME} {line}: {words} is no expression of Python") from None
         missing = [name for name in names if name not in variables and not hasattr(variables.get("__builtin__"), name)]
         if missing:
             near = nearest(missing[0], [name for name in variables if len(name) > 2 and not name.startswith("_")])
             hint = f"did you mean {near}?" if near else "give it a value in a cell before"
-            raise UsageError(f"%%{NAME} {line}: {{{words}}}: the notebook has no variable {missing[0]}; {hint}")
+            raise UsageError(f"%%{NAME} {line}: {words}: the notebook has no variable {missing[0]}; {hint}")
     if left:
-        shown = " or ".join(f"{{{words}}}" for words in left)
-        raise UsageError(f"%%{NAME} {line}: {shown} fails; calculate it in a cell of its own, which shows why, and give the result a name")
+        advice = "calculate it in a cell of its own, which shows why, and give the result a name"
+        raise UsageError(f"%%{NAME} {line}: {' or '.join(left)} fails; {advice}")
 
 
 def _read_names(expression: str) -> list[str]:
