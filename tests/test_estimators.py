@@ -616,7 +616,8 @@ ENCODED = r"which is no number; where it is a category make numbers of the colum
         (pd.DataFrame({**COLUMNS, "c": [None, *X[1:, 2]]}), r"^X: row 0, c is NaN \(rows count from 0\)"),
         (polars.DataFrame({**COLUMNS, "c": [None, *X[1:, 2]]}), r"^X: row 0, c holds null, no value"),
         (polars.DataFrame(COLUMNS).lazy(), r"^X: a lazy table has no rows yet: call \.collect\(\) first"),
-        ([{"a": 1.0, "b": 2.0}] * 150, r"^X: a list of dicts; make a table of it, such as pandas\.DataFrame\(x\)"),
+        ([[1.0, 2.0]] * 149 + [[1.0]], r"^X: its rows have different lengths$"),
+        ([{"a": 1.0, "b": 2.0}] * 150, r"^X: its rows are dicts; make a table of it, such as pandas\.DataFrame\(x\)"),
     ],
 )
 def test_tables_that_cannot_be_learnt_are_told_by_row_and_column(table: Any, told: str) -> None:

@@ -142,10 +142,16 @@ def test_a_mapping_of_arrays_is_asked_as_any_other() -> None:
 def test_rows_that_are_dicts_are_no_table_yet(rows: Any) -> None:
     model = netspec.compile(CHAIN, input=3, classes=2)
     for call in (lambda: model.fit(rows, LABELS), lambda: model.predict(rows), lambda: model.step(rows, LABELS)):
-        with pytest.raises(DataError, match=r"^x: an? (list|tuple|array) of dicts; make a table of it, such as pandas\.DataFrame\(x\)"):
+        with pytest.raises(DataError, match=r"^x: its rows are dicts; make a table of it, such as pandas\.DataFrame\(x\)"):
             call()
     table = pandas.DataFrame(list(rows))
     netspec.compile(CHAIN).fit(table, LABELS)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]], np.array(5.0), [], np.zeros((4, 2, 2, 2, 2))])
+def test_rows_that_are_none_are_told_before_the_net_has_a_shape(rows: Any) -> None:
+    with pytest.raises(DataError, match=r"^x: (its rows have different lengths|shape )"):
+        netspec.compile(CHAIN).fit(rows, LABELS)
 
 
 @pytest.mark.parametrize("library", [pandas, polars])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,9 +178,9 @@ def check_rows(
     return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}{y_name}"))
 
 
-def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, likely: Shape | None = None) -> NDArray[Any]:
-    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes; where a
-    row of another shape is no matter, `likely` is the one that messages advise."""
+def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, advised: Callable[[Shape], Shape | None] | None = None) -> NDArray[Any]:
+    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes. Where the
+    net has no shape yet, `advised` tells what it may take instead of a row that nothing takes."""
     if is_masked(x):
         raise DataError(f"{name}: a masked array with missing values; fill them in, or leave those rows out")
     try:
@@ -189,7 +189,8 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, likely: Shap
             array = array.astype(np.float64)
     except (ValueError, TypeError):
         raise DataError(f"{name}: {_no_numbers(x)}") from None
-    check_inputs(array, name, shape or likely)
+    row = advised(array.shape[1:]) if advised is not None and array.ndim == 3 else shape
+    check_inputs(array, name, row)
     if shape is not None and array.shape[1:] != tuple(shape):
         other = len(shape) != array.ndim - 1 and size(shape) == size(array.shape[1:])
         advice = f"; x.reshape(-1, {', '.join(map(str, shape))}) has that shape" if other else ""

@@ -69,9 +69,9 @@ class Frame:
 def rows_of(x: Any, name: str = "x") -> Any:
     """A table in memory as a Frame; arrays, lists and what else is none, as they are. Raises DataError for a table that is lazy or grouped,
     has no columns or two of a name, and for a single column."""
-    if isinstance(x, (np.ndarray, list, tuple)) and len(x) and isinstance(x[0], Mapping):
-        kind = f"{'an' if isinstance(x, np.ndarray) else 'a'} {'array' if isinstance(x, np.ndarray) else type(x).__name__}"
-        raise DataError(f"{name}: {kind} of {type(x[0]).__name__}s; {MAKE_A_TABLE}")
+    objects = isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1)
+    if objects and len(x) and isinstance(x[0], Mapping):
+        raise DataError(f"{name}: its rows are {type(x[0]).__name__}s; {MAKE_A_TABLE}")
     if isinstance(x, (Frame, list, tuple)) or hasattr(x, "toarray"):  # sparse matrices, of which some are mappings
         return x
     if isinstance(x, np.ndarray):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _fits(layer: Layer, row: Shape) -> bool:
 def counts_with_rows(program: Program, x: Any, y: Any) -> Counts:
     """The ends of the net from a caller's rows and labels."""
     target = split_head(program)[1].target
-    rows = check_x(x, likely=row_of(program, np.shape(x)[1:]))
+    rows = check_x(x, advised=partial(row_of, program))
     classes, outputs = None, None
     if target == "value":
         shape = np.shape(y)

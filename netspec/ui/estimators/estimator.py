@@ -168,17 +168,21 @@ class NetEstimator(BaseEstimator):
 
     def _fault(self, x: Any) -> DataError | None:
         """What says more of rows than scikit-learn does: of a table its row and column, of images without a channel what to write."""
-        if isinstance(x, Frame):
-            try:
+        try:
+            if isinstance(x, Frame):
                 numbers_of(x, "X", ENCODE)
-            except DataError as found:
-                return found
-        elif len(shape := np.shape(x)) == 3:
-            row = None
-            with suppress(NetspecError):  # which is told once the rows are right
-                row = self._row if hasattr(self, "model_") else row_of(self._program(), shape[1:])
-            return DataError(f"X: shape {shape}; {axes_help(shape, row, 'X')}")
-        return None
+                return None
+            shape = np.shape(x)
+        except DataError as found:
+            return found
+        except ValueError:
+            return DataError("X: its rows have different lengths")
+        if len(shape) != 3:
+            return None
+        row = None
+        with suppress(NetspecError):  # which is told once the rows are right
+            row = self._row if hasattr(self, "model_") else row_of(self._program(), shape[1:])
+        return DataError(f"X: shape {shape}; {axes_help(shape, row, 'X')}")
 
     @staticmethod
     def _in_shape(x: NDArray[Any], shape: Shape | None) -> NDArray[Any]:
