@@ -15,6 +15,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined]  # re
 from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
+from netspec.base.waiting import tell_waiting
 from netspec.ui.guard import guarded, last_line, report
 from netspec.ui.options import (
     CODES,
@@ -36,6 +37,7 @@ from netspec.ui.options import (
     candidates,
     load,
 )
+from netspec.ui.screen import shown_meanwhile
 
 
 class _Group(TyperGroup):
@@ -125,7 +127,9 @@ def top(
     show_completion: Annotated[Shell | None, typer.Option(
         "--show-completion", metavar="[SHELL]", callback=_for_shell("show"), is_eager=True, help="Print the script that does."
     )] = None,
-) -> None: ...  # fmt: skip
+) -> None:  # fmt: skip
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        tell_waiting(shown_meanwhile)
 
 
 @app.command()
