@@ -31,8 +31,9 @@ from scipy import sparse  # noqa: E402
 from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification, make_regression  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.experimental import enable_halving_search_cv  # noqa: E402, F401
 from sklearn.linear_model import LogisticRegression, Ridge  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score  # noqa: E402
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_predict, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
@@ -797,6 +798,16 @@ def test_a_search_in_a_pipeline_over_a_let_and_a_rate() -> None:
     beside = GridSearchCV(steps, grid, cv=3, n_jobs=2, error_score="raise").fit(X, NAMES)
     np.testing.assert_array_equal(beside.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
     assert scores(beside.best_estimator_[-1]) == scores(alone.best_estimator_[-1])
+
+
+def test_a_search_by_halves_spends_epochs() -> None:
+    """It asks the list of parameters whether the net has such a resource."""
+    grid = {"width": [1, 16], "train.lr": [1e-4, 3e-2]}
+    search = HalvingGridSearchCV(NetClassifier(SMALL), grid, resource="train.epochs", min_resources=5, max_resources=20, factor=2, cv=3)
+    search.set_params(random_state=0, error_score="raise").fit(X, Y)
+    assert search.n_resources_ == [5, 10, 20]
+    assert search.best_params_["train.lr"] == 3e-2
+    assert search.best_estimator_.n_iter_ == search.best_params_["train.epochs"] == 20
 
 
 def test_threads_may_fit_side_by_side() -> None:
