@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netspec.base.extras import library
+from netspec.base.extras import left_out, library
 from netspec.ui.picture import write_picture
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import Outcome
@@ -26,10 +26,12 @@ def importances(study: Any, keys: Sequence[str]) -> dict[str, float]:
     varied = [key for key in keys if len({one.params.get(key) for one in complete}) > 1]
     if len(complete) < FEWEST or len({one.value for one in complete}) < 2 or not varied:
         return {}
+    with left_out("sklearn"):  # whose forests another evaluator takes: importing them takes a second
+        importance = library("optuna.importance", "sweep")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on quantiles of few trials; what it makes of them is told apart below
-        shares: dict[str, float] = found.importance.get_param_importances(
-            study, evaluator=found.importance.PedAnovaImportanceEvaluator(), params=varied
+        shares: dict[str, float] = importance.get_param_importances(
+            study, evaluator=importance.PedAnovaImportanceEvaluator(), params=varied
         )
     if len(varied) > 1 and len(set(shares.values())) == 1:
         return {}

@@ -8,6 +8,7 @@ sweep's folder locked, so that a worker that was killed is known as such.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -152,4 +153,6 @@ def _leave(study: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    gc.freeze()  # as the command line does
+    sys.exit(ended)
