@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 import netspec as ns
 from netspec.base.errors import DataError, Interrupted, SpecError, UsageError
+from netspec.base.extras import library
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
@@ -37,6 +38,7 @@ from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import miss_all
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import Outcome, best, outcomes
+from netspec.ui.sweep.storage import open_storage, optuna, quietly, told_of_storage
 from netspec.ui.sweep.worker import alive, is_alive
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install 'netspec[sweep]'")
@@ -317,7 +319,7 @@ def test_a_worker_that_is_to_end_saves_and_another_goes_on_to_the_same_bytes(tmp
                 worker._work(order, "here")
     finally:
         signal.signal(signal.SIGTERM, before)
-    (waiting,) = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
+    (waiting,) = studies.numbered(study, [optuna().trial.TrialState.WAITING])
     assert waiting.params == outcomes(study, order)[0].values != {}
     worker._work(order, "another")
     (found,) = outcomes(study, order)
@@ -358,18 +360,18 @@ def test_a_grid_counts_out_what_has_an_end() -> None:
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "postgresql://user:secret@localhost:1/none"])
 def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match="--storage") as caught:
-        studies.open_storage(ordered(tmp_path, storage=url))
+        open_storage(ordered(tmp_path, storage=url), studies.take_up)
     assert "secret" not in str(caught.value)
 
 
 def test_a_database_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
     order = ordered(tmp_path)
     entered(order, 1)
-    storage = studies.open_storage(order)
-    events = studies.library("sqlalchemy", "sweep").event
+    storage = open_storage(order, studies.take_up)
+    events = library("sqlalchemy", "sweep").event
     events.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
-    with pytest.raises(SaveError, match=r"study\.db: the study cannot be read or written: .*readonly"), studies.told_of_storage(order):
-        storage.create_new_study([studies.optuna().study.StudyDirection.MINIMIZE])
+    with pytest.raises(SaveError, match=r"study\.db: the study cannot be read or written: .*readonly"), told_of_storage(order):
+        storage.create_new_study([optuna().study.StudyDirection.MINIMIZE])
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
@@ -394,7 +396,7 @@ def test_a_worker_is_alive_while_it_holds_its_file(tmp_path: Path) -> None:
 def test_a_trial_is_given_up_where_its_worker_dies_each_time(tmp_path: Path) -> None:
     order = ordered(tmp_path)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     for _ in range(studies.MOST_LOST):
         asked(study)
         (running,) = studies.numbered(study, [states.RUNNING])
@@ -412,9 +414,9 @@ def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
     """What a worker on another machine is known by: its file is not in this folder."""
     order = ordered(tmp_path, heartbeat=1)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     trial = asked(study)
-    with studies.quietly():
+    with quietly():
         trial.set_user_attr(studies.WORKER, "elsewhere")
         study._storage.record_heartbeat(trial._trial_id)
         miss_all(order, study, None)
@@ -422,7 +424,7 @@ def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
         end = time.monotonic() + 60
         while studies.numbered(study, [states.RUNNING]) and time.monotonic() < end:
             time.sleep(0.5)
-            studies.optuna().storages.fail_stale_trials(study)
+            optuna().storages.fail_stale_trials(study)
     assert [one.user_attrs["trial"] for one in studies.numbered(study, [states.WAITING])] == [1]
 
 
@@ -430,7 +432,7 @@ def test_a_trial_that_nobody_cares_for_is_taken_up(tmp_path: Path) -> None:
     """Its worker was killed between taking it and saying so, or between ending it and putting it back."""
     order = ordered(tmp_path)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     asked(study)
     (running,) = studies.forsaken(study)
     studies.care_for(study, running)
@@ -550,6 +552,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "2 of 2 trials left; go on with the same command" in stopped["message"]
     assert not any(Path(f"/proc/{one}").exists() for one in workers)
     study = entered(replace(order, epochs=100000))
-    waiting = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
+    waiting = studies.numbered(study, [optuna().trial.TrialState.WAITING])
     assert sorted(one.user_attrs["trial"] for one in waiting) == [1, 2]
     assert any(RunFolder(one).state.is_file() for one in (tmp_path / "sweep").glob("trial-*"))

@@ -21,7 +21,8 @@ from netspec.model import Model
 from netspec.train.resume import EPOCHS, SHOWN, differences
 from netspec.ui.sweep.crew import miss_all
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, open_storage, optuna, pruner, sampler
+from netspec.ui.sweep.storage import open_storage, optuna
+from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, pruner, sampler, take_up
 
 TRIALS = 20
 """Where neither --trials nor a grid says how many."""
@@ -95,7 +96,7 @@ def enter(order: Order, looked: Looked, trials: int | None) -> tuple[Any, Any]:
     """The study with its trials in it, and its database. Raises UsageError where it is of another spec, other data or
     another figure, or has more trials than asked for."""
     found = optuna()
-    storage = open_storage(order)
+    storage = open_storage(order, take_up)
     direction = "maximize" if order.maximizes else "minimize"
     about = {"spec": as_text(looked.program), "data": looked.data, "metric": order.metric, "sampler": order.sampler}
     given = {"storage": storage, "sampler": sampler(order), "pruner": pruner(order)}

@@ -16,7 +16,8 @@ from typing import Any
 
 from netspec.kernels.compile import JOBS
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import WORKER, give_back, numbered, optuna
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import WORKER, give_back, numbered
 from netspec.ui.sweep.worker import is_alive
 
 SAVE_SECONDS = 1.6

@@ -15,7 +15,8 @@ from netspec.base.figure import shown_figure
 from netspec.frontend.space import Tried
 from netspec.save.atomic import write_atomic
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, is_lost, latest, numbered, optuna
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, is_lost, latest, numbered
 from netspec.ui.tables import table
 
 SHOWN = 20
@@ -113,7 +114,7 @@ def _state(one: Outcome) -> str:
 
 
 def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path: Path) -> None:
-    """results.csv: a line for each trial, in order of merit. Raises SaveError."""
+    """results.csv: a line for each trial, in order of merit; a file that says the same is left as it is. Raises SaveError."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["rank", "trial", "state", order.metric, *keys, "epochs", "seconds", "attempts", "run", "reason"])
@@ -121,7 +122,9 @@ def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path
         cells = [one.metric, *(one.values.get(key) for key in keys), one.epochs, one.seconds, one.attempts, one.folder, one.reason]
         rank_cell = rank if one.state == "complete" else None
         rows.writerow(["" if cell is None else cell for cell in (rank_cell, one.number, one.state, *cells)])
-    write_atomic(path, text.getvalue().encode())
+    content = text.getvalue().encode()
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomic(path, content)
 
 
 def as_json(one: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from netspec.base.extras import left_out, library
 from netspec.ui.picture import write_picture
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import Outcome
-from netspec.ui.sweep.study import optuna
+from netspec.ui.sweep.storage import optuna
 
 FEWEST = 4
 """Trials that came to their end from which importances are told."""
@@ -74,6 +74,11 @@ def draw_history(found: Sequence[Outcome], order: Order, path: Path) -> None:
     axes.legend(frameon=False, fontsize=9)
     _plain(axes)
     write_picture(figure, path)
+
+
+def is_older(path: Path, than: Path) -> bool:
+    """Whether a file is not there, or from before another one was written."""
+    return not path.exists() or path.stat().st_mtime_ns < than.stat().st_mtime_ns
 
 
 def _plain(axes: Any) -> None:

@@ -20,7 +20,8 @@ from netspec.pipeline import read, train
 from netspec.save.run_folder import RunFolder, open_run_folder
 from netspec.train.callbacks import StopTraining
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, WORKER, optuna, suggested
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, WORKER, suggested
 
 Tell = Callable[..., None]
 """Says something to the process that started this one: an event, with its facts."""
@@ -43,8 +44,7 @@ def run_trial(order: Order, trial: Any, worker: str, tell: Tell) -> float:
     if number is None:
         raise Extra
     earlier = dict(trial.user_attrs)
-    for key, value in {WORKER: worker, ENDED: "", REASON: ""}.items():
-        trial.set_user_attr(key, value)
+    trial.set_user_attr(WORKER, worker)
     program = read(Path(order.file), order.overrides)
     if program.resolved != order.resolved:
         raise UsageError(f"{order.file}: was changed while the sweep went on; put it back, or give the changed one a sweep of its own")
@@ -114,11 +114,12 @@ class _Trial:
         overrides = order.overrides.with_values(self.values)
         if "train.threads" not in overrides.keys:
             overrides = overrides.with_values({"train.threads": order.threads})
-        read(Path(order.file), overrides)  # before there is a folder
         self.trial.set_user_attr(FOLDER, folder.path.name)
         where: dict[str, Any] = {"resume": folder.path} if resume else {"run_dir": folder.path}
-        allow = [Path(path) for path in order.allow]
-        done = train(Path(order.file), overrides=overrides, allow=allow, keep_losses=False, callbacks=[self._epoch], **where)
+        done = train(
+            Path(order.file), overrides=overrides, allow=[Path(path) for path in order.allow], keep_losses=False, pictures=False,
+            callbacks=[self._epoch], **where,
+        )  # fmt: skip
         return self._finished(folder, done.history.stopped or "")
 
     def _epoch(self, model: Any, row: Mapping[str, Any]) -> None:
@@ -147,7 +148,6 @@ class _Trial:
         if stopped.startswith(PRUNED):
             _note(self.trial, PRUNED, stopped, 0)
             raise optuna().TrialPruned(stopped)
-        self.trial.set_user_attr(ENDED, "complete")
         return float(kept[self.order.metric])
 
 

@@ -24,19 +24,8 @@ from netspec.base.errors import Interrupted, NetspecError
 from netspec.base.outcome import outcome
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import (
-    ENDED,
-    REASON,
-    WORKER,
-    numbered,
-    open_storage,
-    optuna,
-    pruner,
-    sampler,
-    take_up,
-    told_of_storage,
-    was_interrupted,
-)  # fmt: skip
+from netspec.ui.sweep.storage import open_storage, optuna, told_of_storage
+from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, pruner, sampler, take_up, was_interrupted
 from netspec.ui.sweep.trial import Extra, run_trial
 
 FAILED = 1
@@ -119,7 +108,8 @@ def main() -> int:
 def _work(order: Order, name: str) -> int:
     found = optuna()
     states = found.trial.TrialState
-    study = found.load_study(study_name=order.study, storage=open_storage(order), sampler=sampler(order), pruner=pruner(order))
+    storage = open_storage(order, take_up, is_made=True)
+    study = found.load_study(study_name=order.study, storage=storage, sampler=sampler(order), pruner=pruner(order))
 
     def objective(trial: Any) -> float:
         try:

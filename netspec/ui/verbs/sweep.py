@@ -14,7 +14,10 @@ from netspec.base.errors import DivergedError, Interrupted, LimitError, SpecErro
 from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
 from netspec.save.atomic import save_error
+from netspec.save.run_folder import RunFolder
+from netspec.ui.curves import draw_run
 from netspec.ui.given import spec_file
+from netspec.ui.report.write import REPORT, is_installed
 from netspec.ui.screen import print_json
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
@@ -22,10 +25,11 @@ from netspec.ui.sweep.crew import Crew
 from netspec.ui.sweep.drive import Drive, LostWorkersError
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
-from netspec.ui.sweep.pictures import draw_history, draw_importances, importances
-from netspec.ui.sweep.study import optuna, told_of_storage
+from netspec.ui.sweep.pictures import draw_history, draw_importances, importances, is_older
+from netspec.ui.sweep.storage import require_extra, told_of_storage
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
 from netspec.ui.tables import as_text, print_table
+from netspec.ui.verbs.report import write_one
 
 CODES = {
     "invalid": SpecError.exit_code,
@@ -58,7 +62,7 @@ class Wanted:
 def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Path], quiet: bool, json: bool) -> int:
     """Begins a study, joins it, or goes on with it; prints the trials by rank. Raises what reading the file and its data raises, and
     Interrupted, after all workers have saved; SaveError where folder or database cannot be written."""
-    optuna()  # before anything is read
+    require_extra()  # before anything is read
     looked = look(spec_file(file), overrides, allow)
     order = order_of(file, overrides, wanted, looked, allow)
     try:
@@ -158,12 +162,23 @@ class End:
             return self
         self.shares = importances(self.study, self.keys)
         try:
-            draw_history(self.found, order, folder / "history.svg")
-            if self.shares:
-                draw_importances(self.shares, order, folder / "importances.svg")
+            self._draw(top)
         except UsageError as missing:
             print(f"no pictures: {missing}", file=sys.stderr)
         return self
+
+    def _draw(self, top: Outcome) -> None:
+        """The pictures of the sweep, and curves and report of its best run, where they are not there, or older than what they show."""
+        order, folder = self.order, self.order.trials
+        if is_older(folder / "history.svg", folder / "results.csv"):
+            draw_history(self.found, order, folder / "history.svg")
+            if self.shares:
+                draw_importances(self.shares, order, folder / "importances.svg")
+        run = RunFolder(folder / str(top.folder))
+        if run.results.is_file() and is_older(run.path / REPORT, run.results):
+            draw_run(run)
+            if is_installed():
+                write_one(run.path, None, [Path(one) for one in order.allow])
 
     def show(self, *, json: bool, quiet: bool) -> None:
         """The trials by rank, and the best; `quiet` the path of its spec alone."""
