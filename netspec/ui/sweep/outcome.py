@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class Outcome:
     reason: str
     code: int
     attempts: int
+    lost: int = 0
+    """Attempts whose worker died."""
 
     @property
     def is_open(self) -> bool:
@@ -48,17 +51,17 @@ class Outcome:
 
 def outcomes(study: Any, order: Order) -> list[Outcome]:
     """Of every trial; those that came to their end first, the best before, then the others by their numbers."""
-    attempts: dict[int, int] = {}
-    for one in numbered(study):
-        attempts[one.user_attrs[NUMBER]] = attempts.get(one.user_attrs[NUMBER], 0) + (one.state != optuna().trial.TrialState.WAITING)
-    found = [_outcome(number, attempt, attempts[number]) for number, attempt in latest(study).items()]
+    begun = [one for one in numbered(study) if one.state != optuna().trial.TrialState.WAITING]
+    attempts = Counter(one.user_attrs[NUMBER] for one in begun)
+    lost = Counter(one.user_attrs[NUMBER] for one in begun if is_lost(one))
+    found = [_outcome(number, attempt, attempts[number], lost[number]) for number, attempt in latest(study).items()]
     sign = -1.0 if order.maximizes else 1.0
     return sorted(
         found, key=lambda one: (one.state != "complete", sign * (one.metric or 0.0) if one.state == "complete" else 0.0, one.number)
     )
 
 
-def _outcome(number: int, attempt: Any, attempts: int) -> Outcome:
+def _outcome(number: int, attempt: Any, attempts: int, times_lost: int) -> Outcome:
     noted, states = attempt.user_attrs, optuna().trial.TrialState
     word = {states.COMPLETE: "complete", states.RUNNING: "running", states.WAITING: "waiting"}.get(attempt.state)
     lost = "its worker was lost, and it was given up" if is_lost(attempt) else ""
@@ -74,6 +77,7 @@ def _outcome(number: int, attempt: Any, attempts: int) -> Outcome:
         reason=lost or (noted.get(REASON, "") if told else ""),
         code=7 if lost else int(noted.get(CODE, 1)),
         attempts=attempts,
+        lost=times_lost,
     )
 
 
@@ -110,7 +114,7 @@ def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:
 
 def _state(one: Outcome) -> str:
     """Nothing for what went as it should."""
-    return one.state if one.state != "complete" else "retried" if one.attempts > 1 else ""
+    return one.state if one.state != "complete" else "retried" if one.lost else ""
 
 
 def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path: Path) -> None:

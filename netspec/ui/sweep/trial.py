@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import DataError, DivergedError, LimitError, SpecError, UsageError
-from netspec.base.figure import shown_figure
 from netspec.frontend.program import Program
 from netspec.frontend.space import Tried
 from netspec.pipeline import read, train
@@ -128,8 +127,7 @@ class _Trial:
         last = model.program.train.epochs
         self.tell("epoch", trial=self.number, epoch=row["epoch"], epochs=last, metric=value)
         if self._report(row) and row["epoch"] < last and self.trial.should_prune():
-            reason = f"{PRUNED} by {self.order.pruner} after epoch {row['epoch']} of {last}, with {self.order.metric} {shown_figure(value)}"
-            raise StopTraining(reason)
+            raise StopTraining(f"{PRUNED} by {self.order.pruner} after epoch {row['epoch']} of {last}")
 
     def _report(self, row: Mapping[str, Any]) -> bool:
         """Tells the study the figure of an epoch, once; whether it was told."""

@@ -25,7 +25,7 @@ from netspec.ui.sweep.crew import Crew
 from netspec.ui.sweep.drive import Drive, LostWorkersError
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
-from netspec.ui.sweep.pictures import draw_history, draw_importances, importances, is_older
+from netspec.ui.sweep.pictures import caution, draw_history, draw_importances, importances, is_older
 from netspec.ui.sweep.storage import require_extra, told_of_storage
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
 from netspec.ui.tables import as_text, print_table
@@ -173,7 +173,7 @@ class End:
         if is_older(folder / "history.svg", folder / "results.csv"):
             draw_history(self.found, order, folder / "history.svg")
             if self.shares:
-                draw_importances(self.shares, order, folder / "importances.svg")
+                draw_importances(self.shares, self.found, order, folder / "importances.svg")
         run = RunFolder(folder / str(top.folder))
         if run.results.is_file() and is_older(run.path / REPORT, run.results):
             draw_run(run)
@@ -210,6 +210,7 @@ class End:
             lines.append(("its run", str(folder / str(top.folder)) if is_here else f"{top.folder}, on another machine"))
         if self.shares:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
+            lines.append(("", caution(self.found, ", for what is compared with the rest is their best tenth")))
         lines.append(("sweep", str(folder)))
         print()
         print("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
