@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +68,26 @@ def draw_importances(shares: Mapping[str, float], found: Sequence[Outcome], orde
     write_picture(figure, path)
 
 
+def best_so_far(found: Sequence[Outcome], order: Order) -> list[tuple[int, float]]:
+    """(trial, best figure of complete trials up to it), from the first complete one to the last that has ended."""
+    better, line = max if order.maximizes else min, list[tuple[int, float]]()
+    for one in sorted((one for one in found if not one.is_open), key=lambda one: one.number):
+        figures = [figure for _, figure in line[-1:]] + [one.metric or 0.0] * (one.state == "complete")
+        if figures:
+            line.append((one.number, better(figures)))
+    return line
+
+
 def draw_history(found: Sequence[Outcome], order: Order, path: Path) -> None:
-    """The figure of each trial in their order, and the best so far up to the last of them; losses that differ widely by decades. Raises
-    UsageError without the extra `plot`, SaveError."""
+    """The figure of each trial in their order, and the best so far; losses that differ widely by decades. `found` is in order of merit, and
+    its first is complete. Raises UsageError without the extra `plot`, SaveError."""
     figure = library("matplotlib.figure", "plot").Figure(figsize=(7.2, 4.0), layout="constrained")
     axes = figure.subplots()
     done = sorted((one for one in found if one.metric is not None), key=lambda one: one.number)
     complete = [one for one in done if one.state == "complete"]
     ended = [one for one in done if one.state != "complete"]
-    so_far = list(accumulate((one.metric or 0.0 for one in complete), max if order.maximizes else min))
-    numbers = [*(one.number for one in complete), done[-1].number]
-    axes.step(numbers, [*so_far, so_far[-1]], where="post", color=LINE, linewidth=1.6, label="best so far")
-    axes.plot(numbers[:-1], [one.metric for one in complete], "o", color=POINT, label="complete")
+    axes.step(*zip(*best_so_far(found, order), strict=True), where="post", color=LINE, linewidth=1.6, label="best so far")
+    axes.plot([one.number for one in complete], [one.metric for one in complete], "o", color=POINT, label="complete")
     if ended:
         axes.plot([one.number for one in ended], [one.metric for one in ended], "x", color=PALE, label="ended early, by its last epoch")
     axes.set(xlabel="trial", ylabel=order.metric)
@@ -88,10 +95,9 @@ def draw_history(found: Sequence[Outcome], order: Order, path: Path) -> None:
     drawn = [one.metric or 0.0 for one in done]
     if min(drawn) > 0 and max(drawn) > WIDE * min(drawn):
         axes.set_yscale("log")
-    top = complete[so_far.index(so_far[-1])]
-    axes.set_title(
-        f"{order.study}: best {order.metric} {shown_figure(so_far[-1])}, trial {top.number} of {len(found)}\n", loc="left", fontsize=11
-    )
+    top = found[0]
+    title = f"{order.study}: best {order.metric} {shown_figure(top.metric or 0.0)}, trial {top.number} of {len(found)}\n"
+    axes.set_title(title, loc="left", fontsize=11)
     axes.legend(frameon=False, fontsize=8.5, ncols=3, loc="lower left", bbox_to_anchor=(-0.015, 1.0), borderaxespad=0.0, handletextpad=0.5)
     _plain(axes)
     write_picture(figure, path)

@@ -7,7 +7,6 @@ sweep's folder locked, so that a worker that was killed is known as such.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 from netspec.base.errors import Interrupted, NetspecError
 from netspec.base.outcome import outcome
+from netspec.save.held import held
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.storage import open_storage, optuna, told_of_storage
@@ -41,33 +41,15 @@ def tell(event: str, **facts: Any) -> None:
 
 @contextmanager
 def alive(folder: Path) -> Iterator[str]:
-    """While the worker lives: its name, and a file of that name that it holds locked."""
-    name = uuid.uuid4().hex[:12]
+    """While the worker lives: its name, and a file of that name that it holds."""
+    path = folder / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    path.touch(0o600)
     try:
-        with suppress(OSError):  # a file system without locks: signs of life in the study are left
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield name
+        with held(path):  # on a file system without locks signs of life in the study are left
+            yield path.name
     finally:
         path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def is_alive(folder: Path, name: str) -> bool | None:
-    """Whether a worker lives; None where this folder knows nothing of it, as of one on another machine."""
-    try:
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _end_with_parent() -> None:
