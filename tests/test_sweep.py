@@ -415,6 +415,26 @@ def test_a_library_is_imported_without_what_it_can_do_without(tmp_path: Path, mo
     monkeypatch.delitem(sys.modules, "beside_it")
 
 
+def test_a_folder_holds_one_study(tmp_path: Path) -> None:
+    """Another's best spec and table would be written over."""
+    order = ordered(tmp_path)
+    entered(order, 1)
+    with pytest.raises(UsageError, match=r"sweep: is the folder of the study net; --study net goes on .* other takes a --dir of its own"):
+        entered(replace(order, study="other"), 1)
+    assert len(outcomes(entered(order), order)) == 1
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("one", "two"):  # a database that several share holds several
+        assert len(outcomes(entered(replace(order, study=name, storage=shared), 1), order)) == 1
+
+
+def test_time_that_is_up_before_any_trial_tells_of_none(tmp_path: Path) -> None:
+    ordered(tmp_path)
+    words = [word for word in command(tmp_path, "--timeout", "0") if word != "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["trials       20 waiting", f"sweep        {tmp_path / 'sweep'}"]
+    assert done.stderr.startswith("time is up: 20 of 20 trials left; go on with the same command")
+
+
 def test_a_grid_counts_out_what_has_an_end() -> None:
     space = load(Source("netspec 1 let a = 1 let b = 2 net affine(a)-affine(b) search { a = choice(1, 2); b = range(3, 5) }")).search
     assert grid(space) == [{"a": a, "b": b} for a in ("1", "2") for b in (3, 4, 5)]
@@ -619,7 +639,8 @@ def test_a_sweep_that_is_complete_starts_and_draws_nothing_again(tmp_path: Path)
     assert "importances.svg" in files[0]
     assert files[1] == files[0]
     assert said[1][0] == said[0][0]
-    assert [stderr for _, stderr in said] == ["['jinja2', 'matplotlib']\n", "[]\n"]
+    nothing_left = "all 5 trials of net have ended; --trials 10 adds as many"
+    assert [stderr.splitlines() for _, stderr in said] == [[nothing_left, "['jinja2', 'matplotlib']"], [nothing_left, "[]"]]
     assert "from 5 complete trials; below 50 they say little" in said[0][0]
     assert not order.workers.exists()
     (order.trials / "history.svg").unlink()
@@ -653,17 +674,19 @@ def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path
 
 @linux
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    order = ordered(tmp_path, LONG.replace("epochs = 80", "epochs = 100000"))
-    with started(tmp_path, "--trials", "2", "--workers", "2") as process:
-        until(process, event="epoch", epoch=5)
+    text = NET[: NET.index("search")] + "search { train.epochs = choice(3, 100000, 90000) }"
+    order = ordered(tmp_path, text, sampler="grid")
+    with started(tmp_path, "--sampler", "grid", "--workers", "2") as process:
+        until(process, event="epoch", trial=3, epoch=5)  # the first has come to its end
         workers = workers_of(process)
         process.send_signal(signal.SIGINT)
         stopped = until(process, event="interrupted")
         assert process.wait(30) == 130
     assert stopped["code"] == 130
-    assert "2 of 2 trials left; go on with the same command" in stopped["message"]
+    so_far = f"2 of 3 trials left; the best so far is {tmp_path / 'sweep' / 'best.net'}; go on with the same command"
+    assert so_far in stopped["message"]
     assert not any(Path(f"/proc/{one}").exists() for one in workers)
-    study = entered(replace(order, epochs=100000))
+    study = entered(order)
     waiting = studies.numbered(study, [optuna().trial.TrialState.WAITING])
-    assert sorted(one.user_attrs["trial"] for one in waiting) == [1, 2]
+    assert sorted(one.user_attrs["trial"] for one in waiting) == [2, 3]
     assert any(RunFolder(one).state.is_file() for one in (tmp_path / "sweep").glob("trial-*"))

@@ -20,8 +20,6 @@ from netspec.ui.sweep.storage import optuna
 from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, is_lost, latest, numbered
 from netspec.ui.tables import table
 
-SHOWN = 20
-"""Trials that the table lists; results.csv has all."""
 WIDE = 24
 """Letters of a value that a cell shows."""
 
@@ -43,6 +41,10 @@ class Outcome:
     attempts: int
     lost: int = 0
     """Attempts whose worker died."""
+
+    @property
+    def is_begun(self) -> bool:
+        return self.attempts > 0
 
     @property
     def is_open(self) -> bool:
@@ -96,10 +98,10 @@ def shown(value: Tried | None) -> str:
 
 
 def as_table(found: Sequence[Outcome], order: Order, keys: Sequence[str]) -> Any:
-    """The first trials by rank."""
+    """The trials by rank."""
     columns: list[tuple[str, Any]] = [("rank", "right"), ("trial", "right"), *((key, "right") for key in keys)]
     columns += [(order.metric, "right"), ("epochs", "right"), ("time", "right"), ("", "left")]
-    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found[:SHOWN], 1)])
+    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found, 1)])
 
 
 def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:

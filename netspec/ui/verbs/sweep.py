@@ -23,8 +23,8 @@ from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import Crew
 from netspec.ui.sweep.drive import Drive, LostWorkersError
-from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
+from netspec.ui.sweep.order import Order, own_storage
+from netspec.ui.sweep.outcome import Outcome, as_json, as_table, best, outcomes, shown, write_rows
 from netspec.ui.sweep.pictures import caution, draw_history, draw_importances, importances, is_older
 from netspec.ui.sweep.storage import require_extra, told_of_storage
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
@@ -39,6 +39,8 @@ CODES = {
 }
 """Exit codes by how all trials ended, where none came to its end."""
 
+SHOWN = 20
+"""Trials that the table lists; results.csv has all."""
 WIDEST = 200
 """Columns of the table where there is no terminal."""
 
@@ -85,11 +87,16 @@ def _swept(order: Order, file: Path, wanted: Wanted, looked: Looked, *, quiet: b
                 print_json(
                     {"event": "begin", "study": order.study, "sweep": order.folder, "trials": len(told), "open": open_ones}, one_line=True
                 )
+            if not any(one.is_open for one in watch.found) and not quiet and not json:
+                count = len(watch.found)
+                more = "" if order.sampler == "grid" else f"; --trials {2 * count} adds as many"
+                print(f"all {count} trials of {order.study} have ended{more}", file=sys.stderr)
             is_over = Drive(order, study, storage, crew, watch).run(wanted.timeout)
     except Interrupted as error:
         done = End(order, looked, study).write(pictures=False)  # which take their time
         left = sum(one.is_open for one in done.found)
-        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials left; go on with {goes_on}") from None
+        so_far = f"; the best so far is {shortest(done.spec)}" if done.spec is not None else ""
+        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials left{so_far}; go on with {goes_on}") from None
     done = End(order, looked, study).write()
     done.show(json=json, quiet=quiet)
     if not is_over:
@@ -111,7 +118,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Order(
         file=str(file), overrides=overrides, resolved=looked.program.resolved, folder=str(folder),
-        storage=wanted.storage or f"sqlite:///{folder / 'study.db'}", study=wanted.study or file.stem,
+        storage=wanted.storage or own_storage(folder), study=wanted.study or file.stem,
         metric=wanted.metric or looked.metrics[0], sampler=wanted.sampler, pruner=wanted.pruner, seed=looked.program.seed,
         epochs=most_epochs(looked.program), heartbeat=wanted.heartbeat, threads=max(cores // workers, 1), allow=tuple(map(str, allow)),
     )  # fmt: skip
@@ -191,13 +198,16 @@ class End:
         if quiet:
             print(shortest(self.spec) if self.spec is not None else shortest(order.trials))
             return
-        made = as_table(self.found, order, self.keys)
-        if sys.stdout.isatty():
-            print_table(made)
-        else:
-            print(as_text(made, width=WIDEST))
         folder = shortest(order.trials)
-        lines = [("", f"... and {len(self.found) - SHOWN} more, in {folder / 'results.csv'}")] if len(self.found) > SHOWN else []
+        begun = [one for one in self.found if one.is_begun]
+        if begun:
+            made = as_table(begun[:SHOWN], order, self.keys)
+            if sys.stdout.isatty():
+                print_table(made)
+            else:
+                print(as_text(made, width=WIDEST))
+            print()
+        lines = [("", f"... and {len(begun) - SHOWN} more, in {folder / 'results.csv'}")] if len(begun) > SHOWN else []
         counts = {state: sum(one.state == state for one in self.found) for state in dict.fromkeys(one.state for one in self.found)}
         lines.append(("trials", ", ".join(f"{count} {state}" for state, count in counts.items())))
         for reason, numbers in self._reasons().items():
@@ -212,7 +222,6 @@ class End:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
             lines.append(("", caution(self.found, ", for what is compared with the rest is their best tenth")))
         lines.append(("sweep", str(folder)))
-        print()
         print("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
 
     def _reasons(self) -> dict[str, list[int]]:
