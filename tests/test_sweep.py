@@ -674,7 +674,7 @@ def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path
 
 @linux
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    text = NET[: NET.index("search")] + "search { train.epochs = choice(3, 100000, 90000) }"
+    text = NET[: NET.index("search {")] + "search { train.epochs = choice(3, 100000, 90000) }"
     order = ordered(tmp_path, text, sampler="grid")
     with started(tmp_path, "--sampler", "grid", "--workers", "2") as process:
         until(process, event="epoch", trial=3, epoch=5)  # the first has come to its end
