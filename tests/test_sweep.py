@@ -608,6 +608,8 @@ def test_the_trial_of_a_worker_that_is_killed_is_done_again_to_the_same_bytes(tm
     assert len(rows) == 2
     assert list((tmp_path / "sweep" / "workers").iterdir()) == []
     assert (tmp_path / "sweep" / "history.svg").is_file()
+    pictures = {path.parent.name for path in (tmp_path / "sweep").glob("trial-*/*") if path.suffix in (".png", ".html")}
+    assert pictures <= {end["best"]["run"]}  # where matplotlib and jinja2 are installed, it has them
 
 
 REPEATED = """import sys
