@@ -42,6 +42,7 @@ from netspec.ui.sweep.order import Order
 from netspec.ui.sweep.outcome import Outcome, as_table, best, outcomes
 from netspec.ui.sweep.pictures import best_so_far, caution
 from netspec.ui.sweep.storage import open_storage, optuna, quietly, told_of_storage
+from netspec.ui.sweep.trial import is_reported
 from netspec.ui.sweep.watch import Lines
 from netspec.ui.sweep.worker import alive
 from netspec.ui.tables import as_text
@@ -238,6 +239,25 @@ def test_trials_that_do_badly_are_ended_early(tmp_path: Path, pruner: str) -> No
         assert folder.best.is_file()
     assert all(one.epochs == 6 for one in found if one.state == "complete")
     assert max(one.metric or 0.0 for one in ended) <= max(one.metric or 0.0 for one in found)
+
+
+def test_the_study_is_told_ever_fewer_epochs_and_those_of_a_pruner(tmp_path: Path) -> None:
+    told = [epoch for epoch in range(1, 10_001) if is_reported(epoch)]
+    assert told[:17] == [*range(1, 12), 13, 16, 19, 23, 27, 32]
+    assert len(told) < 60
+    assert all(after <= 1.25 * before + 1 for before, after in pairwise(told))
+    text = NET.replace("epochs = 3", "epochs = 40").replace("train.lr = log(1e-3, 1.0)", "train.lr = choice(0.1, 0.02, 1e-7, 1e30)")
+    order = ordered(tmp_path, text.replace("width = choice(4, 8, 16); act = choice(relu, tanh); ", ""), sampler="grid")
+    study = entered(order)
+    worker._work(order, "here")
+    found = {one.number: one for one in outcomes(study, order)}
+    told = [epoch for epoch in told if epoch <= 40]
+    for number, attempt in studies.latest(study).items():
+        assert list(attempt.intermediate_values) == [epoch for epoch in told if epoch <= (found[number].epochs or 0)]
+        rows = RunFolder(order.trials / str(found[number].folder)).read_epochs()
+        assert (found[number].epochs, found[number].seconds) == ((rows[-1]["epoch"], rows[-1]["seconds"]) if rows else (None, None))
+    assert found[1].epochs == found[2].epochs == 40
+    assert found[4].state == "diverged"
 
 
 def test_each_trial_that_ends_is_told_in_a_line_with_its_figure_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

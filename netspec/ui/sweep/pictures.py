@@ -85,14 +85,14 @@ def draw_history(found: Sequence[Outcome], order: Order, path: Path) -> None:
     axes = figure.subplots()
     done = sorted((one for one in found if one.metric is not None), key=lambda one: one.number)
     complete = [one for one in done if one.state == "complete"]
-    ended = [one for one in done if one.state != "complete"]
+    ended = [one for one in done if one.state == "pruned"]  # what diverged has figures beyond all others
     axes.step(*zip(*best_so_far(found, order), strict=True), where="post", color=LINE, linewidth=1.6, label="best so far")
     axes.plot([one.number for one in complete], [one.metric for one in complete], "o", color=POINT, label="complete")
     if ended:
-        axes.plot([one.number for one in ended], [one.metric for one in ended], "x", color=PALE, label="ended early, by its last epoch")
+        axes.plot([one.number for one in ended], [one.metric for one in ended], "x", color=PALE, label="pruned, by its last epoch")
     axes.set(xlabel="trial", ylabel=order.metric)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    drawn = [one.metric or 0.0 for one in done]
+    drawn = [one.metric or 0.0 for one in (*complete, *ended)]
     if min(drawn) > 0 and max(drawn) > WIDE * min(drawn):
         axes.set_yscale("log")
     top = found[0]
