@@ -46,6 +46,7 @@ from netspec.ui.sweep.trial import is_reported
 from netspec.ui.sweep.watch import Lines
 from netspec.ui.sweep.worker import alive
 from netspec.ui.tables import as_text
+from netspec.ui.verbs.sweep import End
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install 'netspec[sweep]'")
 
@@ -447,12 +448,18 @@ def test_a_folder_holds_one_study(tmp_path: Path) -> None:
         assert len(outcomes(entered(replace(order, study=name, storage=shared), 1), order)) == 1
 
 
-def test_time_that_is_up_before_any_trial_tells_of_none(tmp_path: Path) -> None:
-    ordered(tmp_path)
-    words = [word for word in command(tmp_path, "--timeout", "0") if word != "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["trials       20 waiting", f"sweep        {tmp_path / 'sweep'}"]
-    assert done.stderr.startswith("time is up: 20 of 20 trials left; go on with the same command")
+def test_trials_that_have_not_begun_fill_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ordered(tmp_path)
+    study, looked = entered(order, 20), look(Path(order.file), order.overrides, ())
+    End(order, looked, study).write().show(json=False, quiet=False)
+    assert capsys.readouterr().out.splitlines() == ["trials       20 waiting", f"sweep        {order.folder}"]
+    with quietly():
+        asked(study)
+    End(order, looked, study).write().show(json=False, quiet=False)
+    header, row, *_, counts, _ = capsys.readouterr().out.splitlines()
+    assert header.startswith("rank  trial")
+    assert row.split() == ["1", "running"]
+    assert counts == "trials       1 running, 19 waiting"
 
 
 def test_a_grid_counts_out_what_has_an_end() -> None:
