@@ -368,13 +368,14 @@ class Model:
                 history = training.run()
                 if record:
                     record.finish(training)
-                    with suppress(SaveError, OSError):  # a picture is no reason to lose a result
-                        draw_run(record.folder)
+                    if record.pictures:
+                        with suppress(SaveError, OSError):  # a picture is no reason to lose a result
+                            draw_run(record.folder)
         except BaseException as error:
             if isinstance(error, DivergedError) and not self.network.store.is_finite:
                 training.best.put_back(self.network)
             hooks.error(error)
-            if record and isinstance(error, DivergedError):
+            if record and record.pictures and isinstance(error, DivergedError):
                 report_run(record.folder, self)
             raise
         finally:

@@ -213,12 +213,13 @@ class _Prepared:
     hooks: Callbacks
     overfit: int | None
     record: Callable[[], Record]
+    pictures: bool = True
 
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | str | None = None, monitor: Monitor | None = None,
     allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
-    local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
+    pictures: bool = True, local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
@@ -226,8 +227,8 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. `callbacks` are those of
-    `Model.fit`.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. Without `pictures` the folder
+    gets no curves and no report, which `netspec plot` and `netspec report` draw later. `callbacks` are those of `Model.fit`.
 
     Processes that were started together by `mpiexec` share every batch. bn takes the statistics of the whole batch, so that the run is that
     of one process up to rounding; with `local_bn` each process takes those of its own rows. What fails in one of them ends all, and
@@ -243,9 +244,11 @@ def train(
 
         def prepare() -> _Prepared:
             if resume is not None:
-                return _go_on(Path(resume), spec, given, heard, allow, held, called, team)
-            folder = Path(run_dir) if run_dir is not None else None
-            return _begin(spec, given, heard, allow, overfit, folder, called, team)
+                prepared = _go_on(Path(resume), spec, given, heard, allow, held, called, team)
+            else:
+                folder = Path(run_dir) if run_dir is not None else None
+                prepared = _begin(spec, given, heard, allow, overfit, folder, called, team)
+            return replace(prepared, pictures=pictures)
 
         if team is not None:
             held.enter_context(team.guarded())
@@ -350,12 +353,15 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
     """Trains to the end, measures, and writes the report. Without a record another process, whose folder `path` is, writes the run."""
     model, training, splits, hooks = prepared.model, prepared.training, prepared.splits, prepared.hooks
     training.keeps_losses = keep_losses
+    if record is not None:
+        record.pictures = prepared.pictures
     with record.held() if record is not None else nullcontext():
         history = model.run_training(training, record, hooks)
         found = model.measured(*held_out(splits, prepared.overfit))
         if record is not None:
             record.end(training, split=found.split, **found.figures)
-            report_run(record.folder, model, found)
+            if record.pictures:
+                report_run(record.folder, model, found)
             path = record.folder.path
         hooks.measured(found.split, found.figures)
         hooks.end(history)
