@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.base.dataset import Dataset, Facts
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, UsageError
 from netspec.base.text import Source
 from netspec.catalog.paths import folders_of, resolve_path
 from netspec.catalog.tables import listed
@@ -63,7 +63,8 @@ def _require_numbers(dataset: Dataset, name: str) -> None:
 
 
 def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow: Sequence[Path] = ()) -> str:
-    """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run."""
+    """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run.
+    Raises UsageError where such a path is no text."""
     keys: dict[str, Any] = {"train.epochs": epochs} if epochs > 0 else {}
     section = program.data
     if section is not None and section.source is not None:
@@ -71,7 +72,10 @@ def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow:
         for key in section.source.path_keys:
             path = getattr(section, key)
             if path is not None:
-                keys[f"data.{key}"] = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+                found = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+                if any("\ud800" <= letter <= "\udfff" for letter in found):
+                    raise UsageError(f"{found}: is no UTF-8, and so no spec can name it; rename that folder, or give a --run-dir inside it")
+                keys[f"data.{key}"] = found
     return load(Source(program.resolved), Overrides(seed=seed, keys=keys)).resolved
 
 
