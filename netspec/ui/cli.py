@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
 from netspec.base.outcome import exit_code
+from netspec.base.waiting import tell_waiting
 from netspec.ui.guard import guarded, last_line, report
 from netspec.ui.options import (
     CODES,
@@ -37,6 +38,7 @@ from netspec.ui.options import (
     candidates,
     load,
 )
+from netspec.ui.screen import shown_meanwhile
 
 
 class _Group(TyperGroup):
@@ -126,7 +128,9 @@ def top(
     show_completion: Annotated[Shell | None, typer.Option(
         "--show-completion", metavar="[SHELL]", callback=_for_shell("show"), is_eager=True, help="Print the script that does."
     )] = None,
-) -> None: ...  # fmt: skip
+) -> None:  # fmt: skip
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        tell_waiting(shown_meanwhile)
 
 
 @app.command()

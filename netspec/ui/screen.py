@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from netspec.base.colour import coloured
@@ -16,6 +18,21 @@ from netspec.base.figure import shown_figure
 def has_colour(stream: TextIO) -> bool:
     """Colour is for terminals, and not where NO_COLOR is set or the terminal has none."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def shown_meanwhile(text: str) -> Iterator[None]:
+    """A line on stderr for as long as the block takes."""
+    _rewrite_line(text)
+    try:
+        yield
+    finally:
+        _rewrite_line("")
+
+
+def _rewrite_line(text: str) -> None:
+    with suppress(OSError):  # a terminal that is gone
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, *, one_line: bool = False) -> None:
