@@ -84,16 +84,18 @@ if os.environ.get("PMI_RANK") == "0":
 '''  # fmt: skip
 
 
-RAISES = """
-import os
+FAILS_ONCE = """
+import os, pathlib, time
 
-if os.environ.get("PMI_RANK") == "1":
+mark = pathlib.Path("failed")
+if os.environ.get("PMI_RANK") == "1" and not mark.exists():
     from netspec.plan.shared import SharedSteps
 
-    def raises(self, flags):
-        raise ValueError("made on purpose")
+    def fails(self, flags):
+        mark.write_text("")
+        {how}
 
-    SharedSteps._add = raises
+    SharedSteps._add = fails
 """
 
 
@@ -475,10 +477,22 @@ def test_where_launch_is_killed_the_run_is_saved_and_ends(launched: list[Launche
     assert (events[-1]["event"], events[-1]["code"]) == ("stopped", 143)
 
 
-def test_what_a_process_says_of_itself_it_would_say_again(here: Path) -> None:
-    (here / "sitecustomize.py").write_text(RAISES)
-    words = ("-m", "netspec", "launch", "-n", 2, "--max-restarts", 2, "train", write_rows("a", 0), "--quiet")
-    done = run(*words, PYTHONPATH=os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
+def launched_with(code: str) -> subprocess.CompletedProcess[str]:
+    """A launched run of two ranks, which run some code as they start."""
+    Path("sitecustomize.py").write_text(code)
+    words = ("-m", "netspec", "launch", "-n", 2, "--max-restarts", 2, "--deadline", 2, "train", write_rows("a", 0), "--quiet")
+    return run(*words, PYTHONPATH=os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
+
+
+def test_a_silent_process_is_a_loss() -> None:
+    done = launched_with(FAILS_ONCE.format(how="time.sleep(1000)"))
+    assert (done.returncode, done.stdout) == (0, "runs/rows\n"), done.stderr
+    assert "no answer of rank 1 for 2 s" in done.stderr
+    assert "a process was lost (exit code 7); all begin again from the last state, 2 times at most" in done.stderr
+
+
+def test_what_a_process_says_of_itself_it_would_say_again() -> None:
+    done = launched_with(FAILS_ONCE.format(how='raise ValueError("made on purpose")'))
     assert done.returncode == 1
     assert done.stderr.count("error: ValueError: made on purpose") == 1
     assert "begin again" not in done.stderr

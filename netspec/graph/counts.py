@@ -37,8 +37,9 @@ def split_head(program: Program) -> tuple[list[Call], Head, Call | None]:
 
 
 def key_error(program: Program, found: Problem) -> SpecError:
-    """The bare fact at the key of the program that it is about."""
-    span = program.spans.get(found.argument or "") or program.spans.get("data") or program.spans.get("net")
+    """The bare fact at the key of the program that it is about, or at the section where the key was given from elsewhere."""
+    key = found.argument or ""
+    span = next((program.spans[name] for name in (key, key.partition(".")[0], "data", "net") if name in program.spans), None)
     return SpecError([Diagnostic(found.code, found.message, program.source, span, help=found.help)])
 
 
