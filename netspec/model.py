@@ -40,6 +40,7 @@ from netspec.train.metrics import TOP, require_top
 from netspec.train.normalize import Normalization, as_input
 from netspec.train.record import Record
 from netspec.train.settings import schedule_of, settings_of
+from netspec.train.shares import require_variance
 from netspec.train.source import counts_with_data, counts_with_rows, read_encoded
 from netspec.train.step import update
 from netspec.train.stopping import require_watched
@@ -259,7 +260,7 @@ class Model:
                 record = Record.create(
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
-            with record.held() if record else nullcontext():
+            with record.folder.held() if record else nullcontext():
                 with self.told_when_interrupted():
                     history = self.run_training(training, record, hooks)
                 if record:
@@ -323,6 +324,8 @@ class Model:
         material = self._known.training_material(splits.train, self.network, sample_weight)
         held_out = self._known.held_out(splits, material, self.network.dtype)
         require_watched(self.program, self.graph.head.target == "value", held_out is not None)
+        if self.team is not None:
+            require_variance(self.program, self.graph, self.team.share, min(self.program.train.batch, len(material)))
         more: dict[str, Any] = {
             "epochs_done": self.epochs_done,
             "early_stop": self.program.train.early_stop if may_stop else None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -47,8 +48,10 @@ from netspec.train.resume import (
     require_same,
     require_same_data,
     require_same_rates,
+    takes_whole_batches,
 )
 from netspec.train.settings import settings_of
+from netspec.train.shares import SharesWarning, idle
 from netspec.train.state import apart, read_state, take_over_slots
 from netspec.train.team import Team, team_of_world
 from netspec.train.weights import Description, described, require_weights_of
@@ -238,16 +241,16 @@ def train(
     given = with_keys(overrides, keys)
     if resume is not None and (run_dir is not None or overfit is not None):
         raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
-    team = team_of_world(statistics=not local_bn)
+    team = team_of_world()
     heard, called = (monitor, callbacks) if team is None or team.leads else (None, ())
     with ExitStack() as held:
 
         def prepare() -> _Prepared:
             if resume is not None:
-                prepared = _go_on(Path(resume), spec, given, heard, allow, held, called, team)
+                prepared = _go_on(Path(resume), spec, given, heard, allow, held, called, team, local_bn)
             else:
                 folder = Path(run_dir) if run_dir is not None else None
-                prepared = _begin(spec, given, heard, allow, overfit, folder, called, team)
+                prepared = _begin(spec, given, heard, allow, overfit, folder, held, called, team, local_bn)
             return replace(prepared, pictures=pictures)
 
         if team is not None:
@@ -260,12 +263,18 @@ def train(
 def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: bool) -> Run:
     """A run of several processes, once it is sure that all have the same before them. Rank 0 writes."""
     prepared = team.everywhere(prepare, in_turn=True)
-    program = prepared.model.program
-    team.require_same("version of netspec", version("netspec"), UsageError)
-    team.require_same("spec", f"{program.resolved}\n{prepared.model.network.store.seed}", UsageError)
-    team.require_same("data", prepared.splits.fingerprint, DataError)
-    team.require_same("--local-bn", str(team.share.statistics), UsageError)
-    team.require_same("weights to begin with", _beginning(prepared.model), DataError)
+    team.require_same(
+        {
+            "version of netspec": (version("netspec"), UsageError),
+            "spec": (f"{prepared.model.program.resolved}\n{prepared.model.network.store.seed}", UsageError),
+            "data": (prepared.splits.fingerprint, DataError),
+            "--local-bn": (str(team.share.statistics), UsageError),
+            "weights to begin with": (_beginning(prepared.model), DataError),
+        }
+    )
+    told = idle(team.share, min(prepared.model.program.train.batch, len(prepared.training.material)))
+    if told is not None and team.leads:
+        warnings.warn(told, SharesWarning, stacklevel=3)
     record = team.everywhere(lambda: prepared.record() if team.leads else None)
     path = Path(team.texts(str(record.folder.path) if record is not None else "")[0])
     done = _run(prepared, record, keep_losses, path, team.rank)
@@ -283,10 +292,12 @@ def _beginning(model: Model) -> str:
 
 def _begin(
     spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], overfit: int | None, run_dir: Path | None,
-    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None,
+    held: ExitStack, callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None, local_bn: bool,
 ) -> _Prepared:  # fmt: skip
-    """A run from its first step on."""
+    """A run from its first step on, whose folder is `held` from when it is made."""
     program = read(spec, given)
+    if team is not None:
+        team.share = replace(team.share, statistics=not local_bn)
     model = Model(program, team=team)
     hooks = Callbacks(model, callbacks)
     splits = model.splits_of_data(allow)
@@ -301,6 +312,7 @@ def _begin(
             model, program, str(model.plan), splits.fingerprint, epochs=epochs, rows=splits.counts(), run_dir=run_dir, name=name,
             allow=allow, overfit=overfit,
         )  # fmt: skip
+        held.enter_context(made.folder.held())
         if overfit is not None:
             made.event(event="overfit", rows=len(splits.train))  # which the spec does not say
         return made
@@ -310,7 +322,7 @@ def _begin(
 
 def _go_on(
     run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], held: ExitStack,
-    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None,
+    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None, local_bn: bool,
 ) -> _Prepared:  # fmt: skip
     """The rest of a run that ended early, whose folder is `held` from here on."""
     folder = open_run_folder(run)
@@ -329,6 +341,8 @@ def _go_on(
         require_same(changed, folder)
         program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
     require_left(program, folder, state, epochs)
+    if team is not None:
+        team.share = replace(team.share, statistics=takes_whole_batches(folder, local_bn))
     model = Model(program, counts, team)
     hooks = Callbacks(model, callbacks)
     splits = model.splits_of_data(allow)
@@ -345,7 +359,6 @@ def _go_on(
     record = Record.of(folder, model, program, epochs, overfit)
     record.resumed = Resumed(state.found.epoch, state.found.step, resolved)
     record.said = {"spec": state.found.spec, "path": state.found.path}
-    record.is_held = True
     return _Prepared(model, training, splits, hooks, overfit, lambda: record)
 
 
@@ -355,16 +368,15 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
     training.keeps_losses = keep_losses
     if record is not None:
         record.pictures = prepared.pictures
-    with record.held() if record is not None else nullcontext():
-        history = model.run_training(training, record, hooks)
-        found = model.measured(*held_out(splits, prepared.overfit))
-        if record is not None:
-            record.end(training, split=found.split, **found.figures)
-            if record.pictures:
-                report_run(record.folder, model, found)
-            path = record.folder.path
-        hooks.measured(found.split, found.figures)
-        hooks.end(history)
+    history = model.run_training(training, record, hooks)
+    found = model.measured(*held_out(splits, prepared.overfit))
+    if record is not None:
+        record.end(training, split=found.split, **found.figures)
+        if record.pictures:
+            report_run(record.folder, model, found)
+        path = record.folder.path
+    hooks.measured(found.split, found.figures)
+    hooks.end(history)
     assert path is not None, "the folder of the process that writes"
     return Run(path, model, history, found.figures, found.split, splits.counts(), rank)
 

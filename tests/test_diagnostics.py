@@ -29,6 +29,7 @@ NO_FILE_SHOWS = {"NS801": "a text beyond 64 KiB", "NS807": "the memory of this m
 ELSEWHERE = {
     "NS409": "no input shape, which `check` does without: test_cli.py",
     "NS604": "a split that does not fit the rows: test_data.py",
+    "NS606": "processes that share a batch: test_shared.py",
     "W601": "data that does not fit: test_check_data.py",
     "NS810": "data beyond what memory holds: test_data.py",
 }

@@ -17,13 +17,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from netspec.ui.verbs.launch import MEANT, mpiexec
+from netspec.base.outcome import LAUNCHED, exit_code, told_code
+from netspec.train.team import STARTERS, place_of_environment
+from netspec.ui.verbs.launch import mpiexec
 
 MODELS = Path(__file__).parents[1] / "models"
 LONG = ("--epochs", "100000")
 PATIENCE = 300
 FAULTY = '''
-import os, signal, sys, time
+import os, resource, signal, sys, time
+from types import SimpleNamespace
 import netspec as ns
 from netspec.plan.shared import SharedSteps
 
@@ -43,11 +46,24 @@ def faulty(self, flags):
     return add(self, flags)
 
 
+def slow_at(step):
+    return lambda model, *told: time.sleep(4.0 * (model.step_count == step))
+
+
+def full(*told):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+
 SharedSteps._add = faulty
+HOOKS = {"is slow in on_step": {"on_step": slow_at(1)}, "is slow in on_epoch": {"on_epoch": slow_at(3)}}
+HOOKS["has a full disk from the first step"] = {"on_begin": full}
 spec = sys.argv[2 + min(rank, len(sys.argv) - 3)]
 if what == "does not begin" and rank == 1:
     time.sleep(1000)
-run = ns.train(spec)
+if what == "has a full disk from the beginning" and rank == 0:
+    from mpi4py import MPI  # which has files of its own
+    full()
+run = ns.train(spec, callbacks=[SimpleNamespace(**HOOKS[what])] if what in HOOKS else [])
 print(rank, run.path)
 '''  # fmt: skip
 
@@ -60,12 +76,27 @@ def watch():
         for mark, file in (("once", "spec.net"), ("twice", "weights/best.safetensors")):
             if os.path.exists("runs/digits/" + file) and not os.path.exists(mark) and (mark == "once" or os.path.exists("once")):
                 pathlib.Path(mark).write_text("")
-                os.kill(os.getpid(), 9 if mark == "once" else 6)
+                os.kill(os.getpid(), 6 if mark == "once" else 9)
         time.sleep(0.0005 if not os.path.exists("once") else 0.3)
 
 if os.environ.get("PMI_RANK") == "0":
     threading.Thread(target=watch, daemon=True).start()
 '''  # fmt: skip
+
+
+FAILS_ONCE = """
+import os, pathlib, time
+
+mark = pathlib.Path("failed")
+if os.environ.get("PMI_RANK") == "1" and not mark.exists():
+    from netspec.plan.shared import SharedSteps
+
+    def fails(self, flags):
+        mark.write_text("")
+        {how}
+
+    SharedSteps._add = fails
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +162,41 @@ def test_statistics_of_own_rows() -> None:
     assert float(results("own")[-1]["val_accuracy"]) > 0.8
 
 
+def test_a_run_goes_on_with_the_statistics_that_it_was_begun_with() -> None:
+    file = write_rows("a", 0, "affine(8)-bn-relu -> affine -> softmax")
+    assert train(file, "--epochs", 4, "--run-dir", "never", "--quiet", "--local-bn", ranks=2).returncode == 0
+    assert train(file, "--epochs", 2, "--run-dir", "stopped", "--quiet", "--local-bn", ranks=2).returncode == 0
+    more = train("--resume", "stopped", "--epochs", 4, "--quiet", ranks=2)
+    assert more.returncode == 0, more.stderr
+    assert_close("never", "stopped", 0)
+    assert train(file, "--epochs", 2, "--run-dir", "whole", "--quiet", ranks=2).returncode == 0
+    other = train("--resume", "whole", "--epochs", 4, "--quiet", "--local-bn", ranks=2)
+    assert other.returncode == 2
+    assert other.stderr.count("error: whole: the run was begun with bn by the statistics of the whole batch") == 1
+
+
+def test_statistics_of_one_row_are_told_before_the_first_step() -> None:
+    file = write_rows("a", 0, "affine(8)-bn-relu -> affine -> softmax", batch=3)
+    done = train(file, "--local-bn", ranks=2)
+    assert (done.returncode, done.stderr.count("NS606")) == (3, 1)
+    assert "help: leave --local-bn out, write batch = 4 or more, or start 1 at most" in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_ranks_that_never_have_a_row_are_told_once() -> None:
+    done = train(write_rows("a", 0, batch=2), "--quiet", ranks=4)
+    assert (done.returncode, done.stdout) == (0, "runs/rows\n")
+    told = "4 processes share batches of 2, so that 2 of them never have a row; start 2 at most, or write batch = 4 or more in train"
+    assert done.stderr == f"warning: {told}\n"
+
+
+@pytest.mark.parametrize(("option", "told"), [("--dry-run", "a dry run: nothing was trained"), ("--lr-find", "suggested lr")])
+def test_one_rank_alone_looks_before_training(option: str, told: str) -> None:
+    done = train(write_rows("a", 0), option, ranks=3)
+    assert (done.returncode, done.stdout.count(told)) == (0, 1), done.stderr
+    assert not Path("runs").exists()
+
+
 def test_a_run_goes_on_with_another_number_of_ranks() -> None:
     file, more = MODELS / "digits.net", ("--dtype", "float64", "--quiet")
     assert train(file, *more, "--epochs", 4, "--run-dir", "one").returncode == 0
@@ -160,7 +226,7 @@ def test_a_rank_that_raises_ends_all(faulty: str) -> None:
 
 def test_a_rank_that_is_killed_ends_all(faulty: str) -> None:
     done = run(faulty, "is killed", MODELS / "digits.net", ranks=4)
-    assert done.returncode not in MEANT
+    assert done.returncode == signal.SIGKILL
     assert not still_there()
 
 
@@ -172,18 +238,17 @@ def test_a_rank_that_stalls_is_named_after_the_deadline(faulty: str) -> None:
     assert time.monotonic() - began < 100  # and not the 1,000 s of the stall
 
 
-def test_rank_0_may_take_its_time_at_the_end_of_an_epoch(faulty: str) -> None:
-    """In a callback, or a save to a slow disk: that is no stall."""
-    slow = "ns.train(spec, callbacks=[lambda model, row: time.sleep(4.0 * (row['epoch'] == 1))])"
-    Path(faulty).write_text(Path(faulty).read_text().replace("ns.train(spec)", slow))
-    done = run(faulty, "nothing", write_rows("a", 0), ranks=2, NETSPEC_DEADLINE="2")
+@pytest.mark.parametrize("hook", ["on_epoch", "on_step"])
+def test_rank_0_may_take_its_time_between_steps(hook: str, faulty: str) -> None:
+    """In a callback, or a save to a slow disk, at the end of an epoch and in its middle: that is no stall."""
+    done = run(faulty, f"is slow in {hook}", write_rows("a", 0), ranks=2, NETSPEC_DEADLINE="2")
     assert done.returncode == 0, done.stderr
 
 
 def test_a_rank_that_does_not_begin(faulty: str) -> None:
     """The others do not wait for it longer than ten times the deadline."""
     done = run(faulty, "does not begin", MODELS / "digits.net", ranks=2, NETSPEC_DEADLINE="0.5")
-    assert done.returncode not in MEANT
+    assert done.returncode == signal.SIGALRM
     assert not still_there()
 
 
@@ -196,12 +261,12 @@ def test_what_fails_before_training_fails_once() -> None:
     assert "PeerError" not in wrong.stderr
 
 
-def write_rows(name: str, seed: int) -> str:
+def write_rows(name: str, seed: int, net: str = "affine(8)-relu -> affine -> softmax", batch: int = 20) -> str:
     draw = np.random.default_rng(seed)
     Path(name).mkdir()
     np.savez(Path(name) / "rows.npz", x=draw.normal(size=(90, 5)), y=np.arange(90) % 3)
     data = 'data { source = npz; path = "rows.npz"; split = 60 / 30 }'
-    (Path(name) / "rows.net").write_text(f"netspec 1\n{data}\nnet affine(8)-relu -> affine -> softmax\ntrain {{ batch = 20 }}\n")
+    (Path(name) / "rows.net").write_text(f"netspec 1\n{data}\nnet {net}\ntrain {{ batch = {batch} }}\n")
     return f"{name}/rows.net"
 
 
@@ -222,11 +287,15 @@ def test_ranks_with_other_specs_do_not_begin(faulty: str) -> None:
     assert not Path("runs").exists()
 
 
+def test_ranks_with_other_statistics_do_not_begin(faulty: str) -> None:
+    Path(faulty).write_text(Path(faulty).read_text().replace("ns.train(spec,", "ns.train(spec, local_bn=rank == 1,"))
+    done = run(faulty, "nothing", write_rows("a", 0), ranks=2)
+    assert "the ranks have not the same --local-bn: rank 1" in done.stderr
+
+
 def test_ranks_that_begin_with_other_weights_do_not_begin(faulty: str) -> None:
     """Folders of the same name on two machines may hold other states."""
-    text = (
-        Path(faulty).read_text().replace("run = ns.train(spec)", "run = ns.train(spec, resume=sys.argv[4 + rank], **{'train.epochs': 9})")
-    )
+    text = Path(faulty).read_text().replace("ns.train(spec,", "ns.train(spec, resume=sys.argv[4 + rank], **{'train.epochs': 9},")
     Path(faulty).write_text(text)
     a = write_rows("a", 0)
     for name, epochs in (("two", 2), ("three", 3)):
@@ -253,7 +322,66 @@ def test_a_missing_file_of_one_rank_is_told_by_it(faulty: str) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("since", ["the beginning", "the first step"])
+def test_a_full_disk_of_rank_0_ends_all(since: str, faulty: str) -> None:
+    """What was saved before stays readable."""
+    done = run(faulty, f"has a full disk from {since}", write_rows("a", 0), ranks=2)
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr
+    assert not still_there()
+    if since == "the beginning":
+        assert not list(Path("runs").iterdir())
+    else:
+        assert train("--resume", "runs/rows", "--quiet", ranks=2).returncode == 0
+
+
+def test_two_ranks_fill_an_empty_cache() -> None:
+    """The first compiles, and the other finds what it has made."""
+    Path("cache").mkdir(mode=0o700)
+    done = train(write_rows("a", 0, "affine -> softmax"), "--quiet", ranks=2, NETSPEC_CACHE=str(Path("cache").resolve()))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "runs/rows\n", "")
+    assert list(Path("cache").glob("*.obj"))
+    assert not list(Path("cache").glob("*tmp*"))
+
+
+def test_a_connection_that_is_gone_is_a_loss(here: Path) -> None:
+    lines = ["import sys, numpy", "from mpi4py import MPI", "from netspec.train.team import Team", "comm = MPI.COMM_WORLD.Dup()"]
+    lines += ["team = Team(comm)", "team.add(numpy.zeros(1))", "comm.Free()", "team.add(numpy.zeros(1))"]
+    (here / "gone.py").write_text("\n".join(lines))
+    assert "LostError: the ranks have lost each other (Invalid communicator)" in run("gone.py", ranks=2).stderr
+
+
 # launch
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 129, 130, 143])
+def test_the_codes_of_launched_processes_are_those_of_no_signal(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exit_code(code) == code
+    assert told_code(code) is None
+    monkeypatch.setenv(LAUNCHED, "1")
+    assert 64 <= exit_code(code) < 128
+    assert told_code(exit_code(code)) == code
+    assert (exit_code(0), told_code(0)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ({}, (1, 0)),
+        ({"PMI_SIZE": "4", "PMI_RANK": "2"}, (4, 2)),
+        ({"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "1", "PMIX_RANK": "1"}, (3, 1)),
+        ({"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_RANK": "0"}, (2, 0)),
+        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "PMIX_RANK": "5"}, (8, 5)),
+        ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, (1, 0)),  # processes that have nothing to do with MPI
+        ({"PMI_SIZE": "many", "PMI_RANK": "0"}, (1, 0)),
+    ],
+)  # fmt: skip
+def test_who_was_started_with_whom(told: dict[str, str], place: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {name for pair in STARTERS for name in pair}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert place_of_environment() == place
 
 
 class Launched:
@@ -308,6 +436,8 @@ def launched() -> Iterator[list[Launched]]:
         if one.process.poll() is None:
             os.killpg(one.process.pid, signal.SIGKILL)
             one.process.wait()
+    for rank in ranks():
+        os.kill(rank, signal.SIGKILL)
 
 
 def test_after_a_loss_all_begin_again_with_fewer_ranks(launched: list[Launched]) -> None:
@@ -334,6 +464,38 @@ def test_without_restarts_left_the_exit_code_is_7(launched: list[Launched]) -> N
     assert code == 7
     assert "netspec launch -n 2 train --resume runs/digits" in err
     assert not still_there()
+
+
+def test_where_launch_is_killed_the_run_is_saved_and_ends(launched: list[Launched]) -> None:
+    one = Launched("launch", "-n", 2, "--max-restarts", 3, "train", MODELS / "digits.net", *LONG, "--quiet")
+    launched.append(one)
+    one.until("runs/digits", 3)
+    one.process.kill()
+    assert not still_there()
+    assert one.end()[0] == -signal.SIGKILL
+    events = [json.loads(line) for line in Path("runs/digits/events.jsonl").read_text().splitlines()]
+    assert (events[-1]["event"], events[-1]["code"]) == ("stopped", 143)
+
+
+def launched_with(code: str) -> subprocess.CompletedProcess[str]:
+    """A launched run of two ranks, which run some code as they start."""
+    Path("sitecustomize.py").write_text(code)
+    words = ("-m", "netspec", "launch", "-n", 2, "--max-restarts", 2, "--deadline", 2, "train", write_rows("a", 0), "--quiet")
+    return run(*words, PYTHONPATH=os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
+
+
+def test_a_silent_process_is_a_loss() -> None:
+    done = launched_with(FAILS_ONCE.format(how="time.sleep(1000)"))
+    assert (done.returncode, done.stdout) == (0, "runs/rows\n"), done.stderr
+    assert "no answer of rank 1 for 2 s" in done.stderr
+    assert "a process was lost (exit code 7); all begin again from the last state, 2 times at most" in done.stderr
+
+
+def test_what_a_process_says_of_itself_it_would_say_again() -> None:
+    done = launched_with(FAILS_ONCE.format(how='raise ValueError("made on purpose")'))
+    assert done.returncode == 1
+    assert done.stderr.count("error: ValueError: made on purpose") == 1
+    assert "begin again" not in done.stderr
 
 
 def test_ctrl_c_saves_on_rank_0_and_ends_all(launched: list[Launched]) -> None:
@@ -391,16 +553,30 @@ def test_a_folder_of_somebody_else_is_left_alone() -> None:
 
 
 def test_launch_says_what_is_missing() -> None:
-    for words, told in (((), "launch starts `train`"), (("train",), "give a .net file"), (("train", "no.net"), "no.net: no such file")):
+    for words, told in (
+        ((), "Missing argument"), (("train",), "give a .net file"), (("train", "no.net"), "no.net: no such file"),
+        (("trian", "no.net"), "No such command 'trian'. Did you mean 'train'?"), (("check", "no.net"), "launch starts `train`"),
+        (("train", "no.net", "--epoch", 3), "No such option: --epoch"),
+    ):  # fmt: skip
         done = run("-m", "netspec", "launch", "-n", 2, *words)
-        assert done.returncode == 2
-        assert told in done.stderr or "Missing argument" in done.stderr
+        assert (done.returncode, done.stderr.count(told)) == (2, 1), done.stderr
     assert not Path("runs").exists()
+
+
+def test_a_path_that_is_no_text() -> None:
+    folder = os.fsdecode(b"a\xff")
+    file = write_rows(folder, 0)
+    done = run("-m", "netspec", "launch", "-n", 2, "train", file, "--run-dir", f"{folder}/run", "--quiet")
+    assert (done.returncode, done.stdout) == (0, "a\\udcff/run\n"), done.stderr
+    other = train(file, "--quiet")
+    assert other.returncode == 2
+    assert "is no UTF-8, and so no spec can name it" in other.stderr
+    assert not list(Path("runs").iterdir())
 
 
 def test_processes_of_another_library_are_told_apart() -> None:
     """Where mpi4py finds fewer processes than were started they would each train by themselves."""
-    done = train(MODELS / "digits.net", OMPI_COMM_WORLD_SIZE="2")
+    done = train(MODELS / "digits.net", OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="0")
     assert done.returncode == 2
     assert "2 processes were started, and the MPI library of mpi4py finds 1" in done.stderr
 

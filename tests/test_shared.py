@@ -5,6 +5,7 @@ The ranks are threads here, which exchange what processes exchange over MPI (tes
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from shared_runs import Rank, together
 
-from netspec.base.errors import DivergedError
-from netspec.graph.check import overrides_of
+from netspec.base.errors import DivergedError, SpecError
+from netspec.graph.check import overrides_of, to_graph
 from netspec.kernels.context import Share
 from netspec.model import Model
 from netspec.pipeline import read
 from netspec.plan.shared import SharedSteps
 from netspec.train.callbacks import Callbacks, StopTraining
 from netspec.train.history import History
+from netspec.train.shares import idle, require_variance
 
 ROWS, BATCH, EPOCHS = 83, 16, 3
 VECTORS, IMAGES = (12,), (3, 8, 8)
@@ -153,6 +155,34 @@ def test_shares_are_those_of_tasks() -> None:
             assert sizes.max() <= Share(0, ranks, True).most(count)
 
 
+# rows of a rank
+
+
+@pytest.mark.parametrize(
+    ("net", "shape", "batch", "ranks", "few"),
+    [
+        ("affine-bn -> affine", VECTORS, 8, 4, False),
+        ("affine-bn -> affine", VECTORS, 7, 4, True),
+        ("affine-bn -> affine", VECTORS, 3, 4, True),
+        ("affine-bn(frozen=true) -> affine", VECTORS, 4, 4, False),
+        ("affine-layernorm -> affine", VECTORS, 4, 4, False),
+        ("conv(2)-bn -> affine", IMAGES, 4, 4, False),
+        ("conv(2)-bn -> globalpool -> affine-bn -> affine", IMAGES, 4, 4, True),
+        ("conv(2, stride=8)-bn -> affine", IMAGES, 4, 4, True),
+    ],
+)  # fmt: skip
+def test_bn_needs_two_numbers_for_a_variance(net: str, shape: tuple[int, ...], batch: int, ranks: int, few: bool) -> None:
+    program = read(net, overrides_of(input=shape, train=f"batch = {batch}"))
+    for statistics in (True, False):
+        with pytest.raises(SpecError, match="NS606") if few and not statistics else nullcontext():
+            require_variance(program, to_graph(program), Share(0, ranks, statistics), batch)
+
+
+def test_processes_without_rows() -> None:
+    assert idle(Share(0, 4, True), 4) is None
+    assert "6 processes share batches of 4, so that 2 of them never have a row; start 4 at most" in (idle(Share(0, 6, True), 4) or "")
+
+
 # ends
 
 
@@ -165,6 +195,18 @@ def test_all_stop_before_the_update_of_a_loss_that_is_no_number() -> None:
     found = together(2, one)
     assert found[0] == found[1]
     assert found[0][1] == [7]
+
+
+def test_the_stopping_rule_ends_all_after_the_same_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, shape, train = CASES["bn"]
+    monkeypatch.setitem(CASES, "bn", (text, shape, f"{train}; early_stop = stop(val_loss, patience=1ep)"))
+    monkeypatch.setattr("test_shared.EPOCHS", 40)
+    one, several = trained("bn"), together(3, lambda rank: trained("bn", rank))
+    assert 1 < len(one[1].epochs) < 40
+    assert (one[1].stopped or "").startswith("early_stop: ")
+    for found in several:
+        assert found[1].stopped == one[1].stopped
+        assert difference(one, found) < 1e-11
 
 
 def test_a_callback_of_one_rank_ends_all_after_the_same_step() -> None:

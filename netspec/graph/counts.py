@@ -42,14 +42,15 @@ CALLERS = ("input", "classes", "outputs")
 
 
 def key_error(program: Program, found: Problem) -> SpecError:
-    """The bare fact at the key of the program that it is about; at the words of a caller where the key is a caller's."""
+    """The bare fact at the key of the program that it is about, or at the section where the key was given from elsewhere; at the words of a
+    caller where the key is a caller's."""
     word, source = found.argument or "", program.source
     span = program.spans.get(word)
     given = getattr(program, word, None) if word in CALLERS and span is None else None
     if given is not None:
         text = f"{word} {show(given) if isinstance(given, tuple) else given}"
         source, span = Source(text, f"<{word}>"), Span(0, len(text))
-    span = span or program.spans.get("data") or program.spans.get("net")
+    span = span or next((program.spans[name] for name in (word.partition(".")[0], "data", "net") if name in program.spans), None)
     return SpecError([Diagnostic(found.code, found.message, source, span, help=found.help)])
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from netspec.kernels.context import Share
 
 PACKAGES = ("netspec", "numpy", "numba", "llvmlite", "lark", "pydantic", "safetensors")
+OWN_ROWS = "own rows"
+"""What env.json says of bn where each process takes the statistics of its own part of a batch."""
 
 
 def describe_environment(
@@ -29,7 +31,7 @@ def describe_environment(
         "data": fingerprint,
         "rows": dict(rows),
         "uses": dict(uses),
-        **({"ranks": share.ranks, "bn": "whole batch" if share.statistics else "own rows"} if share is not None else {}),
+        **({"ranks": share.ranks, "bn": "whole batch" if share.statistics else OWN_ROWS} if share is not None else {}),
     }
 
 

@@ -47,7 +47,7 @@ def as_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -
     """The file that `save_weights` writes. Raises UsageError for an array that the format lacks."""
     # safetensors writes wrong values for arrays that are not in C order, and takes no foreign byte order
     plain = {name: _plain(name, tensors[name]) for name in sorted(tensors)}
-    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))  # in ASCII: the spec's path may be no text
     return save(plain, metadata={KEY: text})
 
 

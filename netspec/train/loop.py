@@ -276,7 +276,7 @@ class Training:
         store, before = self.network.store, self._figures
         while (done := self.steps_done) < len(starts):
             window = self._feed.window(epoch, done)
-            some = slice(done, min(done + plan.pace.steps(), window.last))
+            some = slice(done, min(done + self._steps.piece(plan), window.last))
             losses = np.zeros((some.stop - done, 2))
             scalars = self.schedule.scalars(store.step + 1, len(losses), epoch, self.steps_per_epoch, before)
             began = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,8 +99,6 @@ class Record:
     resumed: Resumed | None = None
     saved_step: int | None = None
     """Updates of the last weights that were written; None before there are any."""
-    is_held: bool = False
-    """Whether the folder is this process's already."""
     _of: int = 0
     """Epochs that the run is to have in all."""
     _told: int = 0
@@ -136,7 +134,7 @@ class Record:
             folder.write_environment(
                 describe_environment(seed, network.threads, fingerprint, rows, program.uses, network.settings.share)
             )  # fmt: skip
-        except SaveError:
+        except (SaveError, UsageError):
             record.discard_if_empty()
             raise
         return record
@@ -153,47 +151,36 @@ class Record:
             shutil.rmtree(self.folder.path, ignore_errors=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While the folder is this process's: nobody else trains into it, and who looks at it sees that somebody does."""
-        with nullcontext() if self.is_held else self.folder.held():
-            before, self.is_held = self.is_held, True
-            try:
-                yield
-            finally:
-                self.is_held = before
-
-    @contextmanager
     def kept(self, training: Training) -> Iterator[None]:
         """While training: there are weights in the folder from the start, and where training ends early those that it leaves, and why. The
         error then names the folder, and goes on. A folder that cannot be written at all is taken away."""
-        with self.held():
-            self._of = training.epochs_done + training.schedule.epochs
-            before = self.model.network.store.step
-            try:
-                if self.resumed is None:
-                    self.event(event="begin", **self._beginning(training))
-                    self._write(self._snapshot(training))
-                else:
-                    self._go_on(self.resumed, training)
-                self._saved_at = self._taken_at = time.monotonic()
-                yield
-            except Interrupted as error:
-                self.save(training)
-                self._stopped(training, str(error), error.exit_code)
-                error.args = (f"{error}; the weights are saved in {self.folder.path}",)
-                raise
-            except DivergedError as error:
-                self._leave_good(training, error)
-                self._stopped(training, str(error), error.exit_code)
-                error.args = (f"{error}; the last good weights, of step {self.saved_step or 0}, are in {self.folder.path}",)
-                raise
-            except SaveError:
-                self.discard_if_empty()
-                raise
-            except UsageError:  # of a callback that cannot begin: nothing was trained
-                if self.resumed is None and self.model.network.store.step == before:
-                    shutil.rmtree(self.folder.path, ignore_errors=True)
-                raise
+        self._of = training.epochs_done + training.schedule.epochs
+        before = self.model.network.store.step
+        try:
+            if self.resumed is None:
+                self.event(event="begin", **self._beginning(training))
+                self._write(self._snapshot(training))
+            else:
+                self._go_on(self.resumed, training)
+            self._saved_at = self._taken_at = time.monotonic()
+            yield
+        except Interrupted as error:
+            self.save(training)
+            self._stopped(training, str(error), error.exit_code)
+            error.args = (f"{error}; the weights are saved in {self.folder.path}",)
+            raise
+        except DivergedError as error:
+            self._leave_good(training, error)
+            self._stopped(training, str(error), error.exit_code)
+            error.args = (f"{error}; the last good weights, of step {self.saved_step or 0}, are in {self.folder.path}",)
+            raise
+        except SaveError:
+            self.discard_if_empty()
+            raise
+        except UsageError:  # of a callback that cannot begin: nothing was trained
+            if self.resumed is None and self.model.network.store.step == before:
+                shutil.rmtree(self.folder.path, ignore_errors=True)
+            raise
 
     def _beginning(self, training: Training) -> dict[str, Any]:
         """What the event says with which a run begins, or goes on."""

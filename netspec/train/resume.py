@@ -15,6 +15,7 @@ from netspec.frontend.words import written
 from netspec.graph.check import to_graph
 from netspec.graph.compare import Difference, Meaning, compare
 from netspec.graph.counts import Counts
+from netspec.save.environment import OWN_ROWS
 from netspec.save.run_folder import RunFolder
 from netspec.train.data import Splits
 from netspec.train.loop import Training
@@ -84,6 +85,17 @@ def require_same_data(splits: Splits, folder: RunFolder) -> None:
         f"{folder.path}: the data has changed since the run was begun ({told}; SHA-256 then {str(before.get('data'))[:12]}..., "
         f"now {splits.fingerprint[:12]}...). A run goes on with its own data alone"
     )
+
+
+def takes_whole_batches(folder: RunFolder, local_bn: bool) -> bool:
+    """Whether bn takes the statistics of the whole batch, as it did when the run was begun. Raises UsageError where `local_bn` asks for
+    something else."""
+    whole = folder.read_environment().get("bn") != OWN_ROWS
+    if whole and local_bn:
+        raise UsageError(
+            f"{folder.path}: the run was begun with bn by the statistics of the whole batch, and goes on with them: leave out --local-bn"
+        )
+    return whole
 
 
 def require_left(program: Program, folder: RunFolder, state: State, epochs: int) -> None:

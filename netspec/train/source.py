@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from netspec.base.dataset import Dataset, Facts
-from netspec.base.errors import DataError, Problem
+from netspec.base.errors import DataError, Problem, UsageError
 from netspec.base.layer import Layer
 from netspec.base.shape import Shape, size
 from netspec.base.text import Source
@@ -66,7 +66,8 @@ def _require_numbers(dataset: Dataset, name: str) -> None:
 
 
 def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow: Sequence[Path] = ()) -> str:
-    """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run."""
+    """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run.
+    Raises UsageError where such a path is no text."""
     keys: dict[str, Any] = {"train.epochs": epochs} if epochs > 0 else {}
     section = program.data
     if section is not None and section.source is not None:
@@ -74,7 +75,10 @@ def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow:
         for key in section.source.path_keys:
             path = getattr(section, key)
             if path is not None:
-                keys[f"data.{key}"] = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+                found = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+                if any("\ud800" <= letter <= "\udfff" for letter in found):
+                    raise UsageError(f"{found}: is no UTF-8, and so no spec can name it; rename that folder, or give a --run-dir inside it")
+                keys[f"data.{key}"] = found
     return load(Source(program.resolved), Overrides(seed=seed, keys=keys)).resolved
 
 

@@ -26,6 +26,9 @@ STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, getattr(si
 class Steps(Protocol):
     """What the loop leaves to whoever makes the steps."""
 
+    def piece(self, plan: Plan) -> int:
+        """How many steps are made before the next look at what else is to be done, at most."""
+
     def train(
         self, plan: Plan, window: Window, starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
         losses: NDArray[np.float64],
@@ -51,6 +54,9 @@ class Alone:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+
+    def piece(self, plan: Plan) -> int:
+        return plan.pace.steps()
 
     def train(
         self, plan: Plan, window: Window, starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],
@@ -85,6 +91,13 @@ class Together:
     def _flags(self) -> list[float]:
         heard = self.signalled()
         return [*(float(heard == number) for number in STOPPING), float(bool(self._wish))]
+
+    def piece(self, plan: Plan) -> int:
+        """That of rank 0, so that all wait together for what it does between two pieces, and a rank for the rows of the next."""
+        steps = np.array([float(plan.pace.steps() if self.team.leads else 0)])
+        with self.team.patient():
+            self.team.add(steps)
+        return int(steps[0])
 
     def train(
         self, plan: Plan, window: Window, starts: NDArray[np.int64], counts: NDArray[np.int64], scalars: NDArray[np.float64],

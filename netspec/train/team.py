@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,16 +23,24 @@ from numpy.typing import NDArray
 from netspec.base.cell_error import DEBUG
 from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import outcome
+from netspec.base.outcome import LAUNCHED, exit_code, outcome
 from netspec.kernels.context import Share
 
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-"""Where the starters of MPI processes say how many there are."""
+STARTERS = (
+    ("PMI_SIZE", "PMI_RANK"),
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
+    ("SLURM_STEP_NUM_TASKS", "PMIX_RANK"),
+)
+"""Where those who start MPI processes say how many there are, and which one this is: MPICH and what is made from it, srun by PMI too; Open
+MPI; MVAPICH; srun by PMIx, which has no name for their number. srun's own words alone are of no account: it starts processes that have
+nothing to do with each other as well."""
 DEADLINE = "NETSPEC_DEADLINE"
 SECONDS = 60.0
 """That a rank waits for the others in a step."""
 PATIENT = 10
-"""Times as long it waits while data are read, kernels compiled, or rank 0 saves and calls callbacks at an epoch's end."""
+"""Times as long it waits between the pieces of training and before the first, while data are read, kernels compiled, and rank 0 saves and
+calls callbacks."""
 SPINS = 200
 """Looks at an answer between two looks at the clock, after which a waiting rank gives its core away."""
 HEARD_SECONDS = 0.5
@@ -41,6 +49,8 @@ LOST = 7
 """Exit code where a rank was lost."""
 ALIVE = 99
 """Tag of the messages by which ranks that wait tell each other so."""
+BYTES = "surrogateescape"
+"""How the bytes of a path that are no text are told."""
 
 Result = TypeVar("Result")
 
@@ -59,10 +69,21 @@ class PeerError(NetspecError):
         self.exit_code = exit_code
 
 
-def team_of_world(*, statistics: bool = True) -> Team | None:
-    """The processes that this one was started with; None where it is alone. `statistics`: bn takes those of the whole batch. Raises
-    UsageError where the library of the extra `mpi` is missing or does not belong to the program that started the processes."""
-    started = max((_count(os.environ.get(name)) for name in SIZES), default=0)
+def place_of_environment() -> tuple[int, int]:
+    """(processes that were started together, which of them this is), by what their starter says."""
+    told = ((os.environ.get(size, ""), os.environ.get(rank, "")) for size, rank in STARTERS)
+    return max(((int(size), int(rank)) for size, rank in told if size.isdecimal() and rank.isdecimal()), default=(1, 0))
+
+
+def is_first() -> bool:
+    """Whether this process is alone, or the first of those that were started together."""
+    return place_of_environment()[1] == 0
+
+
+def team_of_world() -> Team | None:
+    """The processes that this one was started with; None where it is alone. Raises UsageError where the library of the extra `mpi` is
+    missing or does not belong to the program that started the processes."""
+    started, _ = place_of_environment()
     if started <= 1:
         return None
     with _ended_after(PATIENT * deadline_of_environment()):
@@ -72,7 +93,23 @@ def team_of_world(*, statistics: bool = True) -> Team | None:
             f"{started} processes were started, and the MPI library of mpi4py finds {comm.Get_size()}: start them with the mpiexec that "
             "belongs to it, or by `netspec launch`"
         )
-    return Team(comm, statistics=statistics)
+    return Team(comm)
+
+
+def end_with_launch() -> None:
+    """Rank 0 of a launched run asks all to save and end, as a polite kill does, once `netspec launch` is gone, which holds its standard
+    input open and has written into it."""
+    if os.environ.get(LAUNCHED) and is_first():
+        threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    is_held = False
+    with suppress(OSError):
+        while os.read(0, 1):  # by the descriptor: at exit Python could not take the lock of a stream that a thread reads
+            is_held = True
+    if is_held:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
@@ -93,10 +130,6 @@ def _ended_after(seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _count(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() else 0
-
-
 def deadline_of_environment() -> float:
     """Seconds that a rank waits for the others in a step, SECONDS unless the environment says otherwise. Raises UsageError."""
     told = os.environ.get(DEADLINE, "")
@@ -110,12 +143,13 @@ def deadline_of_environment() -> float:
 
 
 class Team:
-    """The ranks as this one sees them. Every method is a collective call: it ends when all have made it, or with LostError."""
+    """The ranks as this one sees them. Every method is a collective call: it ends when all have made it, or with LostError. `share` says
+    what bn takes statistics of, until who begins a run knows better: of the whole batch."""
 
-    def __init__(self, comm: Any, *, statistics: bool, deadline: float | None = None) -> None:
+    def __init__(self, comm: Any, *, deadline: float | None = None) -> None:
         self._mpi, self._comm = library("mpi4py.MPI", "mpi"), comm
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
-        self.share = Share(self.rank, self.size, statistics)
+        self.share = Share(self.rank, self.size, statistics=True)
         self.deadline = deadline_of_environment() if deadline is None else deadline
         self._patience = 1.0
         self.host = str(self._mpi.Get_processor_name())
@@ -132,26 +166,26 @@ class Team:
 
     def add(self, values: NDArray[Any]) -> None:
         """Each rank's array (contiguous) becomes the sum of all."""
-        self._wait(self._comm.Iallreduce(self._mpi.IN_PLACE, values))
+        self._wait(self._comm.Iallreduce, self._mpi.IN_PLACE, values)
 
     def gather(self, parts: NDArray[Any]) -> None:
         """Row r of (ranks, n), contiguous, becomes that of rank r."""
-        self._wait(self._comm.Iallgather(self._mpi.IN_PLACE, parts))
+        self._wait(self._comm.Iallgather, self._mpi.IN_PLACE, parts)
 
     def take_from_first(self, values: NDArray[Any]) -> None:
         """Each rank's array (contiguous) becomes that of rank 0."""
-        self._wait(self._comm.Ibcast(values, 0))
+        self._wait(self._comm.Ibcast, values, 0)
 
     def texts(self, text: str) -> list[str]:
         """Every rank's text, in their order; of the longest bytes at most 64 KiB."""
-        own = text.encode()[: 1 << 16]
+        own = text.encode(errors=BYTES)[: 1 << 16]
         counts = np.zeros((self.size, 1), np.int64)
         counts[self.rank] = len(own)
         self.gather(counts)
         letters = np.zeros((self.size, max(1, int(counts.max()))), np.uint8)
         letters[self.rank, : len(own)] = np.frombuffer(own, np.uint8)
         self.gather(letters)
-        return [row[:count].tobytes().decode(errors="replace") for row, count in zip(letters, counts[:, 0].tolist(), strict=True)]
+        return [row[:count].tobytes().decode(errors=BYTES) for row, count in zip(letters, counts[:, 0].tolist(), strict=True)]
 
     def everywhere(self, work: Callable[[], Result], *, in_turn: bool = False) -> Result:
         """What `work` gives on this rank, once it has ended well on all. Where it raises on some, these raise the same (of those with the
@@ -195,31 +229,40 @@ class Team:
         setattr(error, SHARED, True)
         raise error from None
 
-    def require_same(self, what: str, text: str, error: type[NetspecError]) -> None:
-        """Raises where a rank's text is not that of rank 0."""
-        hosts = self.texts(self.host)
-        digests = self.texts(hashlib.sha256(text.encode()).hexdigest())
-        others = [f"rank {rank} ({hosts[rank]})" for rank in range(self.size) if digests[rank] != digests[0]]
-        if not others:
+    def require_same(self, told: Mapping[str, tuple[str, type[NetspecError]]]) -> None:
+        """Raises where a rank's text is not that of rank 0: the error of the first such text, by what it is of."""
+        digests = np.zeros((self.size, len(told), hashlib.sha256().digest_size), np.uint8)
+        for place, (text, _) in enumerate(told.values()):
+            digests[self.rank, place] = np.frombuffer(hashlib.sha256(text.encode(errors=BYTES)).digest(), np.uint8)
+        self.gather(digests)
+        differ = (digests != digests[0]).any(axis=2)
+        if not differ.any():
             return
-        found: NetspecError = PeerError(error.exit_code)
-        if self.leads:
-            found = error(f"the ranks have not the same {what}: {', '.join(others)} differ from rank 0 ({hosts[0]})")
+        place, hosts = int(differ.any(axis=0).argmax()), self.texts(self.host)
+        what, (_, error) = list(told.items())[place]
+        others = ", ".join(f"rank {rank} ({hosts[rank]})" for rank in np.flatnonzero(differ[:, place]))
+        message = f"the ranks have not the same {what}: {others} differ from rank 0 ({hosts[0]})"
+        found = error(message) if self.leads else PeerError(error.exit_code)
         setattr(found, SHARED, True)
         raise found
 
-    def _wait(self, request: Any) -> None:
+    def _wait(self, exchange: Callable[..., Any], *given: Any) -> None:
         """Until the answer is there."""
         waited = 0
         until = 0.0
-        while not request.Test():
-            waited += 1
-            if waited % SPINS == 0:
-                now = time.monotonic()
-                until = until or now + self.deadline * self._patience
-                if now > until:
-                    raise LostError(self._lost())
-                os.sched_yield()
+        try:
+            request = exchange(*given)
+            while not request.Test():
+                waited += 1
+                if waited % SPINS == 0:
+                    now = time.monotonic()
+                    until = until or now + self.deadline * self._patience
+                    if now > until:
+                        raise LostError(self._lost())
+                    os.sched_yield()
+        except self._mpi.Exception as error:  # a connection has ended
+            told = self._mpi.Get_error_string(error.Get_error_class())
+            raise LostError(f"the ranks have lost each other ({told}); all ranks end") from None
 
     def _lost(self) -> str:
         """Who does not answer: those who wait tell each other."""
@@ -261,8 +304,8 @@ class Team:
             told = "".join(traceback.format_exception(error))
         print(f"rank {self.rank} of {self.size}, {self.host}: error: {told}", file=sys.stderr, flush=True)
         time.sleep(HEARD_SECONDS)
-        self._comm.Abort(code)
-        os._exit(code)  # it may come back before it has ended this one
+        self._comm.Abort(exit_code(code))
+        os._exit(exit_code(code))  # it may come back before it has ended this one
 
 
 SHARED = "_netspec_shared"

@@ -16,6 +16,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined]  # re
 from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
+from netspec.base.outcome import exit_code
 from netspec.base.waiting import tell_waiting
 from netspec.ui.guard import guarded, last_line, report
 from netspec.ui.options import (
@@ -58,7 +59,7 @@ class _Group(TyperGroup):
             error.show(told)
             print(told.getvalue().replace("\nError: ", "\nerror: ").replace("Value error, ", ""), end="", file=sys.stderr)
             code = getattr(error, "exit_code", 2)
-        sys.exit(code or 0)
+        sys.exit(exit_code(code or 0))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The shell that completion is for may be left out."""
@@ -223,10 +224,21 @@ def train(
         return int(verb.run(file, overrides, **more, quiet=quiet, json=json))
 
 
+def _readable(ctx: typer.Context, words: list[str]) -> list[str]:
+    """The words of another command line, once `netspec` can read it; what is wrong with it is told here, and not by every process."""
+    group: Any = ctx.find_root().command
+    name, command, rest = group.resolve_command(ctx.find_root(), words)
+    if name == "train":
+        command.make_context(name, rest, parent=ctx.find_root())
+    return words
+
+
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @guarded
 def launch(
-    words: Annotated[list[str], typer.Argument(metavar="train FILE ...", help="train with its own options.", show_default=False)],
+    words: Annotated[list[str], typer.Argument(
+        metavar="train FILE ...", help="train with its own options.", show_default=False, callback=_readable
+    )],
     ranks: Annotated[int, typer.Option("--ranks", "-n", min=1, metavar="N", help="Processes that share each batch.")] = 2,
     max_restarts: Annotated[int, typer.Option(
         "--max-restarts", min=0, metavar="K", help="How often all begin again from the last state where one was lost."

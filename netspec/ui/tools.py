@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from netspec.base.errors import UsageError
+from netspec.train.shares import SharesWarning
 from netspec.train.trackers.mlflow import MLflow
 from netspec.train.trackers.tensorboard import TensorBoard
 from netspec.train.trackers.tracker import Tracker, TrackerWarning
@@ -19,6 +20,8 @@ TOOLS: dict[str, Callable[[str | None], Tracker]] = {
     "mlflow": lambda place: MLflow(place),
     "wandb": lambda mode: WandB(mode=mode or "offline"),  # type: ignore[arg-type]  # which refuses other words
 }
+
+TOLD = (TrackerWarning, SharesWarning)
 
 
 def trackers_of(words: Sequence[str]) -> list[Tracker]:
@@ -37,13 +40,14 @@ def trackers_of(words: Sequence[str]) -> list[Tracker]:
 
 @contextmanager
 def told_in_a_line() -> Iterator[None]:
-    """What trackers warn of becomes a line on stderr."""
+    """What trackers warn of, and what processes that share a batch, becomes a line on stderr."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", TrackerWarning)
+        for told in TOLD:
+            warnings.simplefilter("always", told)
         shown = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, TrackerWarning):
+            if issubclass(category, TOLD):
                 tell(f"warning: {message}")
             else:
                 shown(message, category, *place, **more)

@@ -162,33 +162,49 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 HEAD = """\
 # How far a step can be shared
 
+Where the batch stays the same, more machines pay as far as this, with this machine as each of them:
+
+{short}
+
+Below are the measurements, the model, and how far it can be trusted. A net gains where it computes much for each parameter: convolutions
+do, affine layers hardly do. To judge your own, compare a step on one machine (`netspec bench FILE`) with 8 bytes a parameter over the
+bandwidth of the network, for a million parameters and 10 Gbit/s Ethernet 7.3 ms: where the step takes less, one machine is faster, and the
+longer it takes, the more machines pay.
+
+## The model
+
 Data-parallel training: each of R processes computes its part of the batch, the gradients are added up by one all-reduce, all make the same
-update. So a step takes what the part takes, which is measured here with one process that computes it, and what the exchange takes, by a
-model:
+update. So a step takes what the part takes, t, which is measured here with one process that computes it, and then what the exchange takes,
+which is modelled by its messages and its bytes:
 
     T(R) = t(rows / R) + (2 + E) ceil(log2 R) latency + 2 (R - 1) / R * 4 bytes * parameters / bandwidth
 
-E counts the exchanges of bn, two a layer, where it takes the statistics of the whole batch (`--local-bn` leaves them out).
+E counts the exchanges of bn, two a layer, where it takes the statistics of the whole batch (`--local-bn` leaves them out). Machines that
+are not alike, a network that others use too, and the end of an epoch, with its figures and its save, are not in the model: a step waits for
+the slowest.
 Taken on {machine} `python tests/bench/ranks.py` repeats it.
 
 ## The model against real ranks
 
-Ranks of one thread each on this one machine, whose link is measured too: {links}. Ranks of one machine share its memory and its caches,
-which the model does not know.
+Ranks of one thread each on this one machine, whose link is measured too: {links}.
+The model is rough: the last column says by how much. Ranks of one machine share its memory and its caches, of which the model knows
+nothing, so that large nets take longer than it says; machines of their own share neither.
 
 {check}
 
 ## More machines
 
-Each of the R machines is this one, with {threads} threads, joined by a network whose latency and bandwidth are assumed. A cell says how
-many times as fast a step is as on one machine, the batch being the same; bold is the most. It stops paying where the next machine adds less
-than a tenth of one.
+Each of the R machines is this one, with {threads} threads, joined by a network whose latency and bandwidth are assumed. "ms" is a
+step on one machine; a cell says how many times as fast it is on so many, the batch being the same: below 1 it is slower. Bold is the most.
+It stops paying where each further machine adds less than a tenth of one.
 """
 LARGER = """\
 ## Larger batches
 
 With the batch of the tables above for each machine, so that R machines take R times the rows in a step: the share of its time in which a
-machine computes. This is the way to use many machines, as far as the learning itself bears larger batches.
+machine computes. R machines get through R times that share as many rows a second as one: eight at 75% are six times as fast. This is the
+way to use many machines, as far as the learning itself bears larger batches: an epoch has R times fewer updates, which mostly asks for a
+higher learning rate.
 """
 
 
@@ -196,7 +212,8 @@ def page(found: Mapping[str, Any], threads: int | None) -> str:
     """The page, in Markdown."""
     links = "; ".join(f"{ranks} ranks {in_words(link)}" for ranks, link in found["links"].items())
     machine = machine_in_words(threads)
-    parts = [HEAD.format(machine=machine, links=links, check=_check(found), threads=threads or "all its")]
+    short = "\n".join(f"- {name}: {_in_short(found, link)}" for name, link in NETWORKS.items())
+    parts = [HEAD.format(machine=machine, links=links, check=_check(found), threads=threads or "all its", short=short)]
     parts += [f"### {name}: {in_words(link)}\n\n{_same(found, link)}\n" for name, link in NETWORKS.items()]
     parts.append(LARGER)
     parts += [f"{name}:\n\n{_larger(found, link)}\n" for name, link in NETWORKS.items()]
@@ -217,14 +234,30 @@ def _check(found: Mapping[str, Any]) -> str:
     return table(("net", "ranks", "one rank, ms", "model, ms", "measured, ms", "times as fast", "measured / model"), rows)
 
 
+def gains_of(found: Mapping[str, Any], name: str, link: tuple[float, float]) -> dict[int, float]:
+    """How many times as fast a step of the same batch is, by the number of machines."""
+    steps = found["steps"][name]
+    return {ranks: steps[1] / (steps[ranks] + exchange_seconds(ranks, *found["facts"][name], link)) for ranks in RANKS}
+
+
+def _in_short(found: Mapping[str, Any], link: tuple[float, float]) -> str:
+    """The nets by how many machines pay."""
+    names: dict[int, list[str]] = {}
+    for name in found["steps"]:
+        names.setdefault(pays_to(gains_of(found, name, link)), []).append(name)
+    several = [f"{', '.join(names[most])} up to {most}" for most in sorted(names) if most > 1]
+    parts = [", ".join(several).replace(several[0], f"{several[0]} machines", 1)] if several else []
+    return "; ".join([*parts, *([f"{', '.join(names[1])} fastest on one"] if 1 in names else [])])
+
+
 def _same(found: Mapping[str, Any], link: tuple[float, float]) -> str:
     rows = []
     for name, steps in found["steps"].items():
-        parameters, exchanges = found["facts"][name]
-        times = {ranks: steps[ranks] + exchange_seconds(ranks, parameters, exchanges, link) for ranks in RANKS}
-        gains = {ranks: times[1] / times[ranks] for ranks in RANKS}
+        gains = gains_of(found, name, link)
         cells = [f"**{gain:.2f}**" if gain == max(gains.values()) else f"{gain:.2f}" for gain in gains.values()]
-        rows.append((name, f"{parameters:,}", f"{NETS[name].batch}", ms(times[1]), *cells[1:], pays_to(gains)))
+        most = pays_to(gains)
+        pays = "1 machine" if most == 1 else f"{most} machines"
+        rows.append((name, f"{found['facts'][name][0]:,}", f"{NETS[name].batch}", ms(steps[1]), *cells[1:], pays))
     return table(("net", "parameters", "batch", "ms", *(f"x{ranks}" for ranks in RANKS[1:]), "pays up to"), rows)
 
 
@@ -236,14 +269,14 @@ def _larger(found: Mapping[str, Any], link: tuple[float, float]) -> str:
     return table(("net", *(f"x{ranks}" for ranks in RANKS[1:])), rows)
 
 
-def pays_to(gains: Mapping[int, float]) -> str:
+def pays_to(gains: Mapping[int, float]) -> int:
     """The last number of machines of which each adds a tenth of its own speed to those before."""
     last, before = 1, 1
     for ranks in RANKS[1:]:
         if gains[ranks] - gains[before] < 0.1 * (ranks - before):
             break
         last = before = ranks
-    return "1 machine" if last == 1 else f"{last} machines"
+    return last
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
+from netspec.base.outcome import LAUNCHED, SIGNALLED, told_code
 from netspec.save.run_folder import RunFolder, claim_run_folder
 from netspec.train.team import DEADLINE, LOST
 from netspec.ui.guard import tell
 
-MEANT = (0, 2, 3, 4, 5, 6, 129, 130, 143)
-"""Exit codes that a run gives itself, and would give again."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends the run, and no attempt comes after."""
 OPTIONS = ("--run-dir", "--resume")
@@ -27,9 +27,13 @@ OPTIONS = ("--run-dir", "--resume")
 def run(
     words: Sequence[str], *, ranks: int, restarts: int, restart_ranks: int | None, deadline: float | None, mpi: Sequence[str]
 ) -> int:  # fmt: skip
-    """Trains in `ranks` processes; where one is lost, or fails by itself, all begin again from the last state, `restarts` times at most, as
-    `restart_ranks` processes. `words` are `train` and what it takes; `mpi` goes to mpiexec as it is. Returns the run's exit code, LOST
-    where processes were lost to the last."""
+    """Trains in `ranks` processes; where one is lost, all begin again from the last state, `restarts` times at most, as `restart_ranks`
+    processes. `words` are `train` and what it takes; `mpi` goes to mpiexec as it is. Returns the run's exit code, LOST where processes
+    were lost to the last.
+
+    Lost is a process that is gone without a word, or no longer answers. One that says what is wrong, with its spec, its data or itself,
+    would say the same again: a run that goes on repeats its steps bit by bit.
+    """
     if not words or words[0] != "train":
         raise UsageError("launch starts `train`: netspec launch -n 4 train FILE")
     program = mpiexec()
@@ -37,17 +41,16 @@ def run(
     given, run_dir, resumed = _without_folder(words[1:])
     folder = RunFolder(Path(resumed or run_dir or claim_run_folder(_name(given))))
     is_new = not resumed and _is_empty(folder.path)
-    environment = dict(os.environ) if deadline is None else {**os.environ, DEADLINE: f"{deadline:g}"}
-    attempts = Attempts(environment)
+    more = {} if deadline is None else {DEADLINE: f"{deadline:g}"}
+    attempts = Attempts({**os.environ, LAUNCHED: "1", **more})
     try:
         for attempt in range(restarts + 1):
             if attempt and is_new and not folder.state.is_file():
                 shutil.rmtree(folder.path, ignore_errors=True)  # what the attempt before left that was lost before its first save
             there = ["--resume", str(folder.path)] if resumed or folder.state.is_file() else ["--run-dir", str(folder.path)]
             count = ranks if attempt == 0 or restart_ranks is None else restart_ranks
-            before = _saved_at(folder)
-            code = attempts.run([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *given, *there])
-            if code in MEANT and not (code == signal.SIGABRT and _saved_at(folder) != before):
+            code, is_lost = attempts.run([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *given, *there])
+            if not is_lost:
                 return code
             left = restarts - attempt
             if left:
@@ -76,7 +79,8 @@ def mpiexec() -> str:
 
 class Attempts:
     """Runs of mpiexec, one after the other, in a group of their own: a Ctrl-C at the terminal reaches this process alone, which hands
-    every ending signal on once. `close` gives signals back to who had them."""
+    every ending signal on once. Where this process is killed, rank 0 hears it at its standard input. `close` gives signals back to who had
+    them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -90,17 +94,28 @@ class Attempts:
         if self._process is not None:
             self._process.send_signal(number if is_first else signal.SIGKILL)  # of two Ctrl-C mpiexec may make a success
 
-    def run(self, command: Sequence[str]) -> int:
-        """The exit code of one attempt: that of the signal where the run was asked to end, however mpiexec tells it."""
+    def run(self, command: Sequence[str]) -> tuple[int, bool]:
+        """The exit code of one attempt, and whether a process was lost in it: whether none has told how all ended, or one that another is
+        silent. Where the run was asked to end, the code is that of the signal, however mpiexec tells it."""
         if self._ending is None:
-            with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True) as self._process:
+            with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.PIPE, start_new_session=True) as self._process:
+                self._hold()
                 if self._ending is not None:
                     self._process.send_signal(self._ending)  # heard while it was started
                 code = self._process.wait()
             self._process = None
             if self._ending is None:
-                return code if code >= 0 else 128 - code
-        return 128 + self._ending
+                told = told_code(code)
+                return (abs(code), True) if told is None else (told, told == LOST)
+        return SIGNALLED + self._ending, False
+
+    def _hold(self) -> None:
+        """Writes into the standard input of rank 0, which stays open as long as this process lives."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
 
     def close(self) -> None:
         for number, handler in self._before.items():
@@ -131,11 +146,6 @@ def _name(words: Sequence[str]) -> str:
     if file is None or not file.is_file():
         raise UsageError(f"{file}: no such file" if file else "give a .net file, or --resume RUN: netspec launch -n 4 train FILE")
     return file.stem
-
-
-def _saved_at(folder: RunFolder) -> int:
-    """When the state was saved, 0 before it is. What ends with 6 after that was no net too large, but aborted: mpiexec gives the signal."""
-    return folder.state.stat().st_mtime_ns if folder.state.is_file() else 0
 
 
 def _is_empty(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from netspec.train.cautions import went_wrong
 from netspec.train.history import best_row
 from netspec.train.loop import Monitor, batches
 from netspec.train.lr_find import LrFind
+from netspec.train.team import end_with_launch, is_first
 from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines, WhileHeard
@@ -45,6 +46,7 @@ def run(
 ) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone; `log` names tools that hear of it. Raises what training
     raises."""
+    end_with_launch()
     if quiet:
         tell_waiting()
     monitor: Monitor | None = JsonLines() if json else None
@@ -74,7 +76,9 @@ def run(
 
 
 def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit: int | None, json: bool) -> int:
-    """Reads the data and makes the plan, and says what training would do."""
+    """Reads the data and makes the plan, and says what training would do. Of processes that were started together the first alone does."""
+    if not is_first():
+        return 0
     model = Model(read(spec_file(file), overrides))
     splits = model.splits_of_data(allow)
     section = model.program.train
@@ -103,7 +107,10 @@ def dry_run(file: Path, overrides: Overrides, *, allow: Sequence[Path], overfit:
 
 
 def lr_find(file: Path, overrides: Overrides, *, folder: Path | None, allow: Sequence[Path], overfit: int | None, json: bool) -> int:
-    """Tries learning rates on the training rows, prints the curve and the suggestion, and draws them where matplotlib is there."""
+    """Tries learning rates on the training rows, prints the curve and the suggestion, and draws them where matplotlib is there. Of
+    processes that were started together the first alone does."""
+    if not is_first():
+        return 0
     model = Model(read(spec_file(file), overrides))
     splits = model.splits_of_data(allow)
     found = model.lr_find_on(splits if overfit is None else only(splits, overfit))
