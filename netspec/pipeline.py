@@ -26,6 +26,7 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
 from netspec.model import Model
 from netspec.plan.network import TrainingPlan, training_plan
+from netspec.save.announced import announced, place_of
 from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.state_dict import match
@@ -240,6 +241,8 @@ def train(
     team = team_of_world(statistics=not local_bn)
     heard, called = (monitor, callbacks) if team is None or team.leads else (None, ())
     with ExitStack() as held:
+        given_folder = run_dir if resume is None else resume
+        held.enter_context(announced(place_of(None if given_folder is None else Path(given_folder))))
 
         def prepare() -> _Prepared:
             if resume is not None:

@@ -15,6 +15,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined]  # re
 from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
+from netspec.save.announced import announced, place_of
 from netspec.ui.guard import guarded, last_line, report
 from netspec.ui.options import (
     CODES,
@@ -203,7 +204,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train a net on its data, into a run folder."""
-    with last_line(json):
+    with last_line(json), announced(None if lr_find or dry_run else place_of(run_dir or resume)):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
         file = verb.file_of(file, resume, lr_find or dry_run)
@@ -235,7 +236,8 @@ def launch(
 ) -> int:  # fmt: skip
     """Train a net in several processes, on one machine or several (MPI)."""
     more = {"ranks": ranks, "restarts": max_restarts, "restart_ranks": restart_ranks, "deadline": deadline, "mpi": mpi or []}
-    return int(_verb("launch").run(words, **more))
+    with announced(place_of()):
+        return int(_verb("launch").run(words, **more))
 
 
 @app.command()
@@ -278,7 +280,7 @@ def sweep(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the path of the best spec.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train with the values that the search section names, and write out the best."""
-    with last_line(json):
+    with last_line(json), announced(place_of()), announced(folder):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, dtype=dtype)
         verb = _verb("sweep")
         wanted = verb.Wanted(workers, trials, storage, study, sampler, pruner, metric, timeout, folder, heartbeat)
@@ -431,13 +433,13 @@ def runs(
 def watch(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="A run folder; the newest in runs/ if not given.", **RUNS),
+        typer.Argument(metavar="[RUN]", help="A run, or a folder of runs, such as a sweep's; runs/ if not given.", **RUNS),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
 ) -> int:
     """Follow a run in the terminal: progress, figures, curves.
 
-    Ends when the run does, with its exit code (7 where its process is lost), or by q.
+    Of several runs the one at work is followed, else the newest. In a pipe or file it is a line for each epoch. Ends when the run does, with its exit code (7 where its process is lost), or by q.
     """
     return int(_verb("watch").run(run, once=once))
 

@@ -56,10 +56,11 @@ def runs_in(folder: Path) -> list[Listed]:
     cannot be read."""
     if any((folder / name).exists() for name in FILES):
         return [listed(folder, folder.resolve().name)]
-    return [listed(path, str(path.relative_to(folder))) for path in _run_folders(folder, DEPTH)]
+    return [listed(path, str(path.relative_to(folder))) for path in run_folders(folder)]
 
 
-def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
+def run_folders(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """Every run folder in `folder` and in the folders there, in no order. Raises OSError where it cannot be read."""
     with os.scandir(folder) as found:
         inside = [Path(one.path) for one in found if one.is_dir(follow_symlinks=True) and not one.name.startswith(".")]
     for path in inside:
@@ -67,7 +68,7 @@ def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
             yield path
         elif depth > 1:
             try:
-                yield from _run_folders(path, depth - 1)
+                yield from run_folders(path, depth - 1)
             except OSError:
                 continue
 
