@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from netspec.base import html
-from netspec.base.errors import DataError, UsageError
+from netspec.base.errors import DataError, Interrupted, UsageError
 from netspec.base.html import Markup
 from netspec.base.shape import Shape
 from netspec.base.text import Source
@@ -354,7 +355,13 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
     model, training, splits, hooks = prepared.model, prepared.training, prepared.splits, prepared.hooks
     training.keeps_losses = keep_losses
     with record.held() if record is not None else nullcontext():
-        history = model.run_training(training, record, hooks)
+        try:
+            history = model.run_training(training, record, hooks)
+        except Interrupted as error:
+            if record is not None:
+                run = shlex.quote(str(record.folder.path))
+                error.add_note(f"netspec train --resume {run} goes on; netspec report {run} makes the report of what is there")
+            raise
         found = model.measured(*held_out(splits, prepared.overfit))
         if record is not None:
             record.end(training, split=found.split, **found.figures)

@@ -439,7 +439,9 @@ def watch(
 ) -> int:
     """Follow a run in the terminal: progress, figures, curves.
 
-    Of several runs the one at work is followed, else the newest. In a pipe or file it is a line for each epoch. Ends when the run does, with its exit code (7 where its process is lost), or by q.
+    Of several runs the one at work is followed, else the newest. In a pipe or file it is a line for each epoch.
+
+    Ends when the run does, with its exit code (7 where its process is lost), or by q.
     """
     return int(_verb("watch").run(run, once=once))
 

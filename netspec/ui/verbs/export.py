@@ -22,7 +22,7 @@ from netspec.save.run_folder import Located, find
 from netspec.save.weights import plain_bytes
 from netspec.ui.given import run_path
 from netspec.ui.guard import tell
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 
 Files = Mapping[str, bytes]
 """Contents by the names of files."""
@@ -82,7 +82,7 @@ def run(run: Path, options: Sequence[str], *, output: Path | None, last: bool, j
     if json:
         print_json({"files": [str(path) for path in contents]})
     else:
-        print("\n".join(map(str, contents)))
+        say("\n".join(map(str, contents)))
     if subject.category_texts and "--onnx" in options:
         tell("note: ONNX takes the columns of text as numbers, one for each text; the list `features` in the metadata has their order")
     return 0

@@ -17,7 +17,7 @@ from netspec.base.units import short_count
 from netspec.save.story import number
 from netspec.ui.live.listing import Listed, in_order, runs_in
 from netspec.ui.live.view import STYLES, clean, in_time
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.tables import as_text, print_table, table
 
 RUNS = Path("runs")
@@ -46,7 +46,7 @@ def run(folder: Path | None, *, sort: str, json: bool) -> int:
     if json:
         print_json([as_json(one) for one in runs])
     elif not runs:
-        print(f"{place}: no runs", file=sys.stderr)
+        say(f"{place}: no runs", sys.stderr)
     else:
         _print(runs)
     return 0

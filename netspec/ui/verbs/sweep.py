@@ -15,7 +15,7 @@ from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
 from netspec.save.atomic import save_error
 from netspec.ui.given import spec_file
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import Crew
@@ -174,7 +174,7 @@ class End:
             print_json({"event": "end", **facts, "trials": [as_json(one) for one in self.found]}, one_line=True)
             return
         if quiet:
-            print(shortest(self.spec) if self.spec is not None else shortest(order.trials))
+            say(shortest(self.spec) if self.spec is not None else shortest(order.trials))
             return
         made = as_table(self.found, order, self.keys)
         if sys.stdout.isatty():
@@ -197,7 +197,7 @@ class End:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
         lines.append(("sweep", str(folder)))
         print()
-        print("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
+        say("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
 
     def _reasons(self) -> dict[str, list[int]]:
         """Trials that failed by why, those that were pruned aside."""

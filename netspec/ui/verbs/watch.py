@@ -1,4 +1,4 @@
-"""`netspec watch RUN`: a run as it goes on, in the terminal or in lines; it reads the run's folder, and the process that trains knows nothing of it."""
+"""`netspec watch RUN`: a run as it goes on, in the terminal or in lines; it reads the run's folder alone."""
 
 from __future__ import annotations
 
