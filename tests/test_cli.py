@@ -416,6 +416,7 @@ def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int
     assert "the weights are saved in run" in said
     last = json.loads(Path("out").read_text().splitlines()[-1])
     assert last == {"event": "interrupted", "code": code, "message": said.splitlines()[0]}
+    assert restore_file(Path("run/weights/last.safetensors")).step_count > 0
 
 
 def test_names_of_files_move_no_cursor(folder: Path) -> None:
@@ -436,7 +437,6 @@ def test_names_of_files_move_no_cursor(folder: Path) -> None:
         assert all(line.isprintable() for line in text.split("\n")), words
         assert shown in text or words[0] in ("runs", "watch"), words  # which show what a file says with question marks
     assert json.loads(call("report", run, "--json").stdout)["path"] == str(run / "report.html")
-    assert restore_file(Path("run/weights/last.safetensors")).step_count > 0
 
 
 # check
