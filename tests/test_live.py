@@ -31,7 +31,7 @@ from netspec.ui.cli import app
 from netspec.ui.live import watched as watched_module
 from netspec.ui.live.chart import AXIS, Series, chart, scale_of
 from netspec.ui.live.facts import best_of, exit_code, standing
-from netspec.ui.live.view import Frame, frame, in_time
+from netspec.ui.live.view import Frame, frame, in_time, shortened_net
 from netspec.ui.live.watched import Watched
 
 VALUES = """netspec 1
@@ -676,6 +676,26 @@ def test_lists_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> 
     lines = call("runs").stdout.splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) == 1 + len(STORIES)
+
+
+LONG = "conv(8)-bn-relu -> conv(8)-bn-relu -> pool -> conv(16)-bn-relu -> conv(16)-bn-relu-dropout(20%) -> pool -> affine -> softmax"
+
+
+def test_a_net_is_cut_at_an_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in range(1, 200):
+        for dots, end in ((True, "\u2026"), (False, "...")):
+            cut = shortened_net(LONG, width, dots)
+            assert len(cut) <= max(width, len(end))
+            if width >= len(LONG):
+                assert cut == LONG
+            elif width >= 20 + len(end):
+                assert LONG.startswith(cut.removesuffix(end))
+                assert cut.endswith(f" -> {end}")
+    told({**BEGIN, "net": LONG}, END)
+    assert LONG in call("runs").stdout, "nothing is cut where nobody looks at a screen"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    assert "conv(8)-bn-relu -> conv(8)-bn-relu -> pool -> \u2026\n" in call("runs").stdout
 
 
 def test_no_runs() -> None:

@@ -30,6 +30,7 @@ MOST_REASON = 3
 """Lines of the reason why a run ended early."""
 TALLEST = 24
 MARK = "o"
+ARROW = " -> "
 GAP = 2
 
 
@@ -84,12 +85,21 @@ def _short(text: str, width: int, dots: bool) -> str:
     return text if len(text) <= width else f"{text[: max(width - len(end), 0)]}{end}"
 
 
+def shortened_net(net: str, width: int, dots: bool) -> str:
+    """A chain that ends at an arrow where there is no room for all of it: `conv(16)-relu -> pool -> \u2026`."""
+    end = f"{ARROW}\u2026" if dots else f"{ARROW}..."
+    if len(net) <= width:
+        return net
+    places = [at for at in range(len(net)) if net.startswith(ARROW, at) and at + len(end) <= width]
+    return net[: places[-1]] + end if places else _short(net, width, dots)
+
+
 def _title(of: Frame) -> list[Text]:
     state = Text(of.state, STYLES[of.state])
     name = Text(_short(clean(of.name), of.width - len(state) - 2, of.dots), "bold")
     first = Text.assemble(name, " " * max(of.width - len(name) - len(state), 1), state)
     net = clean(str(of.story.begun.get("net", "")))
-    return [first, Text(_short(net, of.width, of.dots), "dim")] if net else [first]
+    return [first, Text(shortened_net(net, of.width, of.dots), "dim")] if net else [first]
 
 
 def _progress(of: Frame) -> list[Text]:

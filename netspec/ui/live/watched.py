@@ -42,7 +42,7 @@ class Watched:
         self._looked = 0.0
         self._held_at = 0.0
         self._saved = (0, 0)
-        self.dots = _has_dots()
+        self.dots = has_dots()
 
     @property
     def is_over(self) -> bool:
@@ -142,7 +142,7 @@ def of_folder(place: Path, waits: bool) -> Path | None:
         return None
 
 
-def _has_dots() -> bool:
+def has_dots() -> bool:
     """Whether the terminal can be expected to show braille and lines."""
     if os.environ.get("TERM") in ("linux", "dumb"):
         return False
