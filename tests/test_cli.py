@@ -408,7 +408,7 @@ def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int
     command = [sys.executable, "-m", "netspec", "train", "tiny.net", "--epochs", "10000000", "--run-dir", "run", "--json"]
     with Path("out").open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as running:
         deadline = time.monotonic() + 120
-        while not Path("run/weights/last.safetensors").exists() and time.monotonic() < deadline:
+        while not Path("run/results.csv").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         running.send_signal(number)
         _, said = running.communicate(timeout=30)

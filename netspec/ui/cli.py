@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.completion import completion_init  # type: ignore[attr-defined]  # registers what typer answers shells with
 from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
@@ -19,9 +18,11 @@ from netspec.save.announced import announced, place_of
 from netspec.ui.guard import guarded, last_line, report
 from netspec.ui.options import (
     CODES,
+    MEANINGS,
     NAMES,
     NETS,
     RUNS,
+    WORDS,
     AllowPath,
     Classes,
     Dtype,
@@ -46,7 +47,8 @@ class _Group(TyperGroup):
         if not more.get("standalone_mode", True):
             return super().main(*args, **more)
         if COMPLETE in os.environ:
-            completion_init()
+            load("completion.answer").print_answer(self, COMPLETE)
+            sys.exit(0)
         try:
             code = super().main(*args, **{**more, "standalone_mode": False})
         except Exception as error:
@@ -219,7 +221,7 @@ def train(
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @guarded
 def launch(
-    words: Annotated[list[str], typer.Argument(metavar="train FILE ...", help="train with its own options.", show_default=False)],
+    words: Annotated[list[str], typer.Argument(metavar="train FILE ...", help="train with its own options.", **WORDS)],
     ranks: Annotated[int, typer.Option("--ranks", "-n", min=1, metavar="N", help="Processes that share each batch.")] = 2,
     max_restarts: Annotated[int, typer.Option(
         "--max-restarts", min=0, metavar="K", help="How often all begin again from the last state where one was lost."
@@ -419,7 +421,7 @@ def runs(
             "--sort",
             metavar="KEY",
             help="time (newest first), name, or a figure (best first): val_accuracy, f1, seconds.",
-            autocompletion=candidates("figures"),
+            autocompletion=candidates("figures", "keys"),
         ),
     ] = "time",
     json: Json = False,
@@ -449,7 +451,7 @@ def watch(
 @app.command(name="report")
 @guarded
 def report_(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", **RUNS)],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="The .html; in the run's folder, or here for several runs.")
     ] = None,
@@ -474,8 +476,8 @@ def fmt(
 @app.command()
 @guarded
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A .net file, a run folder, or a weights file.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
+    a: Annotated[Path, typer.Argument(metavar="A", help="A .net file, a run folder, or a weights file.", **MEANINGS)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", **MEANINGS)],
     input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
 ) -> int:  # fmt: skip
     """What two specs or runs mean differently.

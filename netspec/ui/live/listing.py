@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from netspec.base.errors import DataError
+from netspec.save.run_files import FILES
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import State, Story, read_ends, whole
 from netspec.ui.live.facts import began_of, best_of, metrics_of, reason_of, standing
 
-FILES = {"spec.net", "spec.resolved.net", "events.jsonl", "plan.txt", "env.json"}
-"""By any of them a folder is known as one of a run; a results.csv is in that of a sweep too."""
 DEPTH = 3
 """Folders within folders that are looked through: sweeps/<study> keeps the runs of a sweep."""
 
