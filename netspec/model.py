@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import netspec
-from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
+from netspec.base.errors import DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -54,6 +54,9 @@ from netspec.ui.notebook.progress import progress
 from netspec.ui.report.measured import Measured
 from netspec.ui.report.write import report_run
 from netspec.ui.summary import Summary, summarize
+
+HELD_OUT = ("test", "validation")
+"""The splits that a model is measured on, by preference."""
 
 
 class Model:
@@ -124,8 +127,7 @@ class Model:
     def network(self) -> Network:
         """The graph with its memory. Raises UsageError before the shapes are known."""
         if self._network is None:
-            has_data = self.program.data is not None and self.program.data.source is not None
-            fit = "fit(), which reads the file's data," if has_data else "fit(X, y)"
+            fit = "fit(), which reads the file's data," if self._known.has_data else "fit(X, y)"
             raise UsageError(f"the model has no shape yet: give input= (and classes= or outputs=) to compile, or call {fit} first")
         return self._network
 
@@ -258,7 +260,8 @@ class Model:
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
             with record.held() if record else nullcontext():
-                history = self.run_training(training, record, hooks)
+                with self.told_when_interrupted():
+                    history = self.run_training(training, record, hooks)
                 if record:
                     record.end(training)
             if record:
@@ -281,7 +284,8 @@ class Model:
         normalisation."""
         counted = self.program.classes is not None or self._network is not None  # a net that is built keeps the meaning of its classes
         try:
-            x, y, validation = self._known.by_columns(x, y, validation)
+            row = self.program.input if self._network is None else self.graph.input.shape
+            x, y, validation = self._known.by_columns(x, y, validation, row)
             if self._network is None:
                 self._build(counts_with_rows(self.program, x, y))
         except Problem as found:
@@ -291,8 +295,8 @@ class Model:
     def lr_find(self, X: Any = None, y: Any = None, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS) -> LrFind:  # noqa: N803
         """Tries learning rates from `lowest` to `highest`, one a step, on rows X with labels y, or on the training rows of the file's data;
         `.lr` of what it returns is the suggestion, `.rates`, `.losses`, `.smoothed` are the curve, and it prints. Starts from the current
-        parameters, and leaves them, the optimiser's state, the running averages, labels and normalisation as they were. Schedules are left
-        out. Raises DataError, DivergedError, UsageError."""
+        parameters, so that of a net that is trained the rate is one to go on with, and leaves them, the optimiser's state, the running
+        averages, labels and normalisation as they were. Schedules are left out. Raises DataError, DivergedError, UsageError."""
         if (X is None) != (y is None):
             raise UsageError("lr_find takes X and y together, or neither (then the file's data section is used)")
         if not (0 < lowest < highest and isinstance(steps, Integral) and steps >= LEAST_STEPS):
@@ -329,6 +333,16 @@ class Model:
         self._steps_per_epoch = training.steps_per_epoch
         return training
 
+    @contextmanager
+    def told_when_interrupted(self, name: str = "model") -> Iterator[None]:
+        """Says of an interrupted training where what was done is found, and how to go on; `name` is the caller's variable."""
+        try:
+            yield
+        except Interrupted as stopped:
+            done = f"{len(self.history.epochs):,} epochs, {len(self.history.loss):,} steps"
+            stopped.args = (f"{stopped}; {name}.history has what was done ({done}), and {name}.fit goes on from there",)
+            raise
+
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
         """Trains, and restores the best parameters; `on_end` is left to the caller. An interrupted run leaves its last ones, in `record`
         too; one that diverged the last good ones there, and its last ones here; where those are not finite the best, or those that it
@@ -354,13 +368,14 @@ class Model:
                 history = training.run()
                 if record:
                     record.finish(training)
-                    with suppress(SaveError, OSError):  # a picture is no reason to lose a result
-                        draw_run(record.folder)
+                    if record.pictures:
+                        with suppress(SaveError, OSError):  # a picture is no reason to lose a result
+                            draw_run(record.folder)
         except BaseException as error:
             if isinstance(error, DivergedError) and not self.network.store.is_finite:
                 training.best.put_back(self.network)
             hooks.error(error)
-            if record and isinstance(error, DivergedError):
+            if record and record.pictures and isinstance(error, DivergedError):
                 report_run(record.folder, self)
             raise
         finally:
@@ -435,27 +450,27 @@ class Model:
             self._forward_rows = 0
             return value, network.store.gradients.copy()
 
-    def evaluate(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
-        """Figures on raw rows: test form, without l2 and without weights of classes.
+    def evaluate(self, X: Any = None, y: Any = None, threshold: Any = None, top: int = TOP) -> dict[str, float]:  # noqa: N803
+        """Figures on raw rows: test form, without l2 and without weights of classes. When both are left out the rows are those that the
+        file's data section splits off for the test, for validation where there are none for a test.
 
         For classes `loss`, `accuracy` (of single answers where a row has several), `f1` (of class 1 where there are two classes, else the
         plain mean over classes), `top5` (of more than five classes; `top=3` gives `top3`), `roc_auc` (one against the rest, the mean over
         classes; left out where only one class occurs) and `log_loss` (not for svm); for values `loss`, `r2`, `mae`, `rmse`. `threshold`
         is as for `predict`.
         """
-        return self.evaluate_rows(self.part(X, y), threshold, top)
+        return self.evaluate_rows(self._measured_on(X, y, "evaluate", *HELD_OUT), threshold, top)
 
     def evaluate_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> dict[str, float]:
         """`evaluate` for rows with encoded labels, as splits hold them."""
         return self._scored(part).figures(self._threshold(threshold), require_top(top))
 
-    def report(self, X: Any, y: Any, threshold: Any = None, top: int = TOP) -> ClassReport:  # noqa: N803
-        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. `threshold` and `top` as in
-        `evaluate`.
+    def report(self, X: Any = None, y: Any = None, threshold: Any = None, top: int = TOP) -> ClassReport:  # noqa: N803
+        """The figures by class and the confusion matrix on raw rows: prints a table, arrays are attributes. All arguments as in `evaluate`.
 
         Raises UsageError for values, which have no classes.
         """
-        return self.report_rows(self.part(X, y), threshold, top)
+        return self.report_rows(self._measured_on(X, y, "report", *HELD_OUT), threshold, top)
 
     def report_rows(self, part: Part, threshold: Any = None, top: int = TOP) -> ClassReport:
         """`report` for rows with encoded labels, as splits hold them."""
@@ -473,18 +488,28 @@ class Model:
         report = report_of(scored, labels)
         return Measured(split, part, scored, report.figures, report)
 
-    def best_threshold(self, X: Any, y: Any, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
+    def best_threshold(self, X: Any = None, y: Any = None, metric: str = "f1") -> float | NDArray[np.float64]:  # noqa: N803
         """The threshold by which predictions of raw rows are best: by `f1` of label 1, `accuracy`, or `balanced_accuracy`, the mean of
         the shares that are right of either label. Exact over all thresholds; one for each of several answers of a row, (K,).
 
-        Choose it on rows that were held out, and measure it on others. Raises UsageError where the head has no threshold.
+        Choose it on rows that were held out, and measure it on others; without rows it is chosen on those that the file's data has for
+        validation. Raises UsageError where the head has no threshold.
         """
         checked(self.graph.head, DEFAULT, self.graph.classes)
-        scored = self._scored(self.part(X, y))
+        scored = self._scored(self._measured_on(X, y, "best_threshold", "validation"))
         p = self.graph.head.predict_proba(scored.scores)
         if scored.y.shape[1:] == (1,):
             return best_threshold(p[:, 1], scored.y[:, 0], metric)
         return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
+
+    def _measured_on(self, x: Any, y: Any, call: str, *splits: str) -> Part:
+        """Raw rows with their labels, checked and encoded; where both are left out those of the first of these splits that the file's data
+        has. Raises UsageError where there are none."""
+        if x is not None and y is not None:
+            return self.part(x, y)
+        if x is not None or y is not None or not self._known.has_data:
+            raise UsageError(f"{call} takes X and y together, or neither where the text has a data section: model.{call}(X, y)")
+        return self._known.rows_of_data(self.graph, splits, call)
 
     def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
         """Raw rows with their labels, which messages call `y_name`, checked and encoded."""

@@ -25,7 +25,7 @@ from netspec.graph.check import NO_OVERRIDES, overrides_of, to_graph
 from netspec.graph.counts import Counts
 from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
-from netspec.model import Model
+from netspec.model import HELD_OUT, Model
 from netspec.plan.network import TrainingPlan, training_plan
 from netspec.save.announced import announced, place_of
 from netspec.save.description import spec_of
@@ -215,12 +215,13 @@ class _Prepared:
     hooks: Callbacks
     overfit: int | None
     record: Callable[[], Record]
+    pictures: bool = True
 
 
 def train(
     spec: AnySpec, *, overrides: Overrides = NO_OVERRIDES, run_dir: Path | str | None = None, monitor: Monitor | None = None,
     allow: Sequence[Path] = (), overfit: int | None = None, resume: Path | str | None = None, keep_losses: bool = True,
-    local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
+    pictures: bool = True, local_bn: bool = False, callbacks: Sequence[Callback | Callable[..., Any]] = (), **keys: Any,
 ) -> Run:  # fmt: skip
     """Trains a file, or what was built in Python, on its own data and writes its run folder (`runs/<name>`, or `run_dir`, which must be
     new or empty).
@@ -228,8 +229,8 @@ def train(
     Other keywords are section keys and let values by name: `train("digits.net", **{"train.epochs": 5, "width": 64})`. `overfit` trains
     on that many rows alone, and measures on them. `resume` is the folder of a run of this spec that ended before its last epoch: training
     goes on from its last state, to the same bytes as a run that was never stopped, or with more epochs than it had. Without
-    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. `callbacks` are those of
-    `Model.fit`.
+    `keep_losses` the history has but the first and the last, and the memory of a long run does not grow. Without `pictures` the folder
+    gets no curves and no report, which `netspec plot` and `netspec report` draw later. `callbacks` are those of `Model.fit`.
 
     Processes that were started together by `mpiexec` share every batch. bn takes the statistics of the whole batch, so that the run is that
     of one process up to rounding; with `local_bn` each process takes those of its own rows. What fails in one of them ends all, and
@@ -247,9 +248,11 @@ def train(
 
         def prepare() -> _Prepared:
             if resume is not None:
-                return _go_on(Path(resume), spec, given, heard, allow, held, called, team)
-            folder = Path(run_dir) if run_dir is not None else None
-            return _begin(spec, given, heard, allow, overfit, folder, called, team)
+                prepared = _go_on(Path(resume), spec, given, heard, allow, held, called, team)
+            else:
+                folder = Path(run_dir) if run_dir is not None else None
+                prepared = _begin(spec, given, heard, allow, overfit, folder, called, team)
+            return replace(prepared, pictures=pictures)
 
         if team is not None:
             held.enter_context(team.guarded())
@@ -354,6 +357,8 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
     """Trains to the end, measures, and writes the report. Without a record another process, whose folder `path` is, writes the run."""
     model, training, splits, hooks = prepared.model, prepared.training, prepared.splits, prepared.hooks
     training.keeps_losses = keep_losses
+    if record is not None:
+        record.pictures = prepared.pictures
     with record.held() if record is not None else nullcontext():
         try:
             history = model.run_training(training, record, hooks)
@@ -365,7 +370,8 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
         found = model.measured(*held_out(splits, prepared.overfit))
         if record is not None:
             record.end(training, split=found.split, **found.figures)
-            report_run(record.folder, model, found)
+            if record.pictures:
+                report_run(record.folder, model, found)
             path = record.folder.path
         hooks.measured(found.split, found.figures)
         hooks.end(history)
@@ -374,16 +380,20 @@ def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Pa
 
 
 def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:
-    """Overrides with more: dotted names are section keys, `seed` is the seed, all others let values."""
+    """Overrides with more: dotted names are section keys, `seed` is the seed, all others let values. Raises UsageError for a whole section,
+    which is given as `train=` to `compile` alone."""
+    if "train" in keys:
+        raise UsageError(f'train={keys["train"]!r}: write its keys by their names, as in **{{"train.epochs": 3}}')
     sections = {name: value for name, value in keys.items() if "." in name}
     lets = {name: value for name, value in keys.items() if "." not in name and name != "seed"}
     seed = keys.get("seed", overrides.seed)
-    return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets})
+    by = overrides.keys_by if not keys else "keywords"
+    return replace(overrides, seed=seed, keys={**overrides.keys, **sections}, lets={**overrides.lets, **lets}, keys_by=by)
 
 
 def held_out(splits: Splits, overfit: int | None = None) -> tuple[str, Part]:
     """The rows that a run is measured on: test, else validation, else train, and those where it learnt a few rows by heart."""
-    for name in () if overfit is not None else ("test", "validation"):
+    for name in () if overfit is not None else HELD_OUT:
         rows: Part | None = getattr(splits, name)
         if rows is not None:
             return name, rows

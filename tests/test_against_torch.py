@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytorch import pytorch
 
 import netspec
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch = pytorch()
 STEPS, ROWS = 10, 12
 
 OPTIMIZERS = {

@@ -408,7 +408,7 @@ def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int
     command = [sys.executable, "-m", "netspec", "train", "tiny.net", "--epochs", "10000000", "--run-dir", "run", "--json"]
     with Path("out").open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as running:
         deadline = time.monotonic() + 120
-        while not Path("run/results.csv").exists() and time.monotonic() < deadline:
+        while not Path("out").read_text() and time.monotonic() < deadline:  # the first epoch's line
             time.sleep(0.05)
         running.send_signal(number)
         _, said = running.communicate(timeout=30)
@@ -1015,6 +1015,17 @@ def test_colour_is_for_terminals_and_no_color_is_honoured(folder: Path) -> None:
     assert "\x1b[" not in on_terminal("check", "two.net", TERM="dumb")
     piped = process("check", "two.net", env={**os.environ, "FORCE_COLOR": "1"})
     assert "\x1b[" not in piped.stdout
+
+
+def test_a_terminal_is_told_of_kernels_that_are_compiled(folder: Path) -> None:
+    """While it takes, and the line is gone before anything else is shown."""
+    Path("relu.net").write_text("input 3 net relu")
+    command, cold = ("compile", "relu.net"), {"NETSPEC_CACHE": str(folder / "kernels")}
+    told = "kernels, once on this machine ...\r\x1b[2K"
+    first = on_terminal(*command, **cold)
+    assert "\x1b[2Kcompiling " in first
+    assert told in first
+    assert "once on this machine" not in on_terminal(*command, **cold)
 
 
 def test_the_bar_is_for_terminals(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calls import layer_of
+from pytorch import pytorch
 from typer.testing import CliRunner, Result
 
 import netspec
@@ -982,7 +983,7 @@ def compare(torch: Any, net: Any, text: str, shape: tuple[int, ...]) -> float:
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("name", ["mlp", "images", "pooled"])
 def test_a_printed_net_computes_what_pytorch_does(name: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     torch.manual_seed(0)
     net, shape = nets(torch)[name]
     found = converted(str(net), input=shape)
@@ -993,7 +994,7 @@ def test_a_printed_net_computes_what_pytorch_does(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 def test_the_comparison_sees_another_net() -> None:
     """The control: a slope that differs."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     net, shape = nets(torch)["images"]
     text = converted(str(net), input=shape).text.replace("leaky_relu(0.2)", "leaky_relu(0.3)")
     assert compare(torch, net, text, shape) > 1e-4
@@ -1007,7 +1008,7 @@ def exported(torch: Any, module: Any, shape: tuple[int, ...], path: Path) -> Con
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["mlp", "images", "pooled"])
 def test_an_exported_program_is_the_printed_net(name: str, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     net, shape = nets(torch)[name]
     found = exported(torch, net, shape, tmp_path / "net.pt2")
     assert net_of(found.text) == net_of(converted(str(net), input=shape).text)
@@ -1016,7 +1017,7 @@ def test_an_exported_program_is_the_printed_net(name: str, tmp_path: Path) -> No
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_exported_program_tells_what_print_does_not(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     nn = torch.nn
     ends: tuple[tuple[Any, str], ...] = (
         (nn.AvgPool2d(2, divisor_override=3), "divisor_override"), (nn.AvgPool2d(2, ceil_mode=True), "ceil_mode"),
@@ -1031,7 +1032,7 @@ def test_an_exported_program_tells_what_print_does_not(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_exported_module_of_its_own_has_its_branches(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
 
     class Unit(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -7,9 +7,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import netspec
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import LimitError, SpecError
 from netspec.base.text import Source, Span
@@ -240,6 +243,57 @@ def test_a_key_without_its_section_is_told_its_section(name: str, meant: str) ->
         load(Source("netspec 1 let epoch = 3 net affine(epoch)"), Overrides(lets={name: "1"}))
     (found,) = caught.value.diagnostics
     assert (found.code, found.help) == ("NS207", f"did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("given", "help_"),
+    [
+        ({"epochs": 3}, '`epochs` is a key of train: write train="epochs = 3"'),
+        ({"lr": np.float64(0.1)}, '`lr` is a key of train: write train="lr = 0.1"'),
+        ({"drop_last": True}, '`drop_last` is a key of train: write train="drop_last = true"'),
+        ({"optimizer": netspec.adam(lr=0.1)}, '`optimizer` is a key of train: write train="optimizer = adam(lr=0.1)"'),
+        ({"class_weights": (1, 2)}, '`class_weights` is a key of train: write train="class_weights = 1, 2"'),
+        ({"epochs": 3, "train": "batch = 20;"}, '`epochs` is a key of train: write train="batch = 20; epochs = 3"'),
+        ({"train.epochs": 3}, '`epochs` is a key of train: write train="epochs = 3"'),
+        ({"train.epoch": 3}, '`epochs` is a key of train: write train="epochs = 3"'),
+        ({"path": "b.csv"}, '`path` is a key of data: write it into the text: data { path = "b.csv" }'),
+        ({"widht": 3}, "did you mean `width`?"),
+    ],
+)
+def test_a_key_that_is_a_keyword_of_compile_is_told_as_it_is_written(given: dict[str, Any], help_: str) -> None:
+    spec = "netspec 1 let width = 3 net affine(width) -> affine -> softmax"
+    (found,) = netspec.check(spec, input=4, classes=3, **given)
+    assert (found.code, found.help) == ("NS207", help_)
+    with pytest.raises(SpecError) as caught:
+        netspec.compile(spec, input=4, classes=3, **given)
+    assert caught.value.diagnostics == (found,)
+    written = re.fullmatch(r'.*write train="(.*)"', help_)
+    if written and "class_weights" not in given:
+        netspec.compile(spec, input=4, classes=3, train=written[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "help_"),
+    [
+        ({"epochs": 3}, '`epochs` is a key of train: write **{"train.epochs": 3}'),
+        ({"optimizer": "adam(lr=1e-2)"}, '`optimizer` is a key of train: write **{"train.optimizer": "adam(lr=1e-2)"}'),
+        ({"split": "80% / 20%"}, '`split` is a key of data: write **{"data.split": "80% / 20%"}'),
+        ({"widht": 3}, "did you mean `width`?"),
+    ],
+)
+def test_a_key_that_is_a_keyword_of_train_is_told_as_it_is_written(given: dict[str, Any], help_: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        netspec.train("models/digits.net", **given)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.help) == ("NS207", help_)
+
+
+@pytest.mark.parametrize("given", [{"lets": {"w": "wide"}}, {"keys": {"train.lr": "abc"}}, {"train": "lr = abc"}])
+def test_nothing_is_defined_before_a_value_from_outside(given: dict[str, Any]) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(Source("netspec 1 let w = 3 net affine(w)"), Overrides(**given))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.help) == ("NS203", "give a value, such as 0.01, 64 or true, or the name of a `let` of the text")
 
 
 def test_a_let_that_has_the_name_of_a_key_is_a_let() -> None:

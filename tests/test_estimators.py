@@ -26,12 +26,14 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 joblib = pytest.importorskip("joblib", reason="scikit-learn is not installed")
 
 import pandas as pd  # noqa: E402
+import polars  # noqa: E402
 from scipy import sparse  # noqa: E402
 from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification, make_regression  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.experimental import enable_halving_search_cv  # noqa: E402, F401
 from sklearn.linear_model import LogisticRegression, Ridge  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score  # noqa: E402
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_predict, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
@@ -359,7 +361,7 @@ def test_any_let_and_key_is_a_parameter() -> None:
     assert net.get_params()["width"] == 3
     assert net.get_params()["train.lr"] == 0.5
     copied = clone(net).set_params(**{"train.epochs": np.int64(2), "width": np.int32(5), "class_weight": "balanced"})
-    assert net.get_params().keys() < copied.get_params().keys()
+    assert net.get_params(deep=False).keys() < copied.get_params(deep=False).keys()
     copied.fit(X, Y)
     assert copied.model_.params["affine1.W"].shape == (4, 5)
     assert copied.n_iter_ == 2
@@ -370,6 +372,86 @@ def test_any_let_and_key_is_a_parameter() -> None:
     assert "train.lr" in copied._repr_html_()
     assert copied.set_params(width=None).fit(X, Y).model_.params["affine1.W"].shape == (4, 8)
     assert NetClassifier(f"let act = relu {SMALL.replace('relu', 'act')}", act="tanh").fit(X, Y).model_.graph.nodes[1].name == "tanh1"
+
+
+def test_all_parameters_of_a_text_are_listed_with_their_values() -> None:
+    net = NetClassifier(SMALL, **{"train.batch": 32})
+    listed = net.get_params()
+    assert (listed["width"], listed["train.lr"], listed["train.epochs"], listed["train.batch"], listed["train.schedule"]) == (
+        8,
+        1e-2,
+        20,
+        32,
+        None,
+    )
+    assert listed["train.optimizer"].startswith("adam(lr=0.01")
+    assert {name for name in listed if "." not in name} == {*net.get_params(deep=False), "width"} - {"train.batch"}
+    steps = make_pipeline(StandardScaler(), net)
+    assert {f"netclassifier__{name}" for name in listed} < steps.get_params().keys()
+    assert NetClassifier("affine -> softmax").get_params()["train.epochs"] == 100
+    assert NetRegressor(VALUES.replace("lr = 1e-2", "lr = 3e-2")).get_params()["train.lr"] == 3e-2
+    assert NetClassifier(f"let act = relu {SMALL.replace('relu', 'act')}").get_params()["act"] == "relu"
+    for spec in ("affine(3", "affine(width) -> softmax", "nowhere.net", 3):  # no programs, which fit tells
+        assert "train.lr" not in NetClassifier(spec).get_params()
+    assert "train.lr" in NetClassifier("affine(width) -> softmax", width=3).get_params()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"width": 3, "train.optimizer": "sgd(0.3, momentum = 0.9)"}, {"train.schedule": "cosine(5ep)", "train.clip": 1.0},
+        {"train.early_stop": "stop(loss, patience = 3ep)", "train.checkpoint": "5ep", "train.class_weights": (1.0, 2.0, 3.0)},
+        {"train.drop_last": True, "train.dtype": "float64", "train.threads": 1, "train.loss": "cross_entropy"},
+    ],
+)  # fmt: skip
+def test_what_is_listed_is_the_same_program_when_it_is_set(given: dict[str, Any]) -> None:
+    net = NetClassifier(SMALL, **given)
+    again = NetClassifier(SMALL).set_params(**net.get_params())
+    assert again._program().resolved == net._program().resolved
+    assert again._program().train == net._program().train
+    assert again.get_params() == net.get_params()
+
+
+def test_listing_pins_nothing() -> None:
+    """A copy has what was given alone, so that another text has its own values."""
+    net = NetClassifier(SMALL, **{"train.batch": 32})
+    net.get_params()
+    assert clone(net).get_params(deep=False) == net.get_params(deep=False)
+    assert "width" not in clone(net).get_params(deep=False)
+    assert "width" not in repr(net).replace("affine(width)", "").replace("let width", "")
+    assert "train.epochs" not in net._repr_html_()
+    other = SMALL.replace("width = 8", "wide = 9").replace("(width)", "(wide)").replace("1e-2", "3e-2")
+    assert clone(net).set_params(spec=other).get_params()["train.lr"] == 3e-2
+    assert clone(net).set_params(spec=other, wide=4).fit(X, Y).model_.params["affine1.W"].shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("widht", "width"), ("train.epoch", "train.epochs"), ("epochs", "train.epochs"), ("lr", "train.lr"),
+        ("clas_weight", "class_weight"), ("transforms", "data.transforms"), ("unheard_of", None),
+    ],
+)  # fmt: skip
+def test_a_name_that_the_text_has_not_is_refused_when_it_is_set(name: str, near: str | None) -> None:
+    net = NetClassifier(SMALL, width=3)
+    with pytest.raises(ValueError, match=rf"^NetClassifier has no parameter `{name}`") as told:
+        net.set_params(verbose=1, **{name: 5})
+    assert (f"(did you mean `{near}`?)" if near else f"`{name}`. Its own: class_weight, ") in str(told.value)
+    assert "the text's lets: width; the text's keys: train.optimizer, train.batch, " in str(told.value)
+    assert net.get_params(deep=False) == NetClassifier(SMALL, width=3).get_params(deep=False), "nothing is set"
+    steps = make_pipeline(StandardScaler(), net)
+    with pytest.raises(ValueError, match=rf"^NetClassifier has no parameter `{name}`"):
+        GridSearchCV(steps, {f"netclassifier__{name}": [1, 2]}, cv=2).fit(X, Y)
+
+
+def test_only_names_are_refused_when_they_are_set() -> None:
+    """Values, and texts that are no programs, are told by fit; and the constructor refuses nothing."""
+    for spec in ("affine(3", "affin(3) -> softmax", "nowhere.net", 3, None):
+        assert NetClassifier(SMALL).set_params(spec=spec, widht=3).get_params(deep=False)["widht"] == 3
+    for values in ({"train.lr": "abc"}, {"width": -1}, {"widht": None}, {"data.transforms": "rescale"}, {"seed": 3}):
+        NetClassifier(SMALL).set_params(**values)
+    assert NetClassifier(SMALL, widht=3).set_params(width=4).get_params(deep=False)["widht"] == 3
+    assert NetClassifier("affine(w) -> affine -> softmax").set_params(w=3).fit(X, Y).model_.params["affine1.W"].shape == (4, 3)
 
 
 def test_a_spec_may_be_a_file_or_built(tmp_path: Path) -> None:
@@ -414,6 +496,8 @@ def test_seeds() -> None:
     [
         (NetClassifier(SMALL, widht=3), Y, SpecError, r"`widht` is given a value[\s\S]*lets of the text: width[\s\S]*did you mean `width`"),
         (NetClassifier(SMALL, **{"train.epoch": 3}), Y, SpecError, r"train has no key `epoch`[\s\S]*did you mean `epochs`"),
+        (NetClassifier(SMALL, epochs=3), Y, SpecError, r'help: `epochs` is a key of train: write \*\*\{"train.epochs": 3\}$'),
+        (NetClassifier(SMALL, **{"train.lr": "abc"}), Y, SpecError, r"help: give a value, such as 0\.01, 64 or true"),
         (NetClassifier("affine(3) -> linear"), Y, UsageError, r"^NetClassifier: the chain ends in linear; end it in softmax, svm"),
         (NetClassifier("affine"), Y, UsageError, r"the chain has no head, so that it gives values; end it in softmax, svm or sigmoid"),
         (NetRegressor("affine -> softmax"), Y, UsageError, r"^NetRegressor: the chain ends in softmax; end it in linear"),
@@ -446,7 +530,7 @@ def test_messages(net: Any, y: NDArray[Any], error: type[Exception], told: str) 
 def test_a_fit_that_fails_leaves_nothing_that_was_fitted_before() -> None:
     net = NetClassifier(SMALL).fit(X, NAMES)
     with pytest.raises(SpecError):
-        net.set_params(widht=3).fit(X[:, :3], Y)
+        net.set_params(width="wide").fit(X[:, :3], Y)
     with pytest.raises(NotFittedError):
         net.predict(X)
 
@@ -514,8 +598,71 @@ def test_rows_that_no_estimator_takes_are_scikit_learns_errors() -> None:
     ):
         with pytest.raises((ValueError, TypeError), match=told):
             net.predict(rows)
-    with pytest.raises(ValueError, match="Found array with dim 3"):
-        net.predict(X.reshape(150, 2, 2))
+    with pytest.raises(ValueError, match="Found array with dim 5"):
+        net.predict(X.reshape(150, 2, 2, 1, 1))
+
+
+COLUMNS = {"a": X[:, 0], "b": X[:, 1]}
+ENCODED = r"which is no number; where it is a category make numbers of the column before the net, as in make_pipeline\(make_column_transf"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (pd.DataFrame(X, columns=list("abca")), r"^X: two columns are named a; rename one of them$"),
+        (pd.DataFrame({**COLUMNS, "kind": NAMES}), rf"^X: row 0, kind holds 'setosa', {ENCODED}"),
+        (pd.DataFrame({**COLUMNS, "kind": NAMES}).astype({"kind": "category"}), rf"^X: row 0, kind holds 'setosa', {ENCODED}"),
+        (polars.DataFrame({**COLUMNS, "kind": NAMES}), rf"^X: row 0, kind holds 'setosa', {ENCODED}"),
+        (pd.DataFrame({**COLUMNS, "when": pd.Timestamp("2020-01-01")}), r"^X: column when holds dates or times"),
+        (pd.DataFrame({**COLUMNS, "c": [None, *X[1:, 2]]}), r"^X: row 0, c is NaN \(rows count from 0\)"),
+        (polars.DataFrame({**COLUMNS, "c": [None, *X[1:, 2]]}), r"^X: row 0, c holds null, no value"),
+        (polars.DataFrame(COLUMNS).lazy(), r"^X: a lazy table has no rows yet: call \.collect\(\) first"),
+        ([[1.0, 2.0]] * 149 + [[1.0]], r"^X: its rows have different lengths$"),
+        ([{"a": 1.0, "b": 2.0}] * 150, r"^X: its rows are dicts; make a table of it, such as pandas\.DataFrame\(x\)"),
+    ],
+)
+def test_tables_that_cannot_be_learnt_are_told_by_row_and_column(table: Any, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        NetClassifier(SMALL).fit(table, Y)
+
+
+def test_labels_are_no_name_of_a_column() -> None:
+    table = pd.DataFrame({**COLUMNS, "kind": NAMES})
+    with pytest.raises(DataError, match=r"^y = 'kind' names a column; give the labels: fit\(X\.drop\(columns='kind'\), X\['kind'\]\)$"):
+        NetClassifier(SMALL).fit(table, "kind")
+
+
+def test_tables_of_any_library_are_the_same_rows() -> None:
+    table = pd.DataFrame(COLUMNS)
+    wanted = NetClassifier(SMALL).fit(table, NAMES)
+    texts = polars.DataFrame(table).with_columns(polars.col("a").cast(polars.String))  # which are numbers
+    for other in (polars.DataFrame(table), texts, table.astype({"a": object})):
+        assert scores(NetClassifier(SMALL).fit(other, NAMES), other) == scores(wanted, table)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("input 1x8x8 net conv(4)-relu -> affine -> softmax", r"a row is 8x8, and the net takes 1x8x8: write X\[:, None\]$"),
+        ("net conv(4)-relu -> affine -> softmax", r"a row is 8x8, and the net takes 1x8x8: write X\[:, None\]$"),
+        ("data { source = digits } net affine -> softmax", r"and the net takes 1x8x8: write X\[:, None\]$"),
+        ("input 64 net affine -> softmax", r"a row is 8x8, and the net takes a vector of 64: write X\.reshape\(len\(X\), -1\)$"),
+        ("data { source = digits; transforms = flatten } net affine -> softmax", r"and the net takes a vector of 64: write X\.reshape\("),
+        ("input 3x8x8 net conv -> affine -> softmax", r"images \(N, C, H, W\), and the net takes 3x8x8$"),
+        ("affine -> softmax", r"as X\[:, None\] does, for vectors write X\.reshape\(len\(X\), -1\)$"),
+    ],
+)
+def test_images_without_a_channel_are_told_what_the_net_takes(text: str, advice: str) -> None:
+    digits = load_digits()
+    net = NetClassifier(text, **{"train.epochs": 1})
+    for rows in (digits.images[:100], digits.images[:100].tolist()):
+        with pytest.raises(DataError, match=rf"^X: shape \(100, 8, 8\); .*{advice}"):
+            net.fit(rows, digits.target[:100])
+    if text.endswith("affine -> softmax") and "3x8x8" not in text:
+        rows = digits.images[:100, None] if "None" in advice and "vectors" not in advice else digits.data[:100]
+        net.fit(rows, digits.target[:100])
+        with pytest.raises(DataError, match=r"and the net takes .*: write X"):
+            net.predict(digits.images[:100])
 
 
 def test_names_of_features() -> None:
@@ -651,6 +798,16 @@ def test_a_search_in_a_pipeline_over_a_let_and_a_rate() -> None:
     beside = GridSearchCV(steps, grid, cv=3, n_jobs=2, error_score="raise").fit(X, NAMES)
     np.testing.assert_array_equal(beside.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
     assert scores(beside.best_estimator_[-1]) == scores(alone.best_estimator_[-1])
+
+
+def test_a_search_by_halves_spends_epochs() -> None:
+    """It asks the list of parameters whether the net has such a resource."""
+    grid = {"width": [1, 16], "train.lr": [1e-4, 3e-2]}
+    search = HalvingGridSearchCV(NetClassifier(SMALL), grid, resource="train.epochs", min_resources=5, max_resources=20, factor=2, cv=3)
+    search.set_params(random_state=0, error_score="raise").fit(X, Y)
+    assert search.n_resources_ == [5, 10, 20]
+    assert search.best_params_["train.lr"] == 3e-2
+    assert search.best_estimator_.n_iter_ == search.best_params_["train.epochs"] == 20
 
 
 def test_threads_may_fit_side_by_side() -> None:

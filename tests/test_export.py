@@ -24,6 +24,7 @@ from exported import (
 from graphs import forward, moved_at_random
 from hypothesis import HealthCheck, Phase, given, settings
 from laws import close
+from pytorch import pytorch
 from random_programs import programs
 from test_onnx_graphs import NETS
 from typer.testing import CliRunner, Result
@@ -85,7 +86,7 @@ def one_thread() -> None:
 
 @pytest.fixture
 def torch() -> Any:
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
+    return pytorch()
 
 
 def optional_torch() -> Any:

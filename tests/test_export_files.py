@@ -20,6 +20,7 @@ from graphs import forward, graph_of_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import close
+from pytorch import pytorch
 from test_onnx_graphs import NETS
 from typer.testing import CliRunner, Result
 
@@ -47,9 +48,7 @@ def call(*words: object) -> Result:
 
 @pytest.fixture
 def torch() -> Any:
-    found = pytest.importorskip("torch", reason="PyTorch is not installed")
-    found.set_num_threads(1)
-    return found
+    return pytorch()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from calls import layer_of
 from numpy.typing import NDArray
+from pytorch import pytorch
 
 import netspec
 from netspec.base.kinds import Head, Merge
@@ -136,7 +137,7 @@ def test_launches_are_left_out() -> None:
 
 def test_lr_scale_against_torch() -> None:
     """A hundred steps with groups of other rates; the decay of adamw follows the group's rate too."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     text = "affine(9, lr_scale=0.1)-bn(lr_scale=3)-relu -> affine(5)-tanh -> affine(lr_scale=0.5) -> softmax"
     for fuse in (True, False):
         for clip in (None, 0.4):

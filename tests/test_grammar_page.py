@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pytorch import pytorch
 
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides
@@ -68,7 +69,7 @@ def test_the_lines_are_those_that_the_table_says() -> None:
 
 @pytest.mark.parametrize("title", sections())
 def test_pytorch_has_as_many_parameters(title: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytorch()
     names = {"torch": torch, "nn": torch.nn}
     exec(compile(sections()[title]["pytorch"], "<page>", "exec"), names)  # the page's own code
     graph = to_graph(load(Source(sections()[title]["net"]), BARE))

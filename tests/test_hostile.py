@@ -178,6 +178,14 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     assert restore(weights(tmp_path / "fits.safetensors", affine1_W=np.ones((3, 2)))).params["affine1.W"][1, 1] == 1
 
 
+def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
+    """A net with one answers NaN."""
+    path = weights(tmp_path / "w.safetensors", bn1_var=np.array([1, -1e-3], "f4"))
+    assert "bn1.var has numbers below 0, which it cannot have" in refused(restore, path)
+    assert netspec.compile(targets.SPEC, weights=path, strict=False).unloaded == ["bn1.var"]
+    restore(weights(tmp_path / "fits.safetensors", bn1_var=np.zeros(2, "f4"), bn1_mean=np.array([-1, 1], "f4")))  # the control
+
+
 def test_arrays_of_kinds_that_numpy_lacks_are_named(tmp_path: Path) -> None:
     header = {"__metadata__": {"netspec": "{}"}, "a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}
     content = json.dumps(header).encode()

@@ -18,6 +18,7 @@ from compiled import Compiled, everything, graph_of, neighbours, network_of
 from guards import guarded
 from numba import njit
 from numpy.typing import NDArray
+from pytorch import pytorch
 from runners import Templates
 
 import netspec.kernels
@@ -305,7 +306,7 @@ def _gradients(run: Any, layer: Layer, dy: Any, x: Any, parameters: Any, context
 
 @pytest.mark.parametrize(("call", "shape", "rows"), [*geometries(12), *tiled_geometries(6)])
 def test_convolution_equals_torch(call: str, shape: tuple[int, int, int], rows: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     layer = layer_of(call)
     parameters, _ = laws.arrays(layer, shape)
     x, _ = laws.batch(layer, shape, rows)

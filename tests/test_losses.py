@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytorch import pytorch
 
 import netspec
 from netspec.base.text import Source
@@ -28,7 +29,7 @@ def model_of(head: str, train: str = "", **counts: Any) -> netspec.Model:
 
 def torch_loss(model: netspec.Model, mean_loss: Any) -> tuple[float, dict[str, Any]]:
     """Loss and gradients of the same net in PyTorch, `mean_loss` of its scores."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     params = {name: torch.tensor(array, requires_grad=True) for name, array in model.params.items()}
     hidden = torch.tanh(torch.tensor(X) @ params["affine1.W"] + params["affine1.b"])
     value = mean_loss(torch, hidden @ params["affine2.W"] + params["affine2.b"])

@@ -132,6 +132,31 @@ def test_the_suggestion_trains() -> None:
     assert str(found).count("<- steepest") == 1
 
 
+def test_a_net_that_is_trained_is_told() -> None:
+    """Its losses are small and differ from batch to batch: what explodes there, and where the curve falls, is chance."""
+    x, y = data(300)
+    model = model_of("optimizer = adam(lr=1e-2); batch = 20")
+    assert model.lr_find(x, y).updates_before == 0
+    assert "trained already" not in str(model.lr_find(x, y))
+    model.fit(x, y, epochs=2)
+    found = model.lr_find(x, y)
+    assert found.updates_before == 30
+    told = "the net is trained already (30 updates), and its rates are for going on"
+    assert str(found).splitlines()[-3:-1] == [
+        told,
+        "for the rate to begin with call lr_find on a new model of the spec, or reset() this one",
+    ]
+    assert told in found._repr_html_()
+    model.reset()
+    assert str(model.lr_find(x, y)) == str(model_of("optimizer = adam(lr=1e-2); batch = 20").lr_find(x, y))
+    values = netspec.compile("affine -> linear", input=6, outputs=1, train="optimizer = sgd(lr=1e-3)")
+    values.fit(x, x[:, 0], epochs=1)
+    with pytest.raises(
+        DivergedError, match=r"after \d+ steps, at lr .*; the net is trained already \(3 updates\).*; for the rate to begin with"
+    ):
+        values.lr_find(x * 1e9, x[:, 0] * 1e9, lowest=1.0, highest=10.0)
+
+
 @pytest.mark.parametrize("wrong", [{"lowest": 0.0}, {"lowest": 1.0, "highest": 0.5}, {"steps": 3}, {"y": None}])
 def test_wrong_calls(wrong: dict[str, Any]) -> None:
     x, y = data()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -17,11 +18,14 @@ from pages import GROUNDS, LEAST_CONTRAST, contrast, read
 
 import netspec as ns
 from netspec.base import html
-from netspec.base.chart import Curve, chart
+from netspec.base.chart import Axis, Curve, chart
 from netspec.base.diagnostic import Diagnostic, Diagnostics
 from netspec.base.text import Source, Span
+from netspec.catalog.layers.softmax import Softmax
+from netspec.train.evaluate import Scored
 from netspec.train.gradcheck import GradcheckReport
 from netspec.train.history import History
+from netspec.ui.class_report import report_of
 from netspec.ui.notebook.magic import parsed
 from netspec.ui.notebook.picture import on_any_ground
 from netspec.ui.notebook.progress import Live, _time
@@ -168,7 +172,11 @@ def test_silent_training_shows_nothing(cells: Kernel) -> None:
 def test_an_interrupt_stops_training_in_a_few_words(cells: Kernel) -> None:
     cell = cells.run(f"long = {SMALL}\nlong.fit(X, y, epochs=10_000_000, verbose=1)", interrupts=True)
     told = plain_of(cell.error)
-    assert re.fullmatch(r"Interrupted\n  Cell In\[\d+\], line 2: long\.fit\(.*\)\n\nstopped by SIGINT in epoch \d+", told)
+    assert re.fullmatch(r"Interrupted\n  Cell In\[\d+\], line 2: long\.fit\(.*\)\n\nstopped by SIGINT in epoch \d+; .*", told)
+    done = re.search(r"; model\.history has what was done \(([\d,]+) epochs, ([\d,]+) steps\), and model\.fit goes on from there$", told)
+    assert done is not None
+    counted = cells.run("print(f'{len(long.history.epochs):,} {len(long.history.loss):,}')").streams
+    assert counted.split() == list(done.groups())
     assert cell.streams == ""
     assert re.match(r"ended (in|after) epoch \d+ of 10000000: ", cell.plain[0])
     assert read(cell.html[0]).offences() == []
@@ -279,9 +287,26 @@ def test_the_cell_trains(cells: Kernel) -> None:
     assert cells.run("print(digits.epochs_done)").streams == "2\n"
 
 
+def test_an_interrupt_of_the_cell_names_its_variable(cells: Kernel) -> None:
+    cell = cells.run(f"%%netspec digits --train --epochs 10000000\n{DIGITS}", interrupts=True)
+    assert re.search(
+        r"stopped by SIGINT in epoch \d+; digits\.history has what was done \(.*\), and digits\.fit goes on", plain_of(cell.error)
+    )
+    before = cells.run("digits.epochs_done").plain[0]
+    assert cells.run("digits.fit(epochs=1); digits.epochs_done").plain[0] == str(int(before) + 1)
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
+        ("--set width={nosuch}", "--set width={nosuch}: {nosuch}: the notebook has no variable nosuch; give it a value in a cell before"),
+        ("--set width={modle.epochs_done}", "{modle.epochs_done}: the notebook has no variable modle; did you mean model?"),
+        ("--set a={X} --set b={nosuch}", "{nosuch}: the notebook has no variable nosuch"),
+        ("--set width={1/0}", "{1/0} fails; calculate it in a cell of its own, which shows why, and give the result a name"),
+        ("--set 'width={max(n for n in X.shape) / 0}'", "fails; calculate it in a cell of its own"),
+        ("{nosuch} --train", "{nosuch}: the notebook has no variable nosuch"),
+        ("--set width=$nosuch", "$nosuch: the notebook has no variable nosuch; give it a value"),
+        ("--set width={3 +}", "{3 +} is no expression of Python"),
         ("--clases 2", "unrecognized arguments: --clases"),
         ("class", "%%netspec class: give the name of a variable, such as model"),
         ("my-net", "give the name of a variable"),
@@ -490,6 +515,32 @@ def test_any_curve_is_drawn_inside_its_picture(points: list[tuple[float, float]]
             places = [tuple(map(float, one.split(","))) for one in drawn.split()]
             assert places == sorted(places, key=lambda place: place[0])
             assert all(0 <= x <= 300 and 0 <= y <= 200 for x, y in places)
+
+
+@pytest.mark.parametrize("low", [0.0, 0.5, 0.86, 0.943, 0.9961, -3.0, 12.0, 4e5])
+@pytest.mark.parametrize("length", [1.0, 0.5, 0.081, 0.0334, 0.0201, 0.0039, 7.7])
+def test_an_axis_has_a_few_labels_wherever_it_begins(low: float, length: float) -> None:
+    ticks = Axis(low, low + length, 200.0, 20.0, is_log=False).ticks()
+    assert 3 <= len(ticks) <= 8
+    assert low - 1e-9 <= ticks[0] < ticks[-1] <= low + length + 1e-9
+    assert len({round((after - before) / length, 6) for before, after in itertools.pairwise(ticks)}) == 1
+    assert Axis(low, low, 200.0, 20.0, is_log=False).ticks() == [low]
+
+
+def test_wrong_cells_of_a_confusion_matrix_have_a_hue_and_a_weight_of_their_own() -> None:
+    """Blue and orange, which the colour-blind tell apart; and by their weight where there is no colour."""
+    scored = Scored(Softmax(), np.eye(3)[[0, 0, 1, 1, 1, 2]] * 5, np.array([0, 0, 1, 1, 2, 2]), 0.0)
+    page = report_of(scored, np.array(["a", "b", "c"]))._repr_html_()
+    cells = re.findall(r'<span style="background-color: rgba\(([\d, ]+), (\d\.\d+)\)[^>]*>(.*?)</span></td>', page)
+    blue, orange = ("61, 133, 200", "207, 122, 29")
+    assert [(hue, words) for hue, shade, words in cells if float(shade) > 0] == [
+        (blue, "2"),
+        (blue, "2"),
+        (orange, "<b>1</b>"),
+        (blue, "1"),
+    ]
+    assert min(float(shade) for hue, shade, _ in cells if hue == orange) > 0.1
+    assert "wrong ones are orange and bold" in read(page).text
 
 
 def test_a_curve_rises_where_its_values_do() -> None:

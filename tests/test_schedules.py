@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from laws import shuffled
 from numpy.typing import NDArray
+from pytorch import pytorch
 
 import netspec
 from netspec.base.schedule import Progress, RateSchedule
@@ -26,7 +27,7 @@ def rates(text: str, count: int = TOTAL, losses: tuple[float, ...] = ()) -> NDAr
 
 
 def by_torch(make: Callable[[Any, Any], Any], count: int = TOTAL) -> list[float]:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     rule = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     schedule, found = make(torch.optim.lr_scheduler, rule), []
     for _ in range(count):
@@ -100,7 +101,7 @@ LOSSES = {
 @pytest.mark.parametrize("losses", LOSSES.values(), ids=list(LOSSES))
 @pytest.mark.parametrize("patience", [1, 3])
 def test_plateau_against_torch(losses: tuple[float, ...], patience: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     rule = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     peer = torch.optim.lr_scheduler.ReduceLROnPlateau(rule, patience=patience, factor=0.5)
     for count in range(1, len(losses) + 1):
@@ -170,7 +171,7 @@ def test_onecycle_of_few_updates(total: int) -> None:
     schedule = entry_from_text(RateSchedule, "onecycle")  # type: ignore[type-abstract]  # a contract, looked up by
     found = schedule.rates(LR, Progress(np.arange(total, dtype=float), total, total))
     assert found[-1] == pytest.approx(LR / 25 / 1e4, rel=1e-9)
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     rule = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     peer = torch.optim.lr_scheduler.OneCycleLR(rule, LR, total_steps=total)
     for rate in found[:-1]:

@@ -13,6 +13,7 @@ from exported import subject_of_text
 from graphs import moved_at_random
 from laws import close
 from numpy.typing import NDArray
+from pytorch import pytorch
 from safetensors.numpy import save_file
 from test_export import MORE
 from test_onnx_graphs import NETS
@@ -35,7 +36,7 @@ def call(*words: object) -> Result:
 
 @pytest.fixture
 def torch() -> Any:
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
+    return pytorch()
 
 
 @pytest.fixture(autouse=True)
@@ -361,7 +362,7 @@ def test_a_model_that_does_not_map_gets_no_weights(torch: Any) -> None:
 
 
 def test_what_torch_save_writes_is_told_with_what_to_write(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "state.pt")
     with pytest.raises(netspec.DataError, match=r"as torch\.save writes; .*safetensors\.torch\.save_file"):
         netspec.compile("affine", input=3, outputs=2, weights=tmp_path / "state.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,11 +24,13 @@ from typer.testing import CliRunner
 
 import netspec as ns
 from netspec.base.errors import DataError, Interrupted, SpecError, UsageError
+from netspec.base.extras import left_out, library
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides
 from netspec.frontend.validate import load
 from netspec.graph.counts import Counts
 from netspec.save.atomic import SaveError
+from netspec.save.held import is_held
 from netspec.save.run_folder import RunFolder
 from netspec.ui.cli import app
 from netspec.ui.sweep import study as studies
@@ -36,8 +39,14 @@ from netspec.ui.sweep.begin import enter, grid, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import miss_all
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.outcome import Outcome, best, outcomes
-from netspec.ui.sweep.worker import alive, is_alive
+from netspec.ui.sweep.outcome import Outcome, as_table, best, outcomes
+from netspec.ui.sweep.pictures import best_so_far, caution
+from netspec.ui.sweep.storage import open_storage, optuna, quietly, told_of_storage
+from netspec.ui.sweep.trial import is_reported
+from netspec.ui.sweep.watch import Lines
+from netspec.ui.sweep.worker import alive
+from netspec.ui.tables import as_text
+from netspec.ui.verbs.sweep import End
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install 'netspec[sweep]'")
 
@@ -233,6 +242,58 @@ def test_trials_that_do_badly_are_ended_early(tmp_path: Path, pruner: str) -> No
     assert max(one.metric or 0.0 for one in ended) <= max(one.metric or 0.0 for one in found)
 
 
+def test_the_study_is_told_ever_fewer_epochs_and_those_of_a_pruner(tmp_path: Path) -> None:
+    told = [epoch for epoch in range(1, 10_001) if is_reported(epoch)]
+    assert told[:17] == [*range(1, 12), 13, 16, 19, 23, 27, 32]
+    assert len(told) < 60
+    assert all(after <= 1.25 * before + 1 for before, after in pairwise(told))
+    text = NET.replace("epochs = 3", "epochs = 40").replace("train.lr = log(1e-3, 1.0)", "train.lr = choice(0.1, 0.02, 1e-7, 1e30)")
+    order = ordered(tmp_path, text.replace("width = choice(4, 8, 16); act = choice(relu, tanh); ", ""), sampler="grid")
+    study = entered(order)
+    worker._work(order, "here")
+    found = {one.number: one for one in outcomes(study, order)}
+    told = [epoch for epoch in told if epoch <= 40]
+    for number, attempt in studies.latest(study).items():
+        assert list(attempt.intermediate_values) == [epoch for epoch in told if epoch <= (found[number].epochs or 0)]
+        rows = RunFolder(order.trials / str(found[number].folder)).read_epochs()
+        assert (found[number].epochs, found[number].seconds) == ((rows[-1]["epoch"], rows[-1]["seconds"]) if rows else (None, None))
+    assert found[1].epochs == found[2].epochs == 40
+    assert found[4].state == "diverged"
+
+
+def test_each_trial_that_ends_is_told_in_a_line_with_its_figure_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = NET.replace("epochs = 3", "epochs = 6").replace("train.lr = log(1e-3, 1.0)", "train.lr = log(1e-7, 1.0)")
+    order = ordered(tmp_path, text, pruner="median", sampler="random")
+    swept(order, 2)
+    watch = Lines(order, entered(order, 12))
+    worker._work(order, "here")
+    watch.looked([])
+    watch.looked([])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" trial ")[0] for line in lines] == [f"{done}/12" for done in range(3, 13)]
+    kinds = {re.sub(r"^\S+ trial \d+ ", "", line).split(": val_accuracy 0.")[0] for line in lines}
+    assert kinds >= {"complete"}
+    assert {re.sub(r"\d", "n", kind) for kind in kinds - {"complete"}} == {"pruned by median after epoch n of n"}
+    assert {line.count("val_accuracy") for line in lines} == {1}
+
+
+def test_importances_of_few_trials_come_with_a_caution() -> None:
+    def of(count: int) -> list[Outcome]:
+        return [Outcome(n, "complete" if n else "pruned", 0.5, {}, 1, 1.0, "", "", 0, 1) for n in range(count + 1)]
+
+    assert caution(of(6)) == "from 6 complete trials; below 50 they say little"
+    assert caution(of(50)) == "from 50 complete trials"
+
+
+def test_the_best_so_far_is_drawn_up_to_the_last_trial(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    figures = {1: 0.3, 2: 0.7, 3: None, 4: 0.5, 5: 0.9, 6: 0.2, 7: None}
+    states = {1: "pruned", 3: "invalid", 6: "pruned", 7: "waiting"}
+    found = [Outcome(n, states.get(n, "complete"), figures[n], {}, 1, 1.0, "", "", 0, 1) for n in figures]
+    assert best_so_far(found, order) == [(2, 0.7), (3, 0.7), (4, 0.7), (5, 0.9), (6, 0.9)]
+    assert best_so_far(found, replace(order, metric="val_loss")) == [(2, 0.7), (3, 0.7), (4, 0.5), (5, 0.5), (6, 0.5)]
+
+
 def test_numbers_are_compared_by_their_loss(tmp_path: Path) -> None:
     text = (
         "netspec 1 let w = 4 data { source = diabetes; normalize = per_feature } net affine(w)-relu -> affine train { epochs = 2 } "
@@ -317,11 +378,12 @@ def test_a_worker_that_is_to_end_saves_and_another_goes_on_to_the_same_bytes(tmp
                 worker._work(order, "here")
     finally:
         signal.signal(signal.SIGTERM, before)
-    (waiting,) = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
+    (waiting,) = studies.numbered(study, [optuna().trial.TrialState.WAITING])
     assert waiting.params == outcomes(study, order)[0].values != {}
     worker._work(order, "another")
     (found,) = outcomes(study, order)
     assert (found.state, found.attempts, found.epochs, found.folder) == ("complete", 2, 3, "trial-0001")
+    assert (found.lost, "retried" in as_text(as_table([found], order, []))) == (0, False)  # nothing of it was done again
     assert '"resumed", "epoch": 2' in (order.trials / "trial-0001" / "events.jsonl").read_text()
     whole = ns.train(order.file, run_dir=tmp_path / "whole", **found.values)
     assert weights(whole.path) == weights(order.trials / "trial-0001")
@@ -339,12 +401,65 @@ def test_a_file_that_changes_ends_the_sweep_and_its_trial_waits(tmp_path: Path) 
     assert (found.state, found.attempts) == ("complete", 2)
 
 
-def test_without_the_library_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
+@pytest.mark.parametrize("module", ["optuna", "sqlalchemy", "alembic"])
+def test_without_a_part_of_the_extra_one_line_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "net.net").write_text(NET)
-    result = CliRunner().invoke(app, ["sweep", str(tmp_path / "net.net")])
-    assert (result.exit_code, result.stderr) == (2, "error: this needs optuna: pip install 'netspec[sweep]'\n")
+    result = CliRunner().invoke(app, ["sweep", "net.net"])
+    assert (result.exit_code, result.stderr) == (2, f"error: this needs {module}: pip install 'netspec[sweep]'\n")
     assert list(tmp_path.iterdir()) == [tmp_path / "net.net"]
+
+
+def test_a_library_that_lacks_another_is_told_by_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "whole_library.py").write_text("import a_missing_part.of_it\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"^this needs a_missing_part: pip install 'netspec\[some\]'$"):
+        library("whole_library", "some")
+    with pytest.raises(UsageError, match=r"^this needs no_library: pip install 'netspec\[some\]'$"):
+        library("no_library.inside", "some")
+
+
+def test_a_library_is_imported_without_what_it_can_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "beside_it.py").write_text("")
+    (tmp_path / "takes_it_along.py").write_text("try:\n    import beside_it as found\nexcept ImportError:\n    found = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with left_out("beside_it"):
+        assert library("takes_it_along", "some").found is None
+    assert "beside_it" not in sys.modules
+    monkeypatch.delitem(sys.modules, "takes_it_along")
+    with_it = library("takes_it_along", "some").found
+    with left_out("beside_it"):  # it is there already: nothing is gained
+        assert sys.modules["beside_it"] is with_it
+    monkeypatch.delitem(sys.modules, "beside_it")
+
+
+def test_a_folder_holds_one_study(tmp_path: Path) -> None:
+    """Another's best spec and table would be written over."""
+    order = ordered(tmp_path)
+    entered(order, 1)
+    with pytest.raises(UsageError, match=r"sweep: is the folder of the study net; --study net goes on .* other takes a --dir of its own"):
+        entered(replace(order, study="other"), 1)
+    assert len(outcomes(entered(order), order)) == 1
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("one", "two"):  # a database that several share holds several
+        assert len(outcomes(entered(replace(order, study=name, storage=shared), 1), order)) == 1
+
+
+def test_trials_that_have_not_begun_fill_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ordered(tmp_path)
+    study, looked = entered(order, 20), look(Path(order.file), order.overrides, ())
+    End(order, looked, study).write().show(json=False, quiet=False)
+    assert capsys.readouterr().out.splitlines() == ["trials       20 waiting", f"sweep        {order.folder}"]
+    with quietly():
+        asked(study)
+    End(order, looked, study).write().show(json=False, quiet=False)
+    header, row, *_, counts, _ = capsys.readouterr().out.splitlines()
+    assert header.startswith("rank  trial")
+    assert row.split() == ["1", "running"]
+    assert counts == "trials       1 running, 19 waiting"
 
 
 def test_a_grid_counts_out_what_has_an_end() -> None:
@@ -355,21 +470,27 @@ def test_a_grid_counts_out_what_has_an_end() -> None:
             grid(load(Source(f"netspec 1 let a = 1 net affine(a) search {{ {pairs} }}")).search)
 
 
+def test_a_driver_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(UsageError, match=r"\*\*\*@host/x: this database is read with psycopg2: pip install psycopg2-binary$"):
+        open_storage(ordered(tmp_path, storage="postgresql+psycopg2://user:secret@host/x"), studies.take_up)
+
+
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "postgresql://user:secret@localhost:1/none"])
 def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match="--storage") as caught:
-        studies.open_storage(ordered(tmp_path, storage=url))
+        open_storage(ordered(tmp_path, storage=url), studies.take_up)
     assert "secret" not in str(caught.value)
 
 
 def test_a_database_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
     order = ordered(tmp_path)
     entered(order, 1)
-    storage = studies.open_storage(order)
-    events = studies.library("sqlalchemy", "sweep").event
+    storage = open_storage(order, studies.take_up)
+    events = library("sqlalchemy", "sweep").event
     events.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
-    with pytest.raises(SaveError, match=r"study\.db: the study cannot be read or written: .*readonly"), studies.told_of_storage(order):
-        storage.create_new_study([studies.optuna().study.StudyDirection.MINIMIZE])
+    with pytest.raises(SaveError, match=r"study\.db: the study cannot be read or written: .*readonly"), told_of_storage(order):
+        storage.create_new_study([optuna().study.StudyDirection.MINIMIZE])
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
@@ -385,16 +506,16 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
 
 def test_a_worker_is_alive_while_it_holds_its_file(tmp_path: Path) -> None:
     with alive(tmp_path) as name:
-        assert is_alive(tmp_path, name) is True
+        assert is_held(tmp_path / name) is True
         (tmp_path / "dead").touch()
-        assert is_alive(tmp_path, "dead") is False
-    assert is_alive(tmp_path, name) is None
+        assert is_held(tmp_path / "dead") is False
+    assert is_held(tmp_path / name) is None
 
 
 def test_a_trial_is_given_up_where_its_worker_dies_each_time(tmp_path: Path) -> None:
     order = ordered(tmp_path)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     for _ in range(studies.MOST_LOST):
         asked(study)
         (running,) = studies.numbered(study, [states.RUNNING])
@@ -412,9 +533,9 @@ def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
     """What a worker on another machine is known by: its file is not in this folder."""
     order = ordered(tmp_path, heartbeat=1)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     trial = asked(study)
-    with studies.quietly():
+    with quietly():
         trial.set_user_attr(studies.WORKER, "elsewhere")
         study._storage.record_heartbeat(trial._trial_id)
         miss_all(order, study, None)
@@ -422,7 +543,7 @@ def test_who_shows_no_sign_of_life_loses_its_trial(tmp_path: Path) -> None:
         end = time.monotonic() + 60
         while studies.numbered(study, [states.RUNNING]) and time.monotonic() < end:
             time.sleep(0.5)
-            studies.optuna().storages.fail_stale_trials(study)
+            optuna().storages.fail_stale_trials(study)
     assert [one.user_attrs["trial"] for one in studies.numbered(study, [states.WAITING])] == [1]
 
 
@@ -430,7 +551,7 @@ def test_a_trial_that_nobody_cares_for_is_taken_up(tmp_path: Path) -> None:
     """Its worker was killed between taking it and saying so, or between ending it and putting it back."""
     order = ordered(tmp_path)
     study = entered(order, 1)
-    states = studies.optuna().trial.TrialState
+    states = optuna().trial.TrialState
     asked(study)
     (running,) = studies.forsaken(study)
     studies.care_for(study, running)
@@ -446,6 +567,9 @@ def test_a_trial_that_nobody_cares_for_is_taken_up(tmp_path: Path) -> None:
     assert studies.forsaken(study) == []
     (waiting,) = studies.numbered(study, [states.WAITING])
     assert waiting.user_attrs == {"trial": 1}  # nothing of who had it before
+    worker._work(order, "here")
+    (found,) = outcomes(study, order)
+    assert (found.attempts, found.lost, "retried" in as_text(as_table([found], order, []))) == (3, 1, True)
 
 
 LONG = NET.replace("epochs = 3", "epochs = 80")
@@ -511,6 +635,46 @@ def test_the_trial_of_a_worker_that_is_killed_is_done_again_to_the_same_bytes(tm
     assert len(rows) == 2
     assert list((tmp_path / "sweep" / "workers").iterdir()) == []
     assert (tmp_path / "sweep" / "history.svg").is_file()
+    pictures = {path.parent.name for path in (tmp_path / "sweep").glob("trial-*/*") if path.suffix in (".png", ".html")}
+    assert pictures <= {end["best"]["run"]}  # where matplotlib and jinja2 are installed, it has them
+
+
+REPEATED = """import sys
+from netspec.ui.cli import main
+try:
+    main()
+finally:
+    print(sorted({"jinja2", "matplotlib", "sklearn"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_a_sweep_that_is_complete_starts_and_draws_nothing_again(tmp_path: Path) -> None:
+    if subprocess.run([sys.executable, "-c", "import jinja2, matplotlib"], capture_output=True, check=False).returncode:
+        pytest.skip("jinja2 or matplotlib is not installed: pip install 'netspec[plot,report]'")
+    order = ordered(tmp_path)
+    swept(order, 5)
+    words = ["sweep", order.file, "--dir", order.folder]
+    said = []
+    files = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", REPEATED, *words], capture_output=True, text=True, check=True)
+        said.append((done.stdout, done.stderr))
+        paths = [path for path in order.trials.rglob("*") if path.suffix in (".svg", ".png", ".html", ".csv")]
+        files.append({path.relative_to(order.trials).as_posix(): path.stat().st_mtime_ns for path in paths})
+    top = best(outcomes(entered(order), order))
+    assert top is not None
+    assert {name for name in files[0] if not name.endswith((".csv", ".svg"))} == {f"{top.folder}/curves.png", f"{top.folder}/report.html"}
+    assert "history.svg" in files[0]
+    assert "importances.svg" in files[0]
+    assert files[1] == files[0]
+    assert said[1][0] == said[0][0]
+    nothing_left = "all 5 trials of net have ended; --trials 10 adds as many"
+    assert [stderr.splitlines() for _, stderr in said] == [[nothing_left, "['jinja2', 'matplotlib']"], [nothing_left, "[]"]]
+    assert "from 5 complete trials; below 50 they say little" in said[0][0]
+    assert not order.workers.exists()
+    (order.trials / "history.svg").unlink()
+    subprocess.run([sys.executable, "-c", REPEATED, *words], capture_output=True, check=True)
+    assert (order.trials / "history.svg").is_file()
 
 
 @linux
@@ -539,17 +703,19 @@ def test_a_sweep_whose_process_is_killed_goes_on_with_two_that_share_it(tmp_path
 
 @linux
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    order = ordered(tmp_path, LONG.replace("epochs = 80", "epochs = 100000"))
-    with started(tmp_path, "--trials", "2", "--workers", "2") as process:
-        until(process, event="epoch", epoch=5)
+    text = NET[: NET.index("search {")] + "search { train.epochs = choice(3, 100000, 90000) }"
+    order = ordered(tmp_path, text, sampler="grid")
+    with started(tmp_path, "--sampler", "grid", "--workers", "2") as process:
+        until(process, event="epoch", trial=3, epoch=5)  # the first has come to its end
         workers = workers_of(process)
         process.send_signal(signal.SIGINT)
         stopped = until(process, event="interrupted")
         assert process.wait(30) == 130
     assert stopped["code"] == 130
-    assert "2 of 2 trials left; go on with the same command" in stopped["message"]
+    so_far = f"2 of 3 trials left; the best so far is {tmp_path / 'sweep' / 'best.net'}; go on with the same command"
+    assert so_far in stopped["message"]
     assert not any(Path(f"/proc/{one}").exists() for one in workers)
-    study = entered(replace(order, epochs=100000))
-    waiting = studies.numbered(study, [studies.optuna().trial.TrialState.WAITING])
-    assert sorted(one.user_attrs["trial"] for one in waiting) == [1, 2]
+    study = entered(order)
+    waiting = studies.numbered(study, [optuna().trial.TrialState.WAITING])
+    assert sorted(one.user_attrs["trial"] for one in waiting) == [2, 3]
     assert any(RunFolder(one).state.is_file() for one in (tmp_path / "sweep").glob("trial-*"))

@@ -130,8 +130,8 @@ def test_libraries_imported_by_name_are_those_of_extras() -> None:
     found = {module for path in FILES for module in imported_by_name(path.read_text())}
     roots = {module.split(".")[0] for module in found}
     assert roots == {
-        "IPython", "PIL", "importlib", "jax", "jinja2", "lsprotocol", "markupsafe", "matplotlib", "mlflow", "mpi4py", "netspec", "onnx",
-        "optax", "optuna", "pyarrow", "pygls", "sklearn", "sqlalchemy", "tensorboardX", "torch", "wandb",
+        "IPython", "PIL", "alembic", "importlib", "jax", "jinja2", "lsprotocol", "markupsafe", "matplotlib", "mlflow", "mpi4py", "netspec",
+        "onnx", "optax", "optuna", "pyarrow", "pygls", "sklearn", "sqlalchemy", "tensorboardX", "torch", "wandb",
     }  # fmt: skip
     assert not {module for module in found if module.startswith(("pyarrow.", "torch."))} - {
         "pyarrow.compute", "pyarrow.csv", "pyarrow.parquet",

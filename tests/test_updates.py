@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pytorch import pytorch
 
 import netspec
 
@@ -83,7 +84,7 @@ def test_a_rule_on_its_own_takes_w_for_a_weight() -> None:
 
 def twin_of(model: netspec.Model) -> tuple[Any, Any]:
     """(PyTorch, the same net with the same weights)."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytorch()
     net = torch.nn.Sequential(
         torch.nn.Linear(7, 9), torch.nn.Tanh(), torch.nn.Linear(9, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)
     ).double()  # fmt: skip

@@ -15,7 +15,7 @@ MOST_POINTS = 240
 FEW = 30
 """Points that have marks."""
 LEFT, RIGHT, TOP, BOTTOM, FONT, LETTER = 52, 12, 24, 36, 11, 6.2
-TICKS = 4
+LEAST_TICKS, MOST_POWERS = 3, 5
 TINY = 1e-300
 
 
@@ -92,19 +92,23 @@ def _widened(low: float, high: float, is_log: bool) -> tuple[float, float]:
 
 
 def _steps(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten."""
+    """Multiples of 1, 2 or 5 times a power of ten, in the widest steps of which a few lie within."""
     if not high > low:
         return [low]
-    rough = (high - low) / TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    largest = math.floor(math.log10(high - low))
+    steps = (factor * 10.0**power for power in range(largest, largest - 3, -1) for factor in (5, 2, 1))
+    found = (_multiples(low, high, step) for step in steps)
+    return next((ticks for ticks in found if len(ticks) >= LEAST_TICKS), [low])
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _powers(low: float, high: float) -> list[float]:
     first, last = math.ceil(math.log10(max(low, TINY))), math.floor(math.log10(max(high, TINY)))
-    every = max(1, -(-(last - first) // (TICKS + 1)))
+    every = max(1, -(-(last - first) // MOST_POWERS))
     factors = (1,) if last - first > 1 else (1, 2, 5)
     found = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in factors if (power - first) % every == 0]
     return [one for one in found if low <= one <= high]

@@ -96,10 +96,11 @@ def table(columns: Sequence[tuple[str, Side]], rows: Iterable[Sequence[object]])
     return element("table", Markup(f"{head}<tbody>{''.join(lines)}</tbody>"), style)
 
 
-def shaded(content: object, share: float) -> Markup:
-    """Words on a ground that is the stronger the larger the share, 0 to 1."""
-    ground = f"background-color: rgba(61, 133, 200, {max(0.0, min(share, 1.0)) * 0.6:.2f}); padding: 1px 6px; display: block"
-    return element("span", content, ground) if share > 0 else escaped(content)
+def shaded(content: object, share: float, colour: str = BLUE) -> Markup:
+    """Words on a ground of that colour that is the stronger the larger the share, 0 to 1."""
+    hue = ", ".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+    ground = f"background-color: rgba({hue}, {max(0.0, min(share, 1.0)) * 0.6:.2f}); padding: 1px 6px; display: block"
+    return element("span", content, ground)
 
 
 def _cell(tag: str, content: object, side: Side, *, span: int = 1, weight: str = "normal") -> Markup:

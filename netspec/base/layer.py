@@ -11,6 +11,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -46,10 +47,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An array that training updates without a gradient (running averages)."""
+    """An array that training updates without a gradient (running averages); `least` is the smallest number that it can have."""
 
     shape: Shape
     initial: float
+    least: float = -inf
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from netspec.base.dataset import Rows
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import DataError, LimitError, NetspecError
 from netspec.base.memory import SHARE, memory_limit
-from netspec.base.shape import show
+from netspec.base.shape import Shape, show
 
 MOST_BYTES = 8
 """Of one number: NumPy's longdouble holds values that become infinite here."""
@@ -161,20 +161,33 @@ def as_rows(x: NDArray[Any], y: NDArray[Any], x_name: str, y_name: str) -> Rows:
     return Rows(x, y)
 
 
-def check_inputs(x: NDArray[Any], name: str) -> None:
-    """Raises DataError unless `x` is a non-empty (N, D) or (N, C, H, W) array of real numbers."""
+def check_inputs(x: NDArray[Any], name: str, row: Shape | None = None) -> None:
+    """Raises DataError unless `x` is a non-empty (N, D) or (N, C, H, W) array of real numbers. `row` is what the net takes, if that is
+    known."""
     if x.dtype.kind not in "buif" or x.dtype.itemsize > MOST_BYTES:
         raise DataError(f"{name}: dtype {x.dtype}; inputs are integers or floating-point numbers of at most {8 * MOST_BYTES} bits")
     if x.ndim not in (2, 4):
-        hint = {
-            1: "; a single row is x[None], rows of one number each are x.reshape(-1, 1)",
-            3: "; for images of one channel reshape to (N, 1, H, W)",
-        }.get(x.ndim, "")
-        raise DataError(f"{name}: shape {x.shape}; inputs are vectors (N, D) or images (N, C, H, W){hint}")
+        raise DataError(f"{name}: shape {x.shape}; {axes_help(x.shape, row)}")
     if len(x) == 0:
         raise DataError(f"{name}: shape {x.shape}: it has no rows")
     if x.size == 0:
         raise DataError(f"{name}: shape {x.shape}: its rows are empty")
+
+
+def axes_help(found: Shape, row: Shape | None = None, x: str = "x") -> str:
+    """What to write where an array called `x` has neither two axes nor four; `row` is what the net takes, if that is known."""
+    takes = "inputs are vectors (N, D) or images (N, C, H, W)"
+    if len(found) == 1:
+        return f"{takes}; a single row is {x}[None], rows of one number each are {x}.reshape(-1, 1)"
+    if len(found) != 3:
+        return takes
+    if row is not None and tuple(row) == (1, *found[1:]):
+        return f"a row is {show(found[1:])}, and the net takes {show(row)}: write {x}[:, None]"
+    if row is not None and tuple(row) == (found[1] * found[2],):
+        return f"a row is {show(found[1:])}, and the net takes a vector of {row[0]}: write {x}.reshape(len({x}), -1)"
+    if row is not None:
+        return f"{takes}, and the net takes {show(row)}"
+    return f"{takes}; for images of one channel reshape to (N, 1, H, W), as {x}[:, None] does, for vectors write {x}.reshape(len({x}), -1)"
 
 
 def require_file(path: Path) -> None:

@@ -182,8 +182,10 @@ def _items(net: Net) -> tuple[Sequence[syntax.Item], Held]:
     run = _single_run(net)
     if run is None:
         return [Bracket(net.chain)], net.held.bracketed()
-    items = [_in_run(item) for item in run.items]
-    return items, net.held.bracketed(any(item is not before for item, before in zip(items, run.items, strict=True)))
+    if len(run.items) > 1:  # joined before
+        return run.items, net.held
+    item = _in_run(run.items[0])
+    return [item], net.held.bracketed(item is not run.items[0])
 
 
 def _in_run(item: syntax.Item) -> syntax.Item:

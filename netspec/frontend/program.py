@@ -238,6 +238,10 @@ class Program:
     """The same program as text with every default and override written out: parsing it gives an equal program."""
 
 
+KeysBy = Literal["", "keywords", "text"]
+"""Keys of sections are given by dotted names, as `netspec.train` takes them; or those of train in a text, as `netspec.compile` does."""
+
+
 @dataclass(frozen=True)
 class Overrides:
     """What a caller changes from outside, before validation. `train` is the text between the braces of a train section;
@@ -252,6 +256,8 @@ class Overrides:
     train: str | None = None
     keys: Mapping[str, Any] = field(default_factory=dict)
     lets: Mapping[str, Any] = field(default_factory=dict)
+    keys_by: KeysBy = field(default="", compare=False)
+    """How the caller gives keys of sections, for messages."""
 
     def with_values(self, values: Mapping[str, Tried]) -> Overrides:
         """The same with a value for each key of a search."""

@@ -12,8 +12,8 @@ from netspec.frontend import limits, syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.program import TrainSection
 from netspec.frontend.report import Report
-from netspec.frontend.sections import MORE_KEYS
 from netspec.frontend.space import Candidates, Choice, Interval, Number
+from netspec.frontend.unsearched import SECTION, key_help, keys_of_train
 from netspec.frontend.used import used_names
 from netspec.frontend.values import Content, Items, Named, Parts, Scope, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import nearest, takes_decimals
@@ -24,18 +24,12 @@ FORMS = {
     "log": ("log(1e-4, 1e-1)", "a number between two, as likely in each decade"),
 }
 """The calls of the section, each with an example and what it stands for."""
-SECTION = "train"
 OTHER_FORMS = {
     "choose": "choice", "categorical": "choice", "options": "choice", "values": "choice", "one_of": "choice", "grid": "choice",
     "uniform": "range", "int": "range", "float": "range", "linear": "range", "between": "range", "interval": "range",
     "loguniform": "log", "log_uniform": "log", "logrange": "log", "log_range": "log", "logspace": "log",
 }  # fmt: skip
 """Words of other libraries for them."""
-
-
-def keys_of_train() -> list[str]:
-    """`train.batch`, ...: the keys of train by the names that a search has for them."""
-    return [f"{SECTION}.{name}" for name in (*TrainSection.model_fields, *MORE_KEYS[SECTION])]
 
 
 @dataclass(frozen=True)
@@ -79,24 +73,8 @@ def _check_key(key: str, pair: syntax.Pair, source: Source, lets: Lets) -> None:
         return
     names = [f"lets: {', '.join(lets.values)}" if lets.values else "the text has no `let`", f"keys of train: {', '.join(keys_of_train())}"]
     message = f"search changes `let`s and keys of train, and `{key}` is neither"
-    raise SpecError([Diagnostic("NS217", message, source, pair.key_span, notes=tuple(names), help=_key_help(key, pair, lets))])
-
-
-def _key_help(key: str, pair: syntax.Pair, lets: Lets) -> str | None:
-    """What is meant: a key of train without its section, a word that is nearly one; else a `let` for it."""
-    train = keys_of_train()
-    if f"{SECTION}.{key}" in train:
-        return f"did you mean `{SECTION}.{key}`?"
-    near = nearest(key, [*lets.values, *train])
-    if near is not None:
-        return f"did you mean `{near}`?"
-    if len(pair.key) == 1:
-        bare = nearest(key, [one.removeprefix(f"{SECTION}.") for one in train])
-        return f"did you mean `{SECTION}.{bare}`?" if bare else f"give it a name first: let {key} = ..., and use `{key}` in the net"
-    if pair.key[0] == SECTION:
-        return None
-    name = pair.key[-1]
-    return f"write let {name} = ..., use `{name}` where that value stands, and search {name} = {value_text(pair.value)}"
+    help_text = key_help(pair.key, pair.value, lets.values)
+    raise SpecError([Diagnostic("NS217", message, source, pair.key_span, notes=tuple(names), help=help_text)])
 
 
 def _candidates(pair: syntax.Pair, key: str, scope: Scope) -> Candidates:

@@ -48,6 +48,11 @@ MORE_KEYS = {"train": ("lr",), "data": ()}
 """Keys that a section takes for one of its values."""
 
 
+def section_keys(*sections: str) -> tuple[str, ...]:
+    """The dotted names of all keys of these sections."""
+    return tuple(f"{name}.{key}" for name in sections for key in (*SECTION_MODELS[name].model_fields, *MORE_KEYS[name]))
+
+
 def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report: Report) -> Keys:
     """The values of a section's pairs by key. Errors go to the report."""
     keys: Keys = {}
@@ -63,7 +68,9 @@ def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report:
 def text_value(text: str, label: str, scope: Scope) -> Value:
     """The value of a text that comes from outside the file; raises SpecError."""
     source = Source(text, label)
-    outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions, points=scope.points)
+    outside = Scope(
+        source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions, points=scope.points, is_outside=True
+    )  # fmt: skip
     return evaluate(parse_value(source), outside)
 
 
@@ -156,7 +163,7 @@ def override_pairs(text: str, scope: Scope, report: Report) -> Keys:
     if not text.strip():
         return {}
     with report.collecting():
-        outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions)
+        outside = Scope(source, scope.lets, scope.limit, scope.parameters, definitions=scope.definitions, is_outside=True)
         return read_pairs(parse_pairs(source), outside, "train", report)
     return {}
 

@@ -18,6 +18,7 @@ from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
 from netspec.frontend.inline import brought
+from netspec.frontend.key_words import key_help
 from netspec.frontend.migrations import migrate, newest
 from netspec.frontend.names import check_definition, check_free, defined
 from netspec.frontend.parse import parse
@@ -27,7 +28,6 @@ from netspec.frontend.report import Report
 from netspec.frontend.resolved import resolve
 from netspec.frontend.search import Lets, read_search
 from netspec.frontend.sections import (
-    MORE_KEYS,
     SECTION_MODELS,
     data_section,
     input_shape,
@@ -37,6 +37,7 @@ from netspec.frontend.sections import (
     override_pairs,
     read_defaults,
     read_pairs,
+    section_keys,
     train_section,
     whole_number,
 )
@@ -237,9 +238,12 @@ class _Validation:
         near = nearest(name, [*known, *sorted(used)])
         notes = (f"lets of the text: {', '.join(known)}",) if known else ("the text has no `let`",)
         message = f"`{name}` is given a value, and the text never uses it"
-        sections = [f"{section}.{name}" for section, model in SECTION_MODELS.items() if name in (*model.model_fields, *MORE_KEYS[section])]
-        meant = " or ".join(f"`{key}`" for key in sections) or (f"`{near}`" if near else "")
-        help_ = f"did you mean {meant}?" if meant else None
+        keys = section_keys(*SECTION_MODELS)
+        key = nearest(name, keys) if "." in name else next((key for key in keys if key.partition(".")[2] == name), None)
+        help_ = f"did you mean `{key or near}`?" if key or near else None
+        if key and self.overrides.keys_by:
+            section = key.partition(".")[0]
+            help_ = f"`{key.removeprefix(f'{section}.')}` is a key of {section}: {key_help(key, self.overrides.lets[name], self.overrides)}"
         self.report.add([Diagnostic("NS207", message, source, Span(0, len(name)), notes=notes, help=help_)])
 
     def _search(self) -> Space:
@@ -279,8 +283,7 @@ class _Validation:
         for key in self.overrides.keys:
             section = key.partition(".")[0]
             if key not in settings and section not in SECTION_MODELS:
-                sections = (f"{name}.{one}" for name, model in SECTION_MODELS.items() for one in (*model.model_fields, *MORE_KEYS[name]))
-                known = [*settings, *sections]
+                known = [*settings, *section_keys(*SECTION_MODELS)]
                 near = nearest(key, known)
                 source = Source(key, f"<{key}>")
                 diagnostic = Diagnostic(

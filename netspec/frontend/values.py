@@ -111,6 +111,8 @@ class Scope:
     """The points of the chain that the expression stands in: `tie` means these before any value of the same name."""
     siblings: Collection[str] = ()
     """The parameters of the def that the expression stands in, which a default cannot read."""
+    is_outside: bool = False
+    """Whether the expression is a caller's, so that nothing can be defined before it."""
 
     def find(self, name: str) -> Value | None:
         """The value of a name, if it has one here. Raises SpecError, with nothing to report, for a name whose own value is wrong."""
@@ -320,6 +322,9 @@ def out_of_reach(name: str, scope: Scope, span: Span) -> SpecError | None:
     return fail("NS209", message, scope.source, span, help="move the `let` before this entry")
 
 
+GIVE_A_VALUE = "give a value, such as 0.01, 64 or true, or the name of a `let` of the text"
+
+
 def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
     """For a name that should be a `let` or a parameter."""
     elsewhere = out_of_reach(name, scope, span)
@@ -327,7 +332,8 @@ def unknown_value(name: str, scope: Scope, span: Span) -> SpecError:
         return elsewhere
     known = scope.names()
     note = (f"known here: {', '.join(known[:MOST_NAMES])}{', ...' if len(known) > MOST_NAMES else ''}",) if known else ()
-    text = f"did you mean `{near}`?" if (near := nearest(name, known)) else f"define it before: let {name} = ..."
+    define = GIVE_A_VALUE if scope.is_outside else f"define it before: let {name} = ..."
+    text = f"did you mean `{near}`?" if (near := nearest(name, known)) else define
     text = _word_elsewhere(name, known) or text
     return SpecError(
         [Diagnostic("NS203", f"`{name}` has no value: no `let` and no parameter has this name", scope.source, span, notes=note, help=text)]

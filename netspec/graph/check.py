@@ -37,7 +37,7 @@ def overrides_of(
     shape: Any = input  # what is no shape is refused with the words of any other value
     if isinstance(sides, Iterable) and not isinstance(sides, str):
         shape = tuple(int(side) if isinstance(side, Integral) else side for side in sides)
-    return Overrides(shape, classes, outputs, seed, train, given, lets)
+    return Overrides(shape, classes, outputs, seed, train, given, lets, keys_by="text")
 
 
 def check(spec: AnySpec, **keywords: Any) -> list[Diagnostic]:

@@ -8,7 +8,8 @@ from netspec.base.dataset import Facts
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.errors import Problem, SpecError
 from netspec.base.kinds import Head, Target
-from netspec.base.shape import Shape, show
+from netspec.base.shape import Shape, show, size
+from netspec.base.text import Source, Span
 from netspec.catalog.layers.linear import Linear
 from netspec.frontend.program import Call, Program
 
@@ -36,10 +37,20 @@ def split_head(program: Program) -> tuple[list[Call], Head, Call | None]:
     return calls, Linear(), None
 
 
+CALLERS = ("input", "classes", "outputs")
+"""Words that a caller may give instead of the text."""
+
+
 def key_error(program: Program, found: Problem) -> SpecError:
-    """The bare fact at the key of the program that it is about."""
-    span = program.spans.get(found.argument or "") or program.spans.get("data") or program.spans.get("net")
-    return SpecError([Diagnostic(found.code, found.message, program.source, span, help=found.help)])
+    """The bare fact at the key of the program that it is about; at the words of a caller where the key is a caller's."""
+    word, source = found.argument or "", program.source
+    span = program.spans.get(word)
+    given = getattr(program, word, None) if word in CALLERS and span is None else None
+    if given is not None:
+        text = f"{word} {show(given) if isinstance(given, tuple) else given}"
+        source, span = Source(text, f"<{word}>"), Span(0, len(text))
+    span = span or program.spans.get("data") or program.spans.get("net")
+    return SpecError([Diagnostic(found.code, found.message, source, span, help=found.help)])
 
 
 def counts_of(program: Program, facts: Facts | None = None) -> Counts | None:
@@ -69,6 +80,8 @@ def _prepared(program: Program, row: Shape) -> Shape:
 def _advice(given: Shape, found: Shape) -> str:
     if len(found) == 3 and given == (found[2], *found[:2]):
         return "the rows have their channels last: x.transpose(0, 3, 1, 2) puts them first"
+    if size(given) == size(found):
+        return f"reshape the rows: x.reshape(-1, {', '.join(map(str, given))}), or write input {show(found)}"
     return f"write input {show(found)}, or leave it out"
 
 

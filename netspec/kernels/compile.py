@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netspec.base.errors import UsageError
+from netspec.base.waiting import waiting
 from netspec.kernels import store
 
 JOBS = "NETSPEC_COMPILE_JOBS"
@@ -52,9 +53,17 @@ def ensure(sources: Sequence[str]) -> None:
     not compile."""
     lacking = (source for source in dict.fromkeys(sources) if not store.is_cached(source))
     missing = sorted(lacking, key=expected_seconds, reverse=True)[:MOST]
+    if missing:
+        with waiting(f"compiling {len(missing)} {'kernel' if len(missing) == 1 else 'kernels'}, once on this machine ..."):
+            _compile(missing)
+
+
+def _compile(missing: Sequence[str]) -> None:
     count = min(jobs(), len(missing), int(sum(map(expected_seconds, missing)) / WORKER_SECONDS)) - 1
     if count < 1 or not _can_start():
-        return  # they compile when they are loaded
+        for source in missing:
+            store.load(source)
+        return
     with contextlib.ExitStack() as stack:
         try:
             folder = store.cache_folder()

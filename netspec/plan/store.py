@@ -9,10 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.base.errors import UsageError
 from netspec.base.random import WORD
+from netspec.frontend.words import nearest
 from netspec.kernels.launch import Lowered, ParameterPlace
 from netspec.kernels.native import AUGMENT, CONTROL_WORDS, SEED, STEP, UPDATE_STATE
 from netspec.plan.memory import aligned
+
+MOST_NAMES = 20
+"""That a message lists."""
+
+
+class NoSuchArrayError(UsageError, KeyError):
+    """A name that a mapping of arrays does not have; made of the name and those that there are."""
+
+    def __str__(self) -> str:
+        name, names = self.args
+        near = nearest(str(name), names)
+        told = f"there is no array {name!r}" + (f" (did you mean {near!r}?)" if near else "")
+        more = f", ... {names[-1]}" if len(names) > MOST_NAMES else ""
+        return f"{told}; there are {', '.join(names[:MOST_NAMES])}{more}" if names else f"{told}; there is none of this kind"
 
 
 class Arrays(Mapping[str, NDArray[Any]]):
@@ -22,12 +38,17 @@ class Arrays(Mapping[str, NDArray[Any]]):
         self.flat, self.places = flat, places
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        place = self.places[name]
+        place = self.places.get(name)
+        if place is None:
+            raise NoSuchArrayError(name, tuple(self.places))
         count = int(np.prod(place.shape, dtype=np.int64))
         return self.flat[place.offset : place.offset + count].reshape(place.shape)
 
     def __setitem__(self, name: str, value: Any) -> None:
         self[name][...] = value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

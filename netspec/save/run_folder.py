@@ -7,16 +7,13 @@ and `weights/epoch-010.safetensors`, ... with `checkpoint`.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
-import os
 import re
 import shutil
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -26,14 +23,13 @@ from netspec.base.errors import DataError, UsageError
 from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 from netspec.save.events import MOST_COUNT, as_line, event_of, is_before, step_of
+from netspec.save.held import held, is_held
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
 LONGEST_LINE = 1 << 16
 """Of results.csv and events.jsonl, in bytes."""
 MOST_ENVIRONMENT_BYTES = 1 << 20
-LOOKS, LOOK_SECONDS = 5, 0.02
-"""A folder that seems to be held is looked at again: somebody who only asks whether it is holds it for a moment."""
 
 
 @dataclass(frozen=True)
@@ -131,38 +127,17 @@ class RunFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """While a process trains into the folder: a second one raises UsageError. The system lets go of it however the process ends."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for left in reversed(range(LOOKS)):
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not left:
-                        raise UsageError(f"{self.path}: another process trains in this run folder at the moment") from None
-                    time.sleep(LOOK_SECONDS)
-                except OSError:
-                    break  # a file system without locks
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.path))
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: another process trains in this run folder at the moment") from None
             yield
-        finally:
-            os.close(descriptor)
 
     @property
     def is_held(self) -> bool:
-        """Whether a process trains into the folder. Looking takes microseconds, in which a process that begins to may have to wait."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
-        return False
+        """Whether a process trains into the folder."""
+        return bool(is_held(self.path))
 
     def read_epochs(self) -> list[dict[str, Any]]:
         """The rows of results.csv: epoch and step whole numbers, the others floats, None for an empty cell. Raises DataError."""

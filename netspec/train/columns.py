@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Column, Dataset, Rows
 from netspec.base.errors import DataError
+from netspec.base.shape import Shape, show, size
 from netspec.catalog.arrays import LIMIT_BYTES, refuse_larger
 from netspec.catalog.tables import NUMBER, cut, listed, require_columns
 from netspec.train.finite import require_finite
@@ -190,6 +191,18 @@ def as_metadata(columns: Columns) -> list[dict[str, Any]]:
         {"name": column.name, "categories": column.categories and list(column.categories), **({} if column.named else {"named": False})}
         for column in columns
     ]
+
+
+def require_width(columns: Columns, row: Shape) -> None:
+    """Raises DataError where a row of a table is not what the net takes."""
+    found, wanted = width(columns), size(row)
+    if (found,) == tuple(row):
+        return
+    names = [column.name if column.categories is None else f"{column.name} ({len(column.categories)} texts)" for column in columns]
+    advice = "leave out what is no feature" if found > wanted else "columns are missing"
+    advice = f"give x.to_numpy().reshape(-1, {', '.join(map(str, row))})" if found == wanted else f"{advice}, or declare input {found}"
+    told = f"{found} number{'s' * (found > 1)} a row, of the column{'s' * (len(columns) > 1)} {listed(names)}"
+    raise DataError(f"x: {told}, where the net takes {show(row)}; {advice}")
 
 
 def width(columns: Columns) -> int:

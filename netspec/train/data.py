@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem, rows_told_by
 from netspec.base.kinds import Target
 from netspec.base.mapped import let_go, mapping_of
-from netspec.base.shape import Shape, show
+from netspec.base.shape import Shape, show, size
 from netspec.base.transform import Transform
 from netspec.catalog.arrays import check_inputs
 from netspec.frontend.program import DataSection
@@ -178,8 +178,9 @@ def check_rows(
     return Rows(inputs, encode_labels(given, target, classes, labels, score_shape=score_shape, name=f"{prefix}{y_name}"))
 
 
-def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]:
-    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes."""
+def check_x(x: Any, shape: Shape | None = None, name: str = "x", *, advised: Callable[[Shape], Shape | None] | None = None) -> NDArray[Any]:
+    """Inputs (N, D) or (N, C, H, W) in the dtype they have, all finite. Raises DataError naming row and feature, or both shapes. Where the
+    net has no shape yet, `advised` tells what it may take instead of a row that nothing takes."""
     if is_masked(x):
         raise DataError(f"{name}: a masked array with missing values; fill them in, or leave those rows out")
     try:
@@ -188,15 +189,20 @@ def check_x(x: Any, shape: Shape | None = None, name: str = "x") -> NDArray[Any]
             array = array.astype(np.float64)
     except (ValueError, TypeError):
         raise DataError(f"{name}: {_no_numbers(x)}") from None
-    check_inputs(array, name)
+    row = advised(array.shape[1:]) if advised is not None and array.ndim == 3 else shape
+    check_inputs(array, name, row)
     if shape is not None and array.shape[1:] != tuple(shape):
-        raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}")
+        other = len(shape) != array.ndim - 1 and size(shape) == size(array.shape[1:])
+        advice = f"; x.reshape(-1, {', '.join(map(str, shape))}) has that shape" if other else ""
+        raise DataError(f"{name}: shape {array.shape}: a row is {show(array.shape[1:])}, and the net takes {show(shape)}{advice}")
     require_finite(array, name)
     return array
 
 
 def _no_numbers(x: Any) -> str:
     """What is wrong with rows that no array of numbers can be made of."""
+    if hasattr(x, "toarray"):
+        return "a sparse matrix; write x.toarray()"
     try:
         cells = np.asarray(x, dtype=object)
     except ValueError:

@@ -25,6 +25,7 @@ PIECE_ROWS = 4096
 WIDE_INTEGERS = ("Int128", "UInt128")
 """Of polars, which NumPy has not."""
 ONE_HOT = "where it is a category write transforms = one_hot into the text: data { transforms = one_hot, per_feature }"
+MAKE_A_TABLE = "make a table of it, such as pandas.DataFrame(x) or polars.DataFrame(x)"
 DATES = "holds dates or times ({}); make numbers of them first, such as the days since a date, the month or the weekday"
 NESTED = "holds several values in a row ({}); give each a column of its own, or the column alone as an array: numpy.stack(frame[{!r}])"
 SEVERAL = (list, tuple, dict, set, np.ndarray)
@@ -68,12 +69,15 @@ class Frame:
 def rows_of(x: Any, name: str = "x") -> Any:
     """A table in memory as a Frame; arrays, lists and what else is none, as they are. Raises DataError for a table that is lazy or grouped,
     has no columns or two of a name, and for a single column."""
-    if isinstance(x, (Frame, list, tuple)):
+    objects = isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1)
+    if objects and len(x) and isinstance(x[0], Mapping):
+        raise DataError(f"{name}: its rows are {type(x[0]).__name__}s; {MAKE_A_TABLE}")
+    if isinstance(x, (Frame, list, tuple)) or hasattr(x, "toarray"):  # sparse matrices, of which some are mappings
         return x
     if isinstance(x, np.ndarray):
         return _of_records(x) if x.dtype.names and x.ndim == 1 else x
     if isinstance(x, Mapping):
-        raise DataError(f"{name}: a {type(x).__name__}; make a table of it, such as pandas.DataFrame(x) or polars.DataFrame(x)")
+        raise DataError(f"{name}: a {type(x).__name__}; {MAKE_A_TABLE}")
     if hasattr(x, "collect") and hasattr(x, "lazy"):
         raise DataError(f"{name}: a lazy table has no rows yet: call .collect() first")
     if "GroupBy" in type(x).__name__:
@@ -149,13 +153,13 @@ def _first(where: Any) -> int | None:
 # what is made of them
 
 
-def numbers_of(frame: Frame, name: str = "x") -> NDArray[Any]:
+def numbers_of(frame: Frame, name: str = "x", for_text: str = ONE_HOT) -> NDArray[Any]:
     """All columns as one array (rows, columns) of a dtype that holds each. Raises DataError naming row and column for what is no finite
-    number."""
+    number; `for_text` is what it advises for texts."""
     if frame.block is not None:
         array = frame.block()
     else:
-        columns = [numbers_in(frame.cells(place), column, name) for place, column in enumerate(frame.names)]
+        columns = [numbers_in(frame.cells(place), column, name, for_text) for place, column in enumerate(frame.names)]
         array = side_by_side(columns)
     require_finite(array, name, frame.names)
     return array
@@ -171,7 +175,7 @@ def side_by_side(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return array
 
 
-def numbers_in(cells: Cells, column: str, name: str) -> NDArray[Any]:
+def numbers_in(cells: Cells, column: str, name: str, for_text: str = ONE_HOT) -> NDArray[Any]:
     """The column as numbers in the dtype that it has; texts that are numbers as float64. Raises DataError for others."""
     require_present(cells, column, name)
     require_plain(cells, column, name)
@@ -182,7 +186,7 @@ def numbers_in(cells: Cells, column: str, name: str) -> NDArray[Any]:
     except (TypeError, ValueError, OverflowError):
         pass
     row, cell = next((one for one in enumerate(cells.values.tolist()) if not is_number(one[1])), (0, cells.values[0]))
-    raise DataError(f"{name}: row {row}, {column} {no_number(cell)}")
+    raise DataError(f"{name}: row {row}, {column} {no_number(cell, for_text)}")
 
 
 def is_number(cell: Any) -> bool:
@@ -220,11 +224,11 @@ def _unfit(cells: Cells, column: str) -> str | None:
     return BYTES if kind == "S" or isinstance(first, bytes) else None
 
 
-def no_number(cell: Any) -> str:
+def no_number(cell: Any, for_text: str = ONE_HOT) -> str:
     """What a message says of a cell that is no number: what it holds and what to do."""
     if is_missing(cell):
         return no_value(repr(cell))
-    return f"holds {cut(repr(cell))}, which is no number" + (f"; {ONE_HOT}" if isinstance(cell, str) else "")
+    return f"holds {cut(repr(cell))}, which is no number" + (f"; {for_text}" if isinstance(cell, str) else "")
 
 
 def no_value(shown: str) -> str:

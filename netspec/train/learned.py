@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,20 @@ from numpy.typing import NDArray
 
 from netspec.base.dataset import Dataset, Facts, Rows
 from netspec.base.errors import DataError, Problem, UsageError
+from netspec.base.shape import Shape
 from netspec.base.transform import Scaling, Transform
 from netspec.frontend.program import Program
 from netspec.graph.counts import check_facts, key_error
 from netspec.graph.graph import Graph
 from netspec.plan.network import Network
 from netspec.train.class_weights import balanced, of_rows, row_weights, written_out
-from netspec.train.columns import Columns, as_numbers, columns_of, named, require_categories
+from netspec.train.columns import Columns, as_numbers, columns_of, named, require_categories, require_width
 from netspec.train.data import Part, Splits, check_x, prepare, prepare_arrays
 from netspec.train.feed import Material, network_rows
 from netspec.train.frames import Frame, labels_of, require_apart, separated
 from netspec.train.labels import Words, encode_labels
 from netspec.train.normalize import Normalization, arranged
+from netspec.train.source import read_encoded
 from netspec.train.weights import LEARNED, Origin
 
 
@@ -72,9 +75,9 @@ class Learned:
         self.origin = Origin(row=list(row), target=dataset.target_column)
         return splits
 
-    def by_columns(self, x: Any, y: Any, validation: Any) -> tuple[Any, Any, Any]:
+    def by_columns(self, x: Any, y: Any, validation: Any, row: Shape | None) -> tuple[Any, Any, Any]:
         """Rows to fit with their labels, and a validation pair: arrays, the columns of a table in the order of the first fit, which is
-        learnt here, and text as numbers. Raises DataError."""
+        learnt here, and text as numbers. Raises DataError, also where a table is not as wide as a `row` that is known."""
         target = y if isinstance(y, str) else None
         x, y = separated(x, y)
         if self.columns is None:
@@ -83,6 +86,8 @@ class Learned:
             encodes = self.program.data is not None and self.program.data.encodes
             self.columns = require_categories(columns_of(x)[1], len(x), "x") if encodes else named(x)
         x = as_numbers(x, self.columns)
+        if self.columns is not None and row is not None:
+            require_width(self.columns, row)
         if target is not None:
             self.origin = Origin(row=[x.shape[1]], target=target)
         if isinstance(validation, (tuple, list)) and len(validation) == 2:
@@ -108,6 +113,22 @@ class Learned:
         if splits.normalization is not None:
             self.normalization = splits.normalization
         return splits
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the text names rows of its own."""
+        return self.program.data is not None and self.program.data.source is not None
+
+    def rows_of_data(self, graph: Graph, splits: Sequence[str], call: str) -> Part:
+        """The rows of the first of these splits that the file's data has; nothing is learnt of them. Raises UsageError, in the words of the
+        model's `call`, where there is none; DataError."""
+        known = copy(self)
+        dataset, known.columns = read_encoded(self.program, known=known.columns)
+        found = known.splits_of_data(dataset, graph, counted=True)
+        rows: Part | None = next((part for name in splits if (part := getattr(found, name)) is not None), None)
+        if rows is None:
+            raise UsageError(f"the split of the data has no rows for {' or '.join(splits)}: give some to model.{call}(X, y)")
+        return rows
 
     # rows and labels
 

@@ -29,7 +29,8 @@ SHOWN = 12  # rows of the printed table
 class LrFind:
     """The loss of each step (n,), before its update, by its learning rate (n,); the same smoothed by a Gaussian over the steps; and `lr`,
     the suggestion: the rate at which the smoothed loss falls most steeply over the logarithm of the rate, before it is lowest. Where it
-    never falls, a tenth of the rate at which it is lowest. `exploded` tells whether the loss did before the highest rate.
+    never falls, a tenth of the rate at which it is lowest. `exploded` tells whether the loss did before the highest rate. `updates_before`
+    are those that the net had done already: the rates are then for going on, and the curve is flat where little is left to learn.
 
     Source: Smith, Cyclical learning rates for training neural networks, 2017, section 3.3, with the slope for the eye's judgement.
     """
@@ -39,6 +40,7 @@ class LrFind:
     smoothed: NDArray[np.float64]
     lr: float
     exploded: bool
+    updates_before: int = 0
 
     def __str__(self) -> str:
         count = len(self.rates)
@@ -46,20 +48,35 @@ class LrFind:
         shown = sorted({*np.linspace(0, count - 1, min(SHOWN, count)).astype(int).tolist(), at})
         lines = [f"{'lr':>9}  {'loss':>9}"]
         lines += [f"{self.rates[i]:>9.2e}  {shown_figure(self.smoothed[i]):>9}{'  <- steepest' if i == at else ''}" for i in shown]
-        end = "the loss exploded" if self.exploded else "the highest rate was reached"
-        return "\n".join([*lines, "", f"{count} steps; {end}", f"suggested lr {self.lr:.1e}"])
+        return "\n".join([*lines, "", f"{count} steps; {self._end}", *self._caution(), f"suggested lr {self.lr:.1e}"])
 
     __repr__ = __str__
+
+    @property
+    def _end(self) -> str:
+        return "the loss exploded" if self.exploded else "the highest rate was reached"
+
+    def _caution(self) -> list[str]:
+        """What is to be known of a net that was trained before."""
+        return list(told_of_trained(self.updates_before)) if self.updates_before else []
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the curve, with a line at the suggestion."""
         losses, smoothed = (list(zip(self.rates.tolist(), found.tolist(), strict=True)) for found in (self.losses, self.smoothed))
         curves = [Curve("single steps", losses, html.BLUE, faint=True), Curve("smoothed", smoothed, html.BLUE)]
-        end = "the loss exploded" if self.exploded else "the highest rate was reached"
         return html.page(
-            html.line("suggested lr ", html.bold(f"{self.lr:.1e}"), html.faint(f": {len(self.rates)} steps; {end}")),
+            html.line("suggested lr ", html.bold(f"{self.lr:.1e}"), html.faint(f": {len(self.rates)} steps; {self._end}")),
+            html.line(html.faint("; ".join(self._caution()))),
             html.picture(chart(curves, "learning rate", "loss", width=460, log_x=True, mark=self.lr), f"loss by learning rate, {self}"),
         )
+
+
+def told_of_trained(updates: int) -> tuple[str, str]:
+    """What is so of a net that has learnt already, and what to do."""
+    return (
+        f"the net is trained already ({updates:,} updates), and its rates are for going on",
+        "for the rate to begin with call lr_find on a new model of the spec, or reset() this one",
+    )
 
 
 def find_lr(
@@ -69,7 +86,7 @@ def find_lr(
     without memory, then puts everything back. Batches are those of training, shuffled by epochs. Raises DivergedError where the loss is
     no number before anything can be told."""
     rates = np.geomspace(lowest, highest, steps)
-    kept = [array.copy() for array in network.store.kept]
+    kept, before = [array.copy() for array in network.store.kept], network.store.step
     try:
         for slot in network.store.slots.values():
             slot.flat[:] = 0
@@ -79,10 +96,11 @@ def find_lr(
         for own, array in zip(network.store.kept, kept, strict=True):
             own[:] = array
     if len(losses) < LEAST_STEPS:
-        raise DivergedError(f"the loss exploded or was no number after {len(losses)} steps, at lr {rates[max(len(losses) - 1, 0)]:.1e}")
+        told = f"the loss exploded or was no number after {len(losses)} steps, at lr {rates[max(len(losses) - 1, 0)]:.1e}"
+        raise DivergedError("; ".join([told, *(told_of_trained(before) if before else ())]))
     rates = rates[: len(losses)]
     smoothed = smooth(losses, WIDTH * steps)
-    return LrFind(rates, losses, smoothed, suggest(rates, smoothed), len(losses) < steps)
+    return LrFind(rates, losses, smoothed, suggest(rates, smoothed), len(losses) < steps, before)
 
 
 def _train(network: Network, material: Material, drop_last: bool, rates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -92,6 +92,8 @@ class Record:
     """Steps of an epoch that are logged."""
     overfit: int | None = None
     """The first rows that the run is trained on, where those are not all."""
+    pictures: bool = True
+    """Whether curves and report are drawn into the folder."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """What the metadata says instead of the model: where a resumed run's spec is from."""
     resumed: Resumed | None = None

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netspec.base.dataset import Dataset, Facts
-from netspec.base.errors import DataError
+from netspec.base.errors import DataError, Problem
+from netspec.base.layer import Layer
+from netspec.base.shape import Shape, size
 from netspec.base.text import Source
 from netspec.catalog.paths import folders_of, resolve_path
 from netspec.catalog.tables import listed
@@ -107,10 +110,32 @@ def counts_with_data(program: Program, dataset: Dataset) -> Counts:
     return counts
 
 
+def row_of(program: Program, found: Shape) -> Shape | None:
+    """The shape of a row that the text asks for: its own, that of its data, or, for rows of two axes, an image where its first layer takes
+    nothing else. None where nothing tells it."""
+    section = program.data
+    facts = section.source.facts() if section is not None and section.source is not None else None
+    shape = program.input or (facts.shape if facts is not None else None)
+    if shape is not None:
+        return section.prepared_shape(shape) if section is not None else shape
+    if len(found) != 2:
+        return None
+    first, image = program.net[0].layer, (1, *found)
+    return image if _fits(first, image) and not _fits(first, (size(found),)) else None
+
+
+def _fits(layer: Layer, row: Shape) -> bool:
+    try:
+        layer.output_shape(row)
+    except Problem:
+        return False
+    return True
+
+
 def counts_with_rows(program: Program, x: Any, y: Any) -> Counts:
     """The ends of the net from a caller's rows and labels."""
     target = split_head(program)[1].target
-    rows = check_x(x)
+    rows = check_x(x, advised=partial(row_of, program))
     classes, outputs = None, None
     if target == "value":
         shape = np.shape(y)

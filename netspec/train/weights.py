@@ -101,7 +101,8 @@ def take_over(network: Network, tensors: Mapping[str, NDArray[Any]], strict: boo
     """Copies arrays of matching names and shapes into the network, where all their values are numbers; returns the names of the network
     that got none.
 
-    Raises DataError where `strict` for a wrong shape or dtype, for NaN and infinities, and for any name that is missing or too many.
+    Raises DataError where `strict` for a wrong shape or dtype, for NaN and infinities, for averages that none can be (a variance below
+    zero), and for any name that is missing or too many.
     """
     own = {**dict(network.store.parameters), **dict(network.store.state)}
     if strict:
@@ -116,10 +117,13 @@ def take_over(network: Network, tensors: Mapping[str, NDArray[Any]], strict: boo
             f"NaN or infinity in {'; '.join(found)}: a net with them answers nothing. Take weights saved before training diverged, "
             "or load the others with netspec.compile(spec, weights=..., strict=False)"
         )
-    for name, array in arrays.items():
-        if name not in odd:
-            own[name][...] = array
-    return [name for name in own if name not in arrays or name in odd]
+    low = {name: state.least for name, state in network.graph.state.items() if name in arrays and (arrays[name] < state.least).any()}
+    if low and strict:
+        raise DataError("; ".join(f"{name} has numbers below {least:g}, which it cannot have" for name, least in low.items()))
+    left_out = {*odd, *low}
+    for name in arrays.keys() - left_out:
+        own[name][...] = arrays[name]
+    return [name for name in own if name not in arrays or name in left_out]
 
 
 def _fits(tensor: NDArray[Any], shape: Shape) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ WORST = 20
 CONFUSIONS = 10
 LONGEST = 28
 """Letters of a label that are shown: its beginning and its end."""
+LEAST_SHADE = 0.25
+"""Of a confusion, as a share of the strongest."""
 FIGURES = ("precision", "recall", "f1", "roc_auc")
 
 
@@ -112,7 +115,8 @@ class ClassReport(ByClass):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the same figures; in the confusion matrix a cell is the darker the more of its label's rows it has."""
+        """What a notebook shows: the same figures; in the confusion matrix a cell is the stronger the more of its label's rows it has, blue
+        where the prediction is right, orange and bold where it is wrong."""
         means = self.macro()
         shown = self.shown()
         lines = [[str(self.labels[k]), *(_share(getattr(self, name)[k]) for name in FIGURES), f"{self.support[k]:,}"] for k in shown]
@@ -131,10 +135,10 @@ class ClassReport(ByClass):
             return html.joined(html.line(html.faint("most frequent confusions")), html.table(columns, pairs)) if pairs else Markup()
         names = [self.name(k) for k in range(len(self.labels))]
         rows = (
-            [html.bold(name), *(html.shaded(f"{count:,}", count / max(1, sum(counts))) for count in counts)]
-            for name, counts in zip(names, self.confusion.tolist(), strict=True)
+            [html.bold(name), *(_counted(count, count / max(1, sum(counts)), i == j) for j, count in enumerate(counts))]
+            for i, (name, counts) in enumerate(zip(names, self.confusion.tolist(), strict=True))
         )
-        words = html.faint("confusion matrix: a line for each label, a column for each prediction")
+        words = html.faint("confusion matrix: a line for each label, a column for each prediction; wrong ones are orange and bold")
         return html.joined(html.line(words), html.table([("", "left"), *((name, "right") for name in names)], rows))
 
 
@@ -153,6 +157,13 @@ def shortened_label(label: Any) -> str:
     """Its words, cut in the middle where they are long."""
     name = str(label)
     return name if len(name) <= LONGEST else f"{name[:14]}...{name[14 + 3 - LONGEST :]}"
+
+
+def _counted(count: int, share: float, right: bool) -> Markup:
+    """A cell of the confusion matrix. The shade of a confusion begins stronger and grows faster, so that few are seen too."""
+    if right or not count:
+        return html.shaded(f"{count:,}" if count else html.faint("0"), share)
+    return html.shaded(html.bold(f"{count:,}"), LEAST_SHADE + (1 - LEAST_SHADE) * sqrt(share), html.ORANGE)
 
 
 def _share(value: float) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from netspec.base.colour import coloured, spelt_out
@@ -22,6 +24,21 @@ def say(text: object, stream: TextIO | None = None) -> None:
     """An answer, on stdout if no other stream is given: whatever names of files hold, nothing moves the terminal's cursor. Programs that
     need such a name to the letter read --json."""
     print(spelt_out(str(text)), file=stream)
+
+
+@contextmanager
+def shown_meanwhile(text: str) -> Iterator[None]:
+    """A line on stderr for as long as the block takes."""
+    _rewrite_line(text)
+    try:
+        yield
+    finally:
+        _rewrite_line("")
+
+
+def _rewrite_line(text: str) -> None:
+    with suppress(OSError):  # a terminal that is gone
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, *, one_line: bool = False) -> None:

@@ -30,7 +30,7 @@ class BatchNorm(Normalization):
         return {"gamma": Parameter(shape[:1], "scale"), "beta": Parameter(shape[:1], "shift")}
 
     def state(self, shape: Shape) -> dict[str, State]:
-        return {"mean": State(shape[:1], 0.0), "var": State(shape[:1], 1.0)}
+        return {"mean": State(shape[:1], 0.0), "var": State(shape[:1], 1.0, least=0.0)}
 
     @staticmethod
     def forward(x: float, mean: float, inverse: float, gamma: float, beta: float) -> float:

@@ -43,7 +43,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     mapping from labels to weights, or "balanced". `warm_start` lets `fit` go on from where the last one ended. `validation_fraction`
     holds out such a share of the rows, by which the best epoch is chosen and the text's `early_stop` stops. `random_state` is the seed,
     or a RandomState that one is drawn from; None is the text's own `seed`. `verbose=1` prints a line an epoch. All others are the text's
-    own: `let` values by name, and keys such as `train.lr`; None leaves the text's value.
+    own: `let` values by name, and keys such as `train.lr`; None leaves the text's value. `get_params()` lists them with their values;
+    `set_params`, and so a search, refuses a name that the text does not have.
 
     X (N, D) or images (N, C, H, W); rows (N, D) are taken for images where the text's `input` has as many numbers. y (N,) of any labels;
     for sigmoid two of them, or 0/1 (N, K) of three or more labels each. The order of the rows does not matter. A row of weight w is

@@ -17,6 +17,7 @@ from netspec.base.errors import DataError, Interrupted, NetspecError, UsageError
 from netspec.base.kinds import Head, Target
 from netspec.base.shape import Shape, show, size
 from netspec.base.text import Source
+from netspec.catalog.arrays import axes_help
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.syntax import Section
@@ -25,18 +26,25 @@ from netspec.frontend.validate import load
 from netspec.graph.counts import counts_of, split_head
 from netspec.model import Model
 from netspec.pipeline import with_keys
-from netspec.train.data import Splits
+from netspec.train.data import Splits, check_x
 from netspec.train.evaluate import scores_of
+from netspec.train.frames import Frame, numbers_of, rows_of
 from netspec.train.history import History
 from netspec.train.normalize import arranged, fit_preparation
+from netspec.train.source import row_of
 from netspec.train.state import apart
 from netspec.ui.estimators.extra import BaseEstimator, validation
 from netspec.ui.estimators.kept import packed, unpacked
+from netspec.ui.estimators.parameters import no_such, parameters_of, unknown
 from netspec.ui.estimators.rows import Rows, held_out, in_copies, in_own_order
 
 TRAIN = {"lr": ("1e-2", {"lr", "optimizer", "schedule"}), "epochs": ("100", {"epochs"})}
 """Values of keys of the train section, and by which of its keys a text has its own instead: of the few rows that are usual here the
 language's ten epochs are a handful of steps."""
+ENCODE = (
+    "where it is a category make numbers of the column before the net, as in "
+    "make_pipeline(make_column_transformer((OneHotEncoder(), columns), remainder='passthrough'), net)"
+)
 
 
 class NetEstimator(BaseEstimator):
@@ -72,23 +80,52 @@ class NetEstimator(BaseEstimator):
     # parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's parameters and those of the text that were given, by name."""
-        return {**super().get_params(deep), **self._keys}
+        """The constructor's parameters and those of the text that were given, by name; where `deep` all that the text has, its `let`s and
+        the keys of `train`, with the values that they have now."""
+        return {**super().get_params(deep), **(self._of_text() if deep else {}), **self._keys}
 
     def set_params(self, **params: Any) -> Self:
-        """Sets parameters of the constructor, `let` values, and keys such as `train.lr`, also such as were not given before. What the
-        text does not have is told by `fit`."""
+        """Sets parameters of the constructor, `let` values, and keys such as `train.lr`, also such as were not given before. Raises
+        UsageError, a ValueError, for a name that the text does not have, and sets nothing then; what values the text cannot take, and what
+        is wrong in the text, is told by `fit`."""
         own = super().get_params(deep=False)
+        others = {name: value for name, value in params.items() if name not in own}
+        self._require_known(others, params.get("spec", self.spec))
         super().set_params(**{name: value for name, value in params.items() if name in own})
-        self._keys = {**self._keys, **{name: value for name, value in params.items() if name not in own}}
+        self._keys = {**self._keys, **others}
         return self
+
+    def _get_params_html(self, deep: bool = True, **how: Any) -> Any:
+        """What scikit-learn's page of an estimator lists: the parameters that were given."""
+        return super()._get_params_html(deep=False, **how)
+
+    def _of_text(self) -> dict[str, Any]:
+        """The parameters of the text; none of a text that is no program."""
+        with suppress(NetspecError, TypeError):  # of a value that has no hash
+            return dict(_parameters_of(source_of(self.spec), tuple(self._given().items())))
+        with suppress(NetspecError):  # where a value that was given is wrong
+            return dict(_parameters_of(source_of(self.spec), ()))
+        return {}
+
+    def _require_known(self, params: Mapping[str, Any], spec: Any) -> None:
+        """Raises UsageError for names that the text does not have, where with the others it is a program."""
+        try:
+            source = source_of(spec)
+            wrong = unknown(_plain_values(params), source)
+            given = _plain_values({**self._keys, **params})
+            left = set(given) - set(unknown(given, source))
+            there = _parameters_of(source, tuple((name, given[name]) for name in given if name in left)) if wrong else {}
+        except (NetspecError, TypeError):
+            return  # which fit tells
+        if wrong:
+            raise UsageError(no_such(type(self).__name__, wrong, super().get_params(deep=False), there))
 
     def _program(self, seed: int | None = None) -> Program:
         """The text with the parameters put in; None leaves a value as the text has it. Raises SpecError, UsageError."""
         return _program_of(source_of(self.spec), tuple(self._given().items()), seed)
 
     def _given(self) -> dict[str, Any]:
-        return {name: _plain(value) for name, value in self._keys.items() if value is not None}
+        return _plain_values(self._keys)
 
     def _seed(self) -> int | None:
         if self.random_state is None or isinstance(self.random_state, Integral):
@@ -108,18 +145,44 @@ class NetEstimator(BaseEstimator):
     def _validated(self, x: Any, y: Any = None, *, reset: bool, **how: Any) -> Any:
         """Rows, and labels where they are given, as scikit-learn checks them: images (N, C, H, W) by their flattened rows. The first call
         of a fit learns the number and the names of features."""
+        table = rows_of(x, "X")
+        if isinstance(y, str):
+            raise DataError(f"y = {y!r} names a column; give the labels: fit(X.drop(columns={y!r}), X[{y!r}])")
         image = x.shape[1:] if getattr(x, "ndim", 0) == 4 else None
         if image is not None:
             x = np.asarray(x).reshape(len(x), -1)
-        if y is None:
-            x = validation.validate_data(self, x, reset=reset, **how)
-        else:
-            x, y = validation.validate_data(self, x, y, reset=reset, multi_output=True, **how)
+        try:
+            if y is None:
+                x = validation.validate_data(self, x, reset=reset, **how)
+            else:
+                x, y = validation.validate_data(self, x, y, reset=reset, multi_output=True, **how)
+        except (TypeError, ValueError) as found:
+            raise self._fault(table) or found from None
+        if x.dtype.kind == "O":  # which scikit-learn leaves of polars' tables and of lists
+            x = numbers_of(table, "X", ENCODE) if isinstance(table, Frame) else check_x(x, name="X")
         if x.dtype.kind == "b":
             x = x.astype(np.float32)
         if image is not None:
             x = x.reshape(len(x), *image)
         return x if y is None else (x, y)
+
+    def _fault(self, x: Any) -> DataError | None:
+        """What says more of rows than scikit-learn does: of a table its row and column, of images without a channel what to write."""
+        try:
+            if isinstance(x, Frame):
+                numbers_of(x, "X", ENCODE)
+                return None
+            shape = np.shape(x)
+        except DataError as found:
+            return found
+        except ValueError:
+            return DataError("X: its rows have different lengths")
+        if len(shape) != 3:
+            return None
+        row = None
+        with suppress(NetspecError):  # which is told once the rows are right
+            row = self._row if hasattr(self, "model_") else row_of(self._program(), shape[1:])
+        return DataError(f"X: shape {shape}; {axes_help(shape, row, 'X')}")
 
     @staticmethod
     def _in_shape(x: NDArray[Any], shape: Shape | None) -> NDArray[Any]:
@@ -252,14 +315,20 @@ def _program_of(source: Source, given: tuple[tuple[str, Any], ...], seed: int | 
 
 
 @lru_cache(maxsize=256)
+def _parameters_of(source: Source, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """Of the text with these parameters put in. Raises SpecError, UsageError."""
+    return parameters_of(_program_of(source, given, None))
+
+
+@lru_cache(maxsize=256)
 def _head_of(source: Source, given: tuple[tuple[str, Any], ...]) -> Head:
     """What scikit-learn asks for many times in a fit."""
     return split_head(_program_of(source, given, None))[1]
 
 
-def _plain(value: Any) -> Any:
-    """NumPy's scalars, which searches draw, as Python's."""
-    return value.item() if isinstance(value, np.generic) else value
+def _plain_values(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value; NumPy's scalars, which searches draw, as Python's."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items() if value is not None}
 
 
 def _preparations(program: Program) -> tuple[Any, ...]:

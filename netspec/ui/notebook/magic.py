@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shlex
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from keyword import iskeyword
 from typing import Any, NoReturn
@@ -17,6 +19,7 @@ from netspec.base.html import Markup
 from netspec.base.text import Source
 from netspec.frontend.program import Overrides, Program
 from netspec.frontend.validate import load
+from netspec.frontend.words import nearest
 from netspec.graph.check import diagnosed
 from netspec.graph.counts import Counts
 from netspec.model import Model
@@ -33,6 +36,8 @@ from netspec.ui.shapes import asks_for_counts, known_counts
 NAME = "netspec"
 CELL = "cell"
 """What stands for the file in messages; paths in the text are relative to the working folder."""
+EXPRESSION = re.compile(r"\{[^{}]*\}|(?<![\w/.])\$[A-Za-z_]\w*")
+"""What IPython puts the value of in its place."""
 NO_VERSION = "W104"
 """Texts in cells need no version line: they run with the version that is installed."""
 
@@ -83,9 +88,37 @@ def parsed(line: str) -> Namespace:
     return given
 
 
+def _require_expanded(line: str, variables: Mapping[str, Any]) -> None:
+    """Raises UsageError where expressions of Python stand in the line yet: IPython leaves all of them where one has no value."""
+    left = [found[0] for found in EXPRESSION.finditer(line)]
+    for words in left:
+        try:
+            names = _read_names(words.strip("${} "))
+        except SyntaxError:
+            raise UsageError(f"%%{NAME} {line}: {words} is no expression of Python") from None
+        missing = [name for name in names if name not in variables and not hasattr(variables.get("__builtin__"), name)]
+        if missing:
+            near = nearest(missing[0], [name for name in variables if len(name) > 2 and not name.startswith("_")])
+            hint = f"did you mean {near}?" if near else "give it a value in a cell before"
+            raise UsageError(f"%%{NAME} {line}: {words}: the notebook has no variable {missing[0]}; {hint}")
+    if left:
+        advice = "calculate it in a cell of its own, which shows why, and give the result a name"
+        raise UsageError(f"%%{NAME} {line}: {' or '.join(left)} fails; {advice}")
+
+
+def _read_names(expression: str) -> list[str]:
+    """The variables whose values an expression of Python takes. Raises SyntaxError."""
+    nodes = list(ast.walk(ast.parse(expression, mode="eval")))
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return [node.id for node in names if node.id not in own]
+
+
 def netspec_cell(shell: Any, line: str, text: str) -> None:
     """Checks the text and shows what is wrong with it, or gives the model its name and shows its layers; with --train trains it. Raises
     CellError, UsageError, and what data and training raise."""
+    _require_expanded(line, shell.user_ns)
     given = parsed(line)
     # the line of the options is a comment, so that lines count as the cell's do
     source = Source(f"# %%{NAME} {line}".rstrip() + f"\n{text}", CELL)
@@ -106,7 +139,8 @@ def netspec_cell(shell: Any, line: str, text: str) -> None:
     shell.user_ns[given.name] = model
     show(model.summary() if model.is_built else model)
     if given.train:
-        _train(model, splits)
+        with model.told_when_interrupted(given.name):
+            _train(model, splits)
 
 
 def _checked(source: Source, overrides: Overrides) -> Program:

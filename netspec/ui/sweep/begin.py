@@ -20,8 +20,9 @@ from netspec.graph.counts import Counts
 from netspec.model import Model
 from netspec.train.resume import EPOCHS, SHOWN, differences
 from netspec.ui.sweep.crew import miss_all
-from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, open_storage, optuna, pruner, sampler
+from netspec.ui.sweep.order import Order, own_storage
+from netspec.ui.sweep.storage import open_storage, optuna
+from netspec.ui.sweep.study import ABOUT, READY, add_trials, numbered, pruner, sampler, take_up
 
 TRIALS = 20
 """Where neither --trials nor a grid says how many."""
@@ -95,7 +96,8 @@ def enter(order: Order, looked: Looked, trials: int | None) -> tuple[Any, Any]:
     """The study with its trials in it, and its database. Raises UsageError where it is of another spec, other data or
     another figure, or has more trials than asked for."""
     found = optuna()
-    storage = open_storage(order)
+    storage = open_storage(order, take_up)
+    _require_own_folder(order, storage)
     direction = "maximize" if order.maximizes else "minimize"
     about = {"spec": as_text(looked.program), "data": looked.data, "metric": order.metric, "sampler": order.sampler}
     given = {"storage": storage, "sampler": sampler(order), "pruner": pruner(order)}
@@ -121,6 +123,18 @@ def enter(order: Order, looked: Looked, trials: int | None) -> tuple[Any, Any]:
     study.set_user_attr(READY, True)
     miss_all(order, study, storage)
     return study, storage
+
+
+def _require_own_folder(order: Order, storage: Any) -> None:
+    """Raises UsageError for the folder of another study: its best spec and its table would be written over."""
+    if order.storage != own_storage(order.trials):
+        return
+    others = optuna().get_all_study_names(storage)
+    if others and order.study not in others:
+        raise UsageError(
+            f"{order.folder}: is the folder of the study {others[0]}; --study {others[0]} goes on with that one, "
+            f"and {order.study} takes a --dir of its own"
+        )
 
 
 def as_text(program: Program) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from netspec.kernels.compile import JOBS
+from netspec.save.held import is_held
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import WORKER, give_back, numbered, optuna
-from netspec.ui.sweep.worker import is_alive
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import WORKER, give_back, numbered
 
 SAVE_SECONDS = 1.6
 """What workers have to save and end in; then they are killed."""
@@ -169,11 +170,11 @@ def miss_all(order: Order, study: Any, storage: Any) -> None:
     running = numbered(study, [optuna().trial.TrialState.RUNNING])
     for attempt in running:
         name = attempt.user_attrs.get(WORKER, "")
-        if name and is_alive(order.workers, name) is False:
+        if name and is_held(order.workers / name) is False:
             _give_back(study, storage, attempt, "interrupted")
     for path in order.workers.glob("*") if order.workers.is_dir() else ():
         with contextlib.suppress(OSError):
-            if not path.suffix and time.time() - path.stat().st_mtime > NEWBORN_SECONDS and is_alive(order.workers, path.name) is False:
+            if not path.suffix and time.time() - path.stat().st_mtime > NEWBORN_SECONDS and is_held(path) is False:
                 path.unlink()
 
 

@@ -12,7 +12,8 @@ from netspec.base.errors import Interrupted, NetspecError
 from netspec.train.loop import Signals
 from netspec.ui.sweep.crew import Crew, Worker, miss
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import care_for, forsaken, numbered, optuna, quietly
+from netspec.ui.sweep.storage import optuna, quietly
+from netspec.ui.sweep.study import care_for, forsaken, numbered
 
 LOOK_SECONDS = 1.0
 """Between two looks at the study, which other machines change."""
@@ -91,7 +92,7 @@ class Drive:
 
     def _go_on(self) -> bool:
         """One turn; False where nothing is left to do."""
-        for worker, event in self.crew.events(TICK_SECONDS):
+        for worker, event in self.crew.events(TICK_SECONDS if self._looked_at else 0.0):
             if event["event"] == "error":
                 raise StoppedError(event["message"], event["code"])
             if event["event"] == "trial":

@@ -10,6 +10,11 @@ from typing import Any
 from netspec.frontend.program import Overrides
 
 
+def own_storage(folder: Path) -> str:
+    """The URL of the database that a sweep's folder has where no other is given."""
+    return f"sqlite:///{folder / 'study.db'}"
+
+
 @dataclass(frozen=True)
 class Order:
     """The file with what was given beside it, the study, and how trials are chosen and ended.

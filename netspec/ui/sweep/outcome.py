@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,10 @@ from netspec.base.figure import shown_figure
 from netspec.frontend.space import Tried
 from netspec.save.atomic import write_atomic
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, is_lost, latest, numbered, optuna
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, is_lost, latest, numbered
 from netspec.ui.tables import table
 
-SHOWN = 20
-"""Trials that the table lists; results.csv has all."""
 WIDE = 24
 """Letters of a value that a cell shows."""
 
@@ -39,6 +39,12 @@ class Outcome:
     reason: str
     code: int
     attempts: int
+    lost: int = 0
+    """Attempts whose worker died."""
+
+    @property
+    def is_begun(self) -> bool:
+        return self.attempts > 0
 
     @property
     def is_open(self) -> bool:
@@ -47,17 +53,17 @@ class Outcome:
 
 def outcomes(study: Any, order: Order) -> list[Outcome]:
     """Of every trial; those that came to their end first, the best before, then the others by their numbers."""
-    attempts: dict[int, int] = {}
-    for one in numbered(study):
-        attempts[one.user_attrs[NUMBER]] = attempts.get(one.user_attrs[NUMBER], 0) + (one.state != optuna().trial.TrialState.WAITING)
-    found = [_outcome(number, attempt, attempts[number]) for number, attempt in latest(study).items()]
+    begun = [one for one in numbered(study) if one.state != optuna().trial.TrialState.WAITING]
+    attempts = Counter(one.user_attrs[NUMBER] for one in begun)
+    lost = Counter(one.user_attrs[NUMBER] for one in begun if is_lost(one))
+    found = [_outcome(number, attempt, attempts[number], lost[number]) for number, attempt in latest(study).items()]
     sign = -1.0 if order.maximizes else 1.0
     return sorted(
         found, key=lambda one: (one.state != "complete", sign * (one.metric or 0.0) if one.state == "complete" else 0.0, one.number)
     )
 
 
-def _outcome(number: int, attempt: Any, attempts: int) -> Outcome:
+def _outcome(number: int, attempt: Any, attempts: int, times_lost: int) -> Outcome:
     noted, states = attempt.user_attrs, optuna().trial.TrialState
     word = {states.COMPLETE: "complete", states.RUNNING: "running", states.WAITING: "waiting"}.get(attempt.state)
     lost = "its worker was lost, and it was given up" if is_lost(attempt) else ""
@@ -73,6 +79,7 @@ def _outcome(number: int, attempt: Any, attempts: int) -> Outcome:
         reason=lost or (noted.get(REASON, "") if told else ""),
         code=7 if lost else int(noted.get(CODE, 1)),
         attempts=attempts,
+        lost=times_lost,
     )
 
 
@@ -91,10 +98,10 @@ def shown(value: Tried | None) -> str:
 
 
 def as_table(found: Sequence[Outcome], order: Order, keys: Sequence[str]) -> Any:
-    """The first trials by rank."""
+    """The trials by rank."""
     columns: list[tuple[str, Any]] = [("rank", "right"), ("trial", "right"), *((key, "right") for key in keys)]
     columns += [(order.metric, "right"), ("epochs", "right"), ("time", "right"), ("", "left")]
-    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found[:SHOWN], 1)])
+    return table(columns, [_row(rank, one, keys) for rank, one in enumerate(found, 1)])
 
 
 def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:
@@ -109,11 +116,11 @@ def _row(rank: int, one: Outcome, keys: Sequence[str]) -> list[str | Text]:
 
 def _state(one: Outcome) -> str:
     """Nothing for what went as it should."""
-    return one.state if one.state != "complete" else "retried" if one.attempts > 1 else ""
+    return one.state if one.state != "complete" else "retried" if one.lost else ""
 
 
 def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path: Path) -> None:
-    """results.csv: a line for each trial, in order of merit. Raises SaveError."""
+    """results.csv: a line for each trial, in order of merit; a file that says the same is left as it is. Raises SaveError."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["rank", "trial", "state", order.metric, *keys, "epochs", "seconds", "attempts", "run", "reason"])
@@ -121,7 +128,9 @@ def write_rows(found: Sequence[Outcome], order: Order, keys: Sequence[str], path
         cells = [one.metric, *(one.values.get(key) for key in keys), one.epochs, one.seconds, one.attempts, one.folder, one.reason]
         rank_cell = rank if one.state == "complete" else None
         rows.writerow(["" if cell is None else cell for cell in (rank_cell, one.number, one.state, *cells)])
-    write_atomic(path, text.getvalue().encode())
+    content = text.getvalue().encode()
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomic(path, content)
 
 
 def as_json(one: Outcome) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The study of a sweep in its database: opened, filled with trials that wait, asked what came of them. Optuna keeps it.
+"""The study of a sweep: filled with trials that wait, asked what came of them. Optuna keeps it.
 
 A trial of a sweep has a number of its own, from 1, whatever Optuna counts: one that is taken up again keeps it. Trials are put into the
 study as waiting ones, so that any number of machines take each of them once.
@@ -7,20 +7,15 @@ study as waiting ones, so that any number of machines take each of them once.
 from __future__ import annotations
 
 import copy
-import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from netspec.base.errors import UsageError
-from netspec.base.extras import library
 from netspec.frontend.space import Candidates, Choice, Space, Tried
-from netspec.save.atomic import SaveError
 from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.storage import optuna, quietly
 
 NUMBER, WORKER, FOLDER, ENDED, REASON, CODE, EPOCHS, SECONDS = (
     "trial", "worker", "folder", "ended", "reason", "code", "epochs", "seconds",
@@ -30,92 +25,6 @@ ABOUT, READY = "netspec", "ready"
 """What is noted with the study: the spec that it is of; that all its trials are in it."""
 MOST_LOST = 3
 """How often a trial may lose its worker before it is given up."""
-ATTEMPTS, PAUSE_SECONDS = 4, 0.3
-"""How often a database is opened before that is given up, and what is waited between."""
-LOCK_SECONDS = 60
-"""How long a process waits for another that writes to the same SQLite file."""
-
-
-def optuna() -> Any:
-    """The library, which says nothing of its own. Raises UsageError without the extra `sweep`."""
-    found = library("optuna", "sweep")
-    found.logging.set_verbosity(found.logging.CRITICAL)
-    return found
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without Optuna's words on signs of life, which it calls experimental."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna().exceptions.ExperimentalWarning)
-        yield
-
-
-@contextmanager
-def told_of_storage(order: Order) -> Iterator[None]:
-    """Raises SaveError where the database fails within: its disk is full, it may not be written to, its server is gone."""
-    failures = optuna().exceptions.StorageInternalError, library("sqlalchemy", "sweep").exc.SQLAlchemyError
-    try:
-        yield
-    except failures as error:
-        cause = error.__cause__ or error
-        words = " ".join(str(getattr(cause, "orig", None) or cause).split())
-        raise SaveError(f"{shown_url(order)}: the study cannot be read or written: {words[:300]}") from None
-
-
-def shown_url(order: Order) -> str:
-    """The database without its password."""
-    url: str = library("sqlalchemy", "sweep").make_url(order.storage).render_as_string(hide_password=True)
-    return url
-
-
-def open_storage(order: Order) -> Any:
-    """The database, made where it is new. Raises UsageError where it cannot be opened."""
-    found = optuna()
-    sqlalchemy = library("sqlalchemy", "sweep")
-    try:
-        url = sqlalchemy.make_url(order.storage)
-    except sqlalchemy.exc.ArgumentError:
-        raise UsageError(f"--storage {order.storage}: is no database's URL, such as sqlite:///study.db or postgresql://host/name") from None
-    is_file = url.get_backend_name() == "sqlite"
-    waits = {"connect_args": {"timeout": LOCK_SECONDS}} if is_file else {"pool_pre_ping": True}
-    for attempt in range(ATTEMPTS):
-        try:
-            with quietly():
-                storage = found.storages.RDBStorage(
-                    order.storage, engine_kwargs=waits, heartbeat_interval=order.heartbeat, grace_period=3 * order.heartbeat,
-                    heartbeat_stale_trial_callback=take_up,
-                )  # fmt: skip
-            break
-        except (sqlalchemy.exc.SQLAlchemyError, ImportError, found.exceptions.StorageInternalError, RuntimeError) as error:
-            if attempt + 1 < ATTEMPTS and not isinstance(error, ImportError):
-                time.sleep(PAUSE_SECONDS)  # two processes that make the same tables are in each other's way
-                continue
-            words = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise UsageError(f"--storage {shown_url(order)}: cannot be opened: {words[:300]}") from None
-    if is_file:
-        _lock_when_begun(storage.engine)
-    return storage
-
-
-def _lock_when_begun(engine: Any) -> None:
-    """SQLite locks a file when it is first written to, so that two processes could read that a trial waits, and both take it: every
-    transaction locks it from its beginning instead."""
-    event = library("sqlalchemy", "sweep").event
-    event.listen(engine, "connect", _without_own_transactions)
-    event.listen(engine, "begin", _begin)
-    engine.dispose()  # connections that were made without
-
-
-def _without_own_transactions(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-
-
-def _begin(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-# trials
 
 
 def numbered(study: Any, states: Sequence[Any] | None = None) -> list[Any]:

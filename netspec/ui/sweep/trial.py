@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from netspec.base.errors import DataError, DivergedError, LimitError, SpecError, UsageError
-from netspec.base.figure import shown_figure
 from netspec.frontend.program import Program
 from netspec.frontend.space import Tried
 from netspec.pipeline import read, train
 from netspec.save.run_folder import RunFolder, open_run_folder
 from netspec.train.callbacks import StopTraining
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, WORKER, optuna, suggested
+from netspec.ui.sweep.storage import optuna
+from netspec.ui.sweep.study import CODE, ENDED, EPOCHS, FOLDER, NUMBER, REASON, SECONDS, WORKER, suggested
 
 Tell = Callable[..., None]
 """Says something to the process that started this one: an event, with its facts."""
 PRUNED = "pruned"
+EACH, FURTHER = 10, 1.2
+"""The study is told each of the first epochs, then one of each stretch, which grows by this ratio: to tell it and to ask the pruner takes
+20 ms of a database on a disk, and an epoch of a small net two."""
 HOPELESS = (("limit", LimitError), ("invalid", SpecError), ("diverged", DivergedError))
 """What is wrong with the values of a trial, and with nothing else: the sampler learns to keep away from them."""
 
@@ -43,8 +46,7 @@ def run_trial(order: Order, trial: Any, worker: str, tell: Tell) -> float:
     if number is None:
         raise Extra
     earlier = dict(trial.user_attrs)
-    for key, value in {WORKER: worker, ENDED: "", REASON: ""}.items():
-        trial.set_user_attr(key, value)
+    trial.set_user_attr(WORKER, worker)
     program = read(Path(order.file), order.overrides)
     if program.resolved != order.resolved:
         raise UsageError(f"{order.file}: was changed while the sweep went on; put it back, or give the changed one a sweep of its own")
@@ -55,7 +57,10 @@ def run_trial(order: Order, trial: Any, worker: str, tell: Tell) -> float:
     except (SpecError, DivergedError) as error:
         ended = next(word for word, kind in HOPELESS if isinstance(error, kind))
         _note(trial, ended, _first_line(error), error.exit_code)
-        if not (order.trials / trial.user_attrs.get(FOLDER, "") / "spec.net").exists():
+        folder = RunFolder(order.trials / trial.user_attrs.get(FOLDER, ""))
+        if folder.spec.exists():
+            _note_length(trial, folder.read_epochs())
+        else:
             trial.set_user_attr(FOLDER, None)  # what is no net has no run
         raise optuna().TrialPruned(str(error)) from None
 
@@ -63,6 +68,11 @@ def run_trial(order: Order, trial: Any, worker: str, tell: Tell) -> float:
 def _note(trial: Any, ended: str, reason: str, code: int) -> None:
     for key, value in {ENDED: ended, REASON: reason, CODE: code}.items():
         trial.set_user_attr(key, value)
+
+
+def _note_length(trial: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    for key, column in {EPOCHS: "epoch", SECONDS: "seconds"}.items() if rows else ():
+        trial.set_user_attr(key, rows[-1][column])
 
 
 def _first_line(error: Exception) -> str:
@@ -114,11 +124,12 @@ class _Trial:
         overrides = order.overrides.with_values(self.values)
         if "train.threads" not in overrides.keys:
             overrides = overrides.with_values({"train.threads": order.threads})
-        read(Path(order.file), overrides)  # before there is a folder
         self.trial.set_user_attr(FOLDER, folder.path.name)
         where: dict[str, Any] = {"resume": folder.path} if resume else {"run_dir": folder.path}
-        allow = [Path(path) for path in order.allow]
-        done = train(Path(order.file), overrides=overrides, allow=allow, keep_losses=False, callbacks=[self._epoch], **where)
+        done = train(
+            Path(order.file), overrides=overrides, allow=[Path(path) for path in order.allow], keep_losses=False, pictures=False,
+            callbacks=[self._epoch], **where,
+        )  # fmt: skip
         return self._finished(folder, done.history.stopped or "")
 
     def _epoch(self, model: Any, row: Mapping[str, Any]) -> None:
@@ -127,13 +138,12 @@ class _Trial:
         last = model.program.train.epochs
         self.tell("epoch", trial=self.number, epoch=row["epoch"], epochs=last, metric=value)
         if self._report(row) and row["epoch"] < last and self.trial.should_prune():
-            reason = f"{PRUNED} by {self.order.pruner} after epoch {row['epoch']} of {last}, with {self.order.metric} {shown_figure(value)}"
-            raise StopTraining(reason)
+            raise StopTraining(f"{PRUNED} by {self.order.pruner} after epoch {row['epoch']} of {last}")
 
     def _report(self, row: Mapping[str, Any]) -> bool:
-        """Tells the study the figure of an epoch, once; whether it was told."""
+        """Tells the study the figure of an epoch that it is to know, once; whether it was told."""
         value, epoch = row[self.order.metric], row["epoch"]
-        if epoch in self.reported or value is None or not math.isfinite(value):
+        if epoch in self.reported or not is_reported(epoch) or value is None or not math.isfinite(value):
             return False
         self.reported.add(epoch)
         self.trial.report(value, epoch)
@@ -142,13 +152,16 @@ class _Trial:
     def _finished(self, folder: RunFolder, stopped: str) -> float:
         rows = folder.read_epochs()
         kept = best_row(rows)
-        for key, value in {EPOCHS: rows[-1]["epoch"], SECONDS: rows[-1]["seconds"]}.items():
-            self.trial.set_user_attr(key, value)
+        _note_length(self.trial, rows)
         if stopped.startswith(PRUNED):
             _note(self.trial, PRUNED, stopped, 0)
             raise optuna().TrialPruned(stopped)
-        self.trial.set_user_attr(ENDED, "complete")
         return float(kept[self.order.metric])
+
+
+def is_reported(epoch: int) -> bool:
+    """Whether the study is told the figure of an epoch: the same epochs in all trials, so that they can be compared."""
+    return epoch <= EACH or int(math.log(epoch, FURTHER)) > int(math.log(epoch - 1, FURTHER))
 
 
 def _is_free(path: Path) -> bool:

@@ -51,9 +51,11 @@ class Watch:
 
 
 def in_words(one: Outcome, order: Order) -> str:
-    """`trial 3 complete: val_accuracy 0.9833; width = 64, train.lr = 0.0123`."""
+    """`trial 3 complete: val_accuracy 0.9833; width = 64, train.lr = 0.0123`, `trial 4 pruned by median after epoch 2 of 5: ...`."""
     figure = f": {order.metric} {shown_figure(one.metric)}" if one.metric is not None else ""
     values = ", ".join(f"{key} = {shown(value)}" for key, value in one.values.items())
+    if one.reason.startswith(one.state):
+        return f"trial {one.number} {one.reason}{figure}; {values}"
     reason = f" ({one.reason})" if one.reason else ""
     return f"trial {one.number} {one.state}{figure}; {values}{reason}"
 
@@ -66,11 +68,10 @@ def of_lost(worker: Worker, trial: int | None) -> str:
 
 
 class Lines(Watch):
-    """A line on stderr for each trial that ends."""
+    """A line on stderr for each trial that ends, which counts those that have ended by then."""
 
     def ended(self, one: Outcome) -> None:
-        done = sum(not other.is_open for other in self.found)
-        print(f"{done}/{len(self.found)} {in_words(one, self.order)}", file=sys.stderr, flush=True)
+        print(f"{len(self._told)}/{len(self.found)} {in_words(one, self.order)}", file=sys.stderr, flush=True)
 
     def lost(self, worker: Worker, trial: int | None) -> None:
         print(of_lost(worker, trial), file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ sweep's folder locked, so that a worker that was killed is known as such.
 
 from __future__ import annotations
 
-import fcntl
+import gc
 import json
 import os
 import signal
@@ -21,21 +21,11 @@ from typing import Any
 
 from netspec.base.errors import Interrupted, NetspecError
 from netspec.base.outcome import outcome
+from netspec.save.held import held
 from netspec.ui.screen import plain
 from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.study import (
-    ENDED,
-    REASON,
-    WORKER,
-    numbered,
-    open_storage,
-    optuna,
-    pruner,
-    sampler,
-    take_up,
-    told_of_storage,
-    was_interrupted,
-)  # fmt: skip
+from netspec.ui.sweep.storage import open_storage, optuna, told_of_storage
+from netspec.ui.sweep.study import ENDED, REASON, WORKER, numbered, pruner, sampler, take_up, was_interrupted
 from netspec.ui.sweep.trial import Extra, run_trial
 
 FAILED = 1
@@ -51,33 +41,15 @@ def tell(event: str, **facts: Any) -> None:
 
 @contextmanager
 def alive(folder: Path) -> Iterator[str]:
-    """While the worker lives: its name, and a file of that name that it holds locked."""
-    name = uuid.uuid4().hex[:12]
+    """While the worker lives: its name, and a file of that name that it holds."""
+    path = folder / uuid.uuid4().hex[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    path.touch(0o600)
     try:
-        with suppress(OSError):  # a file system without locks: signs of life in the study are left
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield name
+        with held(path):  # on a file system without locks signs of life in the study are left
+            yield path.name
     finally:
         path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def is_alive(folder: Path, name: str) -> bool | None:
-    """Whether a worker lives; None where this folder knows nothing of it, as of one on another machine."""
-    try:
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _end_with_parent() -> None:
@@ -118,7 +90,8 @@ def main() -> int:
 def _work(order: Order, name: str) -> int:
     found = optuna()
     states = found.trial.TrialState
-    study = found.load_study(study_name=order.study, storage=open_storage(order), sampler=sampler(order), pruner=pruner(order))
+    storage = open_storage(order, take_up, is_made=True)
+    study = found.load_study(study_name=order.study, storage=storage, sampler=sampler(order), pruner=pruner(order))
 
     def objective(trial: Any) -> float:
         try:
@@ -152,4 +125,6 @@ def _leave(study: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    gc.freeze()  # as the command line does
+    sys.exit(ended)

@@ -31,7 +31,7 @@ def run(runs: Sequence[Path], *, output: Path | None, allow: Sequence[Path], jso
         wrong = "is a folder" if output.is_dir() else f"there is no folder {output.parent}"
         ending = output.suffix.lower() in (".html", ".htm")
         raise UsageError(f"{output}: {wrong if ending else 'a report is a page: give a name that ends in .html to -o'}")
-    path = _one(paths[0], output, allow) if len(paths) == 1 else _several(paths, output or Path(REPORT))
+    path = write_one(paths[0], output, allow) if len(paths) == 1 else _several(paths, output or Path(REPORT))
     if json:
         print_json({"path": str(path), "runs": [str(one) for one in paths]})
     else:
@@ -39,7 +39,8 @@ def run(runs: Sequence[Path], *, output: Path | None, allow: Sequence[Path], jso
     return 0
 
 
-def _one(path: Path, output: Path | None, allow: Sequence[Path]) -> Path:
+def write_one(path: Path, output: Path | None, allow: Sequence[Path]) -> Path:
+    """The report of one run, in its folder where `output` names no other place; the net is measured again. Raises as `run`."""
     found = find(path)
     if found.folder is None:
         raise UsageError(f"{path}: a weights file outside a run folder has no report; give the run folder")

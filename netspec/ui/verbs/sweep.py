@@ -14,18 +14,22 @@ from netspec.base.errors import DivergedError, Interrupted, LimitError, SpecErro
 from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
 from netspec.save.atomic import save_error
+from netspec.save.run_folder import RunFolder
+from netspec.ui.curves import draw_run
 from netspec.ui.given import spec_file
+from netspec.ui.report.write import REPORT, is_installed
 from netspec.ui.screen import print_json, say
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import Crew
 from netspec.ui.sweep.drive import Drive, LostWorkersError
-from netspec.ui.sweep.order import Order
-from netspec.ui.sweep.outcome import SHOWN, Outcome, as_json, as_table, best, outcomes, shown, write_rows
-from netspec.ui.sweep.pictures import draw_history, draw_importances, importances
-from netspec.ui.sweep.study import optuna, told_of_storage
+from netspec.ui.sweep.order import Order, own_storage
+from netspec.ui.sweep.outcome import Outcome, as_json, as_table, best, outcomes, shown, write_rows
+from netspec.ui.sweep.pictures import caution, draw_history, draw_importances, importances, is_older
+from netspec.ui.sweep.storage import require_extra, told_of_storage
 from netspec.ui.sweep.watch import JsonLines, Lines, Screen, Watch
 from netspec.ui.tables import as_text, print_table
+from netspec.ui.verbs.report import write_one
 
 CODES = {
     "invalid": SpecError.exit_code,
@@ -35,6 +39,8 @@ CODES = {
 }
 """Exit codes by how all trials ended, where none came to its end."""
 
+SHOWN = 20
+"""Trials that the table lists; results.csv has all."""
 WIDEST = 200
 """Columns of the table where there is no terminal."""
 
@@ -58,7 +64,7 @@ class Wanted:
 def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Path], quiet: bool, json: bool) -> int:
     """Begins a study, joins it, or goes on with it; prints the trials by rank. Raises what reading the file and its data raises, and
     Interrupted, after all workers have saved; SaveError where folder or database cannot be written."""
-    optuna()  # before anything is read
+    require_extra()  # before anything is read
     looked = look(spec_file(file), overrides, allow)
     order = order_of(file, overrides, wanted, looked, allow)
     try:
@@ -81,11 +87,16 @@ def _swept(order: Order, file: Path, wanted: Wanted, looked: Looked, *, quiet: b
                 print_json(
                     {"event": "begin", "study": order.study, "sweep": order.folder, "trials": len(told), "open": open_ones}, one_line=True
                 )
+            if not any(one.is_open for one in watch.found) and not quiet and not json:
+                count = len(watch.found)
+                more = "" if order.sampler == "grid" else f"; --trials {2 * count} adds as many"
+                print(f"all {count} trials of {order.study} have ended{more}", file=sys.stderr)
             is_over = Drive(order, study, storage, crew, watch).run(wanted.timeout)
     except Interrupted as error:
         done = End(order, looked, study).write(pictures=False)  # which take their time
         left = sum(one.is_open for one in done.found)
-        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials left; go on with {goes_on}") from None
+        so_far = f"; the best so far is {shortest(done.spec)}" if done.spec is not None else ""
+        raise Interrupted(error.signal_number, f"{error}: {left} of {len(done.found)} trials left{so_far}; go on with {goes_on}") from None
     done = End(order, looked, study).write()
     done.show(json=json, quiet=quiet)
     if not is_over:
@@ -107,7 +118,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Order(
         file=str(file), overrides=overrides, resolved=looked.program.resolved, folder=str(folder),
-        storage=wanted.storage or f"sqlite:///{folder / 'study.db'}", study=wanted.study or file.stem,
+        storage=wanted.storage or own_storage(folder), study=wanted.study or file.stem,
         metric=wanted.metric or looked.metrics[0], sampler=wanted.sampler, pruner=wanted.pruner, seed=looked.program.seed,
         epochs=most_epochs(looked.program), heartbeat=wanted.heartbeat, threads=max(cores // workers, 1), allow=tuple(map(str, allow)),
     )  # fmt: skip
@@ -158,12 +169,23 @@ class End:
             return self
         self.shares = importances(self.study, self.keys)
         try:
-            draw_history(self.found, order, folder / "history.svg")
-            if self.shares:
-                draw_importances(self.shares, order, folder / "importances.svg")
+            self._draw(top)
         except UsageError as missing:
             print(f"no pictures: {missing}", file=sys.stderr)
         return self
+
+    def _draw(self, top: Outcome) -> None:
+        """The pictures of the sweep, and curves and report of its best run, where they are not there, or older than what they show."""
+        order, folder = self.order, self.order.trials
+        if is_older(folder / "history.svg", folder / "results.csv"):
+            draw_history(self.found, order, folder / "history.svg")
+            if self.shares:
+                draw_importances(self.shares, self.found, order, folder / "importances.svg")
+        run = RunFolder(folder / str(top.folder))
+        if run.results.is_file() and is_older(run.path / REPORT, run.results):
+            draw_run(run)
+            if is_installed():
+                write_one(run.path, None, [Path(one) for one in order.allow])
 
     def show(self, *, json: bool, quiet: bool) -> None:
         """The trials by rank, and the best; `quiet` the path of its spec alone."""
@@ -176,13 +198,16 @@ class End:
         if quiet:
             say(shortest(self.spec) if self.spec is not None else shortest(order.trials))
             return
-        made = as_table(self.found, order, self.keys)
-        if sys.stdout.isatty():
-            print_table(made)
-        else:
-            print(as_text(made, width=WIDEST))
         folder = shortest(order.trials)
-        lines = [("", f"... and {len(self.found) - SHOWN} more, in {folder / 'results.csv'}")] if len(self.found) > SHOWN else []
+        begun = [one for one in self.found if one.is_begun]
+        if begun:
+            made = as_table(begun[:SHOWN], order, self.keys)
+            if sys.stdout.isatty():
+                print_table(made)
+            else:
+                print(as_text(made, width=WIDEST))
+            print()
+        lines = [("", f"... and {len(begun) - SHOWN} more, in {folder / 'results.csv'}")] if len(begun) > SHOWN else []
         counts = {state: sum(one.state == state for one in self.found) for state in dict.fromkeys(one.state for one in self.found)}
         lines.append(("trials", ", ".join(f"{count} {state}" for state, count in counts.items())))
         for reason, numbers in self._reasons().items():
@@ -195,8 +220,8 @@ class End:
             lines.append(("its run", str(folder / str(top.folder)) if is_here else f"{top.folder}, on another machine"))
         if self.shares:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
+            lines.append(("", caution(self.found, ", for what is compared with the rest is their best tenth")))
         lines.append(("sweep", str(folder)))
-        print()
         say("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
 
     def _reasons(self) -> dict[str, list[int]]:

@@ -11,6 +11,7 @@ from typing import Any
 from netspec.base.errors import UsageError
 from netspec.base.shape import show
 from netspec.base.units import bytes_in_words
+from netspec.base.waiting import tell_waiting
 from netspec.frontend.program import Overrides
 from netspec.model import Model
 from netspec.pipeline import Run, only, read, train
@@ -44,6 +45,8 @@ def run(
 ) -> int:  # fmt: skip
     """Trains, then prints the results; `quiet` prints the run folder alone; `log` names tools that hear of it. Raises what training
     raises."""
+    if quiet:
+        tell_waiting()
     monitor: Monitor | None = JsonLines() if json else None
     if not json and not quiet and sys.stderr.isatty():
         program = read(file, overrides)
