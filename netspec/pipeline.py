@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from netspec.base import html
-from netspec.base.errors import DataError, UsageError
+from netspec.base.errors import DataError, Interrupted, UsageError
 from netspec.base.html import Markup
 from netspec.base.shape import Shape
 from netspec.base.text import Source
@@ -27,6 +28,7 @@ from netspec.graph.graph import Graph
 from netspec.groups.groups import Grouping, group
 from netspec.model import HELD_OUT, Model
 from netspec.plan.network import TrainingPlan, training_plan
+from netspec.save.announced import announced, place_of
 from netspec.save.description import spec_of
 from netspec.save.run_folder import find, open_run_folder
 from netspec.save.state_dict import match
@@ -207,6 +209,22 @@ class Run:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What `train` is asked for, whether the run begins or goes on. Its folder is `held` from where it is there."""
+
+    spec: AnySpec
+    overrides: Overrides
+    allow: Sequence[Path]
+    monitor: Monitor | None
+    callbacks: Sequence[Callback | Callable[..., Any]]
+    local_bn: bool
+    keep_losses: bool
+    pictures: bool
+    team: Team | None
+    held: ExitStack
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """What a run trains with, before anything is written; `record` makes or opens its folder."""
 
@@ -216,7 +234,6 @@ class _Prepared:
     hooks: Callbacks
     overfit: int | None
     record: Callable[[], Record]
-    pictures: bool = True
 
 
 def train(
@@ -243,24 +260,24 @@ def train(
         raise UsageError("a resumed run keeps its folder and its rows: leave out --run-dir and --overfit")
     team = team_of_world()
     heard, called = (monitor, callbacks) if team is None or team.leads else (None, ())
+    folder = run_dir if resume is None else resume
     with ExitStack() as held:
+        held.enter_context(announced(place_of(None if folder is None else Path(folder))))
+        asked = _Asked(spec, given, allow, heard, called, local_bn, keep_losses, pictures, team, held)
 
         def prepare() -> _Prepared:
             if resume is not None:
-                prepared = _go_on(Path(resume), spec, given, heard, allow, held, called, team, local_bn)
-            else:
-                folder = Path(run_dir) if run_dir is not None else None
-                prepared = _begin(spec, given, heard, allow, overfit, folder, held, called, team, local_bn)
-            return replace(prepared, pictures=pictures)
+                return _go_on(asked, Path(resume))
+            return _begin(asked, overfit, Path(run_dir) if run_dir is not None else None)
 
         if team is not None:
             held.enter_context(team.guarded())
-            return _run_together(prepare, team, keep_losses)
+            return _run_together(asked, prepare, team)
         prepared = prepare()
-        return _run(prepared, prepared.record(), keep_losses)
+        return _run(asked, prepared, prepared.record())
 
 
-def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: bool) -> Run:
+def _run_together(asked: _Asked, prepare: Callable[[], _Prepared], team: Team) -> Run:
     """A run of several processes, once it is sure that all have the same before them. Rank 0 writes."""
     prepared = team.everywhere(prepare, in_turn=True)
     team.require_same(
@@ -277,7 +294,7 @@ def _run_together(prepare: Callable[[], _Prepared], team: Team, keep_losses: boo
         warnings.warn(told, SharesWarning, stacklevel=3)
     record = team.everywhere(lambda: prepared.record() if team.leads else None)
     path = Path(team.texts(str(record.folder.path) if record is not None else "")[0])
-    done = _run(prepared, record, keep_losses, path, team.rank)
+    done = _run(asked, prepared, record, path)
     team.everywhere(lambda: None)  # a rank that reads the folder next finds all of it
     return done
 
@@ -290,29 +307,26 @@ def _beginning(model: Model) -> str:
     return f"{model.epochs_done} {store.step} {' '.join(digests)}"
 
 
-def _begin(
-    spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], overfit: int | None, run_dir: Path | None,
-    held: ExitStack, callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None, local_bn: bool,
-) -> _Prepared:  # fmt: skip
-    """A run from its first step on, whose folder is `held` from when it is made."""
-    program = read(spec, given)
+def _begin(asked: _Asked, overfit: int | None, run_dir: Path | None) -> _Prepared:
+    """A run from its first step on."""
+    program, team = read(asked.spec, asked.overrides), asked.team
     if team is not None:
-        team.share = replace(team.share, statistics=not local_bn)
+        team.share = replace(team.share, statistics=not asked.local_bn)
     model = Model(program, team=team)
-    hooks = Callbacks(model, callbacks)
-    splits = model.splits_of_data(allow)
+    hooks = Callbacks(model, asked.callbacks)
+    splits = model.splits_of_data(asked.allow)
     if overfit is not None:
         splits = only(splits, overfit)
     name = Path(program.source.path).stem if program.source.path != "<string>" else "run"
     epochs = program.train.epochs
-    training = model.training_of(splits, epochs, monitor=monitor, may_stop=overfit is None)
+    training = model.training_of(splits, epochs, monitor=asked.monitor, may_stop=overfit is None)
 
     def record() -> Record:
         made = Record.create(
             model, program, str(model.plan), splits.fingerprint, epochs=epochs, rows=splits.counts(), run_dir=run_dir, name=name,
-            allow=allow, overfit=overfit,
+            allow=asked.allow, overfit=overfit,
         )  # fmt: skip
-        held.enter_context(made.folder.held())
+        asked.held.enter_context(made.folder.held())
         if overfit is not None:
             made.event(event="overfit", rows=len(splits.train))  # which the spec does not say
         return made
@@ -320,17 +334,14 @@ def _begin(
     return _Prepared(model, training, splits, hooks, overfit, record)
 
 
-def _go_on(
-    run: Path, spec: AnySpec, given: Overrides, monitor: Monitor | None, allow: Sequence[Path], held: ExitStack,
-    callbacks: Sequence[Callback | Callable[..., Any]], team: Team | None, local_bn: bool,
-) -> _Prepared:  # fmt: skip
-    """The rest of a run that ended early, whose folder is `held` from here on."""
-    folder = open_run_folder(run)
+def _go_on(asked: _Asked, run: Path) -> _Prepared:
+    """The rest of a run that ended early."""
+    folder, given, team = open_run_folder(run), asked.overrides, asked.team
     if team is None or team.leads:
-        held.enter_context(folder.held())  # nobody else moves the state
+        asked.held.enter_context(folder.held())  # nobody else moves the state
     state = read_state(folder.state)
     counts = Counts(tuple(state.found.input), state.found.classes, state.found.outputs)
-    began, program = program_of_run(folder), read(spec, given)
+    began, program = program_of_run(folder), read(asked.spec, given)
     require_own(began, state, counts, folder)
     same_file = is_same_file(program, folder)
     epochs = began.train.epochs if same_file and EPOCHS not in given.keys else program.train.epochs
@@ -339,20 +350,20 @@ def _go_on(
         program = program_of_run(folder, epochs)  # the run was begun with values of its own
     else:
         require_same(changed, folder)
-        program = read(spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
+        program = read(asked.spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
     require_left(program, folder, state, epochs)
     if team is not None:
-        team.share = replace(team.share, statistics=takes_whole_batches(folder, local_bn))
+        team.share = replace(team.share, statistics=takes_whole_batches(folder, asked.local_bn))
     model = Model(program, counts, team)
-    hooks = Callbacks(model, callbacks)
-    splits = model.splits_of_data(allow)
+    hooks = Callbacks(model, asked.callbacks)
+    splits = model.splits_of_data(asked.allow)
     require_same_data(splits, folder)
     overfit = state.position.overfit
     if overfit is not None:
         splits = only(splits, overfit)
     _loaded(model, state.own, state.found, folder.state, True)
     model.epochs_done, model.network.store.step = state.found.epoch, state.found.step
-    training = model.training_of(splits, epochs - state.found.epoch, monitor=monitor, may_stop=overfit is None)
+    training = model.training_of(splits, epochs - state.found.epoch, monitor=asked.monitor, may_stop=overfit is None)
     go_on_from(training, state, folder)
     require_same_rates(began, program, folder, training)
     resolved = None if epochs == began.train.epochs else program_of_run(folder, epochs).resolved
@@ -362,23 +373,29 @@ def _go_on(
     return _Prepared(model, training, splits, hooks, overfit, lambda: record)
 
 
-def _run(prepared: _Prepared, record: Record | None, keep_losses: bool, path: Path | None = None, rank: int = 0) -> Run:
+def _run(asked: _Asked, prepared: _Prepared, record: Record | None, path: Path | None = None) -> Run:
     """Trains to the end, measures, and writes the report. Without a record another process, whose folder `path` is, writes the run."""
     model, training, splits, hooks = prepared.model, prepared.training, prepared.splits, prepared.hooks
-    training.keeps_losses = keep_losses
+    training.keeps_losses = asked.keep_losses
     if record is not None:
-        record.pictures = prepared.pictures
-    history = model.run_training(training, record, hooks)
+        record.pictures = asked.pictures
+    try:
+        history = model.run_training(training, record, hooks)
+    except Interrupted as error:
+        if record is not None:
+            run = shlex.quote(str(record.folder.path))
+            error.add_note(f"netspec train --resume {run} goes on; netspec report {run} makes the report of what is there")
+        raise
     found = model.measured(*held_out(splits, prepared.overfit))
     if record is not None:
         record.end(training, split=found.split, **found.figures)
-        if record.pictures:
+        if asked.pictures:
             report_run(record.folder, model, found)
         path = record.folder.path
     hooks.measured(found.split, found.figures)
     hooks.end(history)
     assert path is not None, "the folder of the process that writes"
-    return Run(path, model, history, found.figures, found.split, splits.counts(), rank)
+    return Run(path, model, history, found.figures, found.split, splits.counts(), asked.team.rank if asked.team else 0)
 
 
 def with_keys(overrides: Overrides, keys: Mapping[str, Any]) -> Overrides:

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -414,8 +415,28 @@ def test_an_interrupted_run_saves_and_exits(folder: Path, number: int, code: int
     assert running.returncode == code
     assert "the weights are saved in run" in said
     last = json.loads(Path("out").read_text().splitlines()[-1])
-    assert last == {"event": "interrupted", "code": code, "message": said.rstrip()}
+    assert last == {"event": "interrupted", "code": code, "message": said.splitlines()[0]}
     assert restore_file(Path("run/weights/last.safetensors")).step_count > 0
+
+
+def test_names_of_files_move_no_cursor(folder: Path) -> None:
+    """Wherever a path is printed; --json has it to the letter."""
+    place, shown = Path("odd\x1b[2Jname\r"), "odd\\x1b[2Jname\\x0d"
+    place.mkdir()
+    shutil.copy("tiny.net", place / "tiny.net")
+    run = place / "run"
+    for words in (
+        ("check", place / "tiny.net"), ("train", "tiny.net", "--epochs", 1, "--run-dir", run, "--quiet"),
+        ("train", "tiny.net", "--epochs", 1, "--run-dir", place / "again"), ("report", run), ("plot", run, "-o", place / "one.png"),
+        ("export", run, "--numpy", "-o", place), ("diff", run, place / "again"), ("draw", place / "tiny.net", "-o", place / "one.svg"),
+        ("runs", place), ("watch", run), ("watch", run, "--once"), ("migrate", place / "tiny.net"), ("eval", place / "absent"),
+    ):  # fmt: skip
+        done = call(*words)
+        text = done.stdout + done.stderr
+        assert text
+        assert all(line.isprintable() for line in text.split("\n")), words
+        assert shown in text or words[0] in ("runs", "watch"), words  # which show what a file says with question marks
+    assert json.loads(call("report", run, "--json").stdout)["path"] == str(run / "report.html")
 
 
 # check

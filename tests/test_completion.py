@@ -68,6 +68,20 @@ ANSWERS: dict[str, list[str]] = {
     "netspec watch ru": ["runs/", "runs/first", "runs/second"],
     "netspec eval runs/first/": ["runs/first/weights/", "runs/first/weights/best.safetensors"],
     "netspec plot runs/first runs/s": ["runs/second"],
+    "netspec report ": ["runs/first", "runs/second"],
+    "netspec report runs/first ": ["runs/first", "runs/second"],
+    "netspec report runs/f": ["runs/first"],
+    "netspec export ": ["runs/first", "runs/second"],
+    "netspec diff o": ["odd name.net", "one.net"],
+    "netspec diff one.net runs/s": ["runs/second"],
+    "netspec launch ": ["train"],
+    "netspec launch -n 2 tr": ["train"],
+    "netspec launch --max-r": ["--max-restarts"],
+    "netspec launch -n 2 train o": ["odd name.net", "one.net"],
+    "netspec launch -n 2 train one.net --see": ["--seed"],
+    "netspec launch -n 2 --max-restarts 3 train --resume ": ["runs/first", "runs/second"],
+    "netspec launch -n 2 train one.net --set wi": ["width="],
+    "netspec launch train one.net --set train.fuse=": ["train.fuse=true", "train.fuse=false"],
     "netspec runs ": ["home/", "runs/", "specs/"],
     "netspec explain NS40": [code for code in codes() if code.startswith("NS40")],
     "netspec explain ns402": ["ns402"],
@@ -130,11 +144,33 @@ def test_no_answer_is_an_error(folder: Path) -> None:
     assert "val_loss" in ask("netspec runs --sort ")
 
 
+def test_folders_of_runs_are_told_beside_runs() -> None:
+    trial = Path("runs/sweeps/one/trial-0001")
+    trial.mkdir(parents=True)
+    (trial / "events.jsonl").touch()
+    assert list(ask("netspec watch ")) == ["runs/first", "runs/second", "runs/sweeps/"]
+    assert list(ask("netspec report runs/sweeps/")) == ["runs/sweeps/one/", "runs/sweeps/one/trial-0001"]
+
+
 def test_many_files_are_not_all_told() -> None:
     Path("many").mkdir()
     for number in range(candidates.MOST + 5):
         Path("many", f"{number}.net").touch()
     assert len(candidates.net_files("many/")) == candidates.MOST
+
+
+LIGHT = ("netspec ", "netspec train ", "netspec eval ", "netspec launch -n 2 train ", "netspec train one.net --se", "netspec explain NS40")
+
+
+@pytest.mark.parametrize("line", LIGHT)
+def test_what_needs_no_catalogue_loads_none(line: str) -> None:
+    """Somebody waits at a key."""
+    heavy = "{'numpy', 'lark', 'rich', 'safetensors', 'netspec.catalog.registry', 'netspec.frontend.program'}"
+    code = f"import sys\nfrom netspec.ui.cli import main\ntry: main()\nfinally: print(sorted({heavy} & set(sys.modules)))"
+    asked = {"_NETSPEC_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": line}
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len(done.stdout.splitlines()) > 1
 
 
 def test_completing_loads_no_compiler() -> None:

@@ -191,6 +191,65 @@ def test_a_table_with_text(houses: Path) -> None:
     close(found["scores"][:, 0], wanted[:2], 1e-4)
 
 
+@pytest.mark.parametrize(("place", "path"), [(".", "houses.csv"), ("out/deep", "../../houses.csv"), ("runs/houses", "../../houses.csv")])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_data_path_of_the_spec_leads_from_the_exported_file(houses: Path, place: str, path: str, is_there: bool) -> None:
+    if not is_there:
+        Path("houses.csv").rename("elsewhere.csv")
+    done = call("export", houses, "--numpy", "--torch", "--onnx", "-o", f"{place}/")
+    assert done.exit_code == 0, done.output
+    for name in ("houses_numpy.py", "houses_torch.py"):
+        told = ast.get_docstring(ast.parse(Path(place, name).read_text()))
+        assert told is not None
+        assert f'path = "{path}"' in told
+    told_in_onnx = {one.key: one.value for one in onnx.load_model(Path(place, "houses.onnx")).metadata_props}
+    assert f'path = "{path}"' in told_in_onnx["spec"]
+
+
+BAD_ROWS = {
+    "absent.csv": (None, "No such file or directory"),
+    "empty.csv": ("", "there is no column rooms, city"),
+    "other.csv": ("rooms,town\n3,Oslo\n", "there is no column city"),
+    "text.csv": ("rooms,city\nx,Oslo\n", "could not convert string to float: 'x'"),
+    "paris.csv": ("rooms,city\n3,Paris\n", "city: 'Paris' is none of ['Bern', 'Oslo', 'Rome']"),
+    "short.csv": ("rooms,city\n3,Oslo\n\n2\n", "row 3 has 1 cells, and the first one 2"),
+    "empty.npy": ("", "No data left in file"),
+    "text.npy": ("no array", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_the_command_says_in_a_line_what_is_wrong(houses: Path, name: str) -> None:
+    assert call("export", houses, "--numpy").exit_code == 0
+    text, told = BAD_ROWS[name]
+    if text is not None:
+        Path(name).write_text(text)
+    done = subprocess.run([sys.executable, "-I", "houses_numpy.py", name], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name}: ")
+    assert told in line
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("-h",), 0), ((), 1), (("a.csv", "b.csv"), 1)])
+def test_the_command_says_how_it_is_used(houses: Path, words: tuple[str, ...], code: int) -> None:
+    assert call("export", houses, "--numpy").exit_code == 0
+    done = subprocess.run([sys.executable, "-I", "houses_numpy.py", *words], capture_output=True, text=True, check=False)
+    usage = "usage: python houses_numpy.py ROWS.npy|ROWS.csv\n"
+    assert (done.returncode, done.stdout, done.stderr) == (code, "" if code else usage, usage if code else "")
+
+
+def test_labels_are_written_whatever_the_terminal_has(folder: Path) -> None:
+    model, x = fitted("affine -> softmax", np.array(["rød", "grøn"])[np.arange(20) % 2])
+    Path("net.py").write_text(numpy_source(subject_of(model, "net"), "net.py"), encoding="utf-8")
+    np.save("rows.npy", x)
+    for coding, letter in (("ascii", "\\xf8"), ("utf-8", "ø")):
+        done = subprocess.run(
+            [sys.executable, "net.py", "rows.npy"], env={"PYTHONIOENCODING": coding}, capture_output=True, encoding="utf-8", check=True
+        )
+        assert done.stdout.splitlines() == [str(label).replace("ø", letter) for label in model.predict(x)]
+
+
 def test_a_table_with_text_in_pytorch(torch: Any, houses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("export", houses, "--torch").exit_code == 0
     monkeypatch.syspath_prepend(".")

@@ -7,6 +7,7 @@ import fcntl
 import glob
 import importlib.util
 import json
+import logging
 import os
 import signal
 import struct
@@ -32,7 +33,8 @@ from netspec.save import run_folder
 from netspec.save.events import logged_places, spacing
 from netspec.save.run_folder import RunFolder
 from netspec.train.history import best_row
-from netspec.train.trackers.tracker import TrackerWarning
+from netspec.train.trackers import mlflow as mlflow_module
+from netspec.train.trackers.tracker import LONGEST_ERROR, TrackerWarning, _line
 from netspec.ui.cli import app
 
 STEPS, EACH = 15, 5
@@ -431,7 +433,7 @@ def mlflow_run(store: str, run: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")  # of SQLAlchemy and MLflow themselves
-def test_mlflow_gets_parameters_and_curves(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_gets_parameters_and_curves(store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     needs("mlflow")
     needs("sqlalchemy")
     spec = write_spec(Path(), MLP)
@@ -455,6 +457,7 @@ def test_mlflow_gets_parameters_and_curves(store: str, monkeypatch: pytest.Monke
         assert near(history, {row["step"]: row[column] for row in whole.history.epochs})
     losses = {metric.step: metric.value for metric in client.get_metric_history(found.info.run_id, "loss")}
     assert near(dict(sorted(losses.items())), dict(enumerate(whole.history.loss, 1)))
+    assert " INFO " not in capfd.readouterr().err, "of the tables that are made"
     assert found.data.metrics["test_accuracy"] == run.metrics["accuracy"]
 
 
@@ -474,6 +477,46 @@ def test_no_server_of_the_environment_is_reached(told: str, local: bool, monkeyp
     with pytest.warns(TrackerWarning, match="names a server"):
         assert netspec.MLflow().uri == f"sqlite:///{Path('mlflow.db').resolve()}"
     assert netspec.MLflow(told).uri == told, "where it is asked for"
+
+
+def test_mlflow_is_hushed_and_impatient_while_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    for logger, level in zip(loggers, (logging.INFO, logging.ERROR), strict=True):
+        monkeypatch.setattr(logger, "level", level)
+    with mlflow_module._hushed(), mlflow_module._impatient():
+        assert [logger.level for logger in loggers] == [logging.WARNING, logging.ERROR]
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77", "what a user has said counts"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+    assert [logger.level for logger in loggers] == [logging.INFO, logging.ERROR]
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("word", "module", "told"),
+    [
+        ("mlflow=sqlite:////proc/x.db", "mlflow", "error: MLflow: its store /proc/x.db cannot be written: /proc: "),
+        ("mlflow=xyz", "mlflow", "error: xyz: names no store of MLflow; write a file, as in sqlite:///runs.db, or a server"),
+        ("tensorboard=/proc/logs/deep", "tensorboardX", "error: TensorBoard: its folder /proc/logs/deep cannot be written: /proc: "),
+        ("tensorboard=net.net", "tensorboardX", "error: TensorBoard: its folder net.net cannot be written: "),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_training(word: str, module: str, told: str) -> None:
+    needs(module)
+    write_spec(Path(), MLP)
+    done = CliRunner().invoke(app, ["train", "net.net", "--quiet", "--log", word])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_errors_of_tools_are_cut_between_words() -> None:
+    told = _line(ValueError("word " * 300))
+    assert told.startswith("ValueError: word word")
+    assert told.endswith("word ...")
+    assert len(told) < LONGEST_ERROR + 30
+    assert _line(ValueError("short  one\n")) == "ValueError: short one"
 
 
 # W&B

@@ -24,13 +24,15 @@ from typer.testing import CliRunner, Result
 
 from netspec.base.errors import DataError
 from netspec.pipeline import train
+from netspec.save.announced import announced, is_announced
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import State, Story, Tail, read_ends
 from netspec.ui.cli import app
+from netspec.ui.live import watched as watched_module
 from netspec.ui.live.chart import AXIS, Series, chart, scale_of
 from netspec.ui.live.facts import best_of, exit_code, standing
-from netspec.ui.live.view import Frame, frame, in_time
-from netspec.ui.verbs.watch import Watched
+from netspec.ui.live.view import Frame, frame, in_time, shortened_net
+from netspec.ui.live.watched import Watched
 
 VALUES = """netspec 1
 data { source = npz; path = "values.npz"; split = 0.7/0.2/0.1 }
@@ -254,9 +256,30 @@ def test_scales() -> None:
     assert not scale_of([0.01, 1.0]).logarithmic
     for values in ([3.0], [0.0, 0.0], [1e-12], [-2.0, -2.0]):
         assert scale_of(values).place(values[0]) == pytest.approx(0.5)
+    falls = [2.4, 1.2, *np.linspace(0.5, 0.2, 20)]
+    assert scale_of(falls, True).logarithmic, "most of the points would lie on the floor of a linear scale"
+    assert not scale_of(np.linspace(2.4, 0.2, 20).tolist(), True).logarithmic, "and here they do not"
     for scale in (scale_of([0.01, 1.0], True), scale_of([-4.0, 9.0])):
         assert [scale.place(scale.low), scale.place(scale.high)] == pytest.approx([0, 1])
         assert scale.place(scale.value(0.3)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("ends", [(0.99949, 0.99951), (1.0, 1.0 + 1e-9), (123_456.25, 123_457.0), (0.0, 1e-30), (-2.0, -2.0)])
+def test_labels_of_an_axis_are_apart(ends: tuple[float, float]) -> None:
+    rows = texts(chart([Series([1, 1_234_567], ends)], 60, 10))
+    labels = [line.partition(" ┤")[0].strip() for line in rows if "┤" in line]
+    assert len(set(labels)) == len(labels) == 3
+    numbers = [float(label) for label in labels]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(set(texts(chart([Series([1_234_567, 1_234_999], [1, 2])], 60, 10))[-1].split())) == 2
+
+
+def test_a_logarithmic_axis_is_told() -> None:
+    losses = [{**event, "loss": 2.4 if event["step"] < 4 else 0.2} for event in steps(1, 100)]
+    for factor, told_ in ((1.0, True), (0.1, False)):
+        story = story_of(BEGIN, *[{**event, "loss": event["loss"] if told_ else 2.4 - factor * event["step"] / 10} for event in losses])
+        lines = frame(Frame("one", story, "training", standing(story), 80, 24))
+        assert any("loss (log) " in line.plain for line in lines) == told_
 
 
 def test_nothing_to_draw_is_nothing() -> None:
@@ -320,7 +343,7 @@ def test_one_frame_of_a_run() -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert "ended" in done.stdout
     assert "\x1b" not in done.stdout
-    assert call("watch").stdout == call("watch", "runs").stdout == done.stdout, "without a name the newest of runs/"
+    assert call("watch", "--once").stdout == call("watch", "runs", "--once").stdout == done.stdout, "without a name the newest of runs/"
     assert call("watch", path / "weights" / "best.safetensors", "--once").stdout == done.stdout
 
 
@@ -340,7 +363,7 @@ def test_what_is_no_run() -> None:
     Path("folder").mkdir()
     Path("folder/notes.txt").write_text("mine")
     for words, part in ((("absent",), "no such run folder"), ((), "runs: holds no run"), (("folder",), "not a run folder")):
-        done = call("watch", *words)
+        done = call("watch", *words, "--once")
         assert (done.exit_code, done.stdout) == (2, "")
         assert part in done.stderr
     write_spec(Path(), MLP)
@@ -353,7 +376,7 @@ def test_a_folder_that_was_just_made_is_awaited() -> None:
     for _ in range(3):
         watched.look()
         assert not watched.is_over
-    assert "the run has not begun yet" in call("watch", path).stdout
+    assert "the run has not begun yet" in call("watch", path, "--once").stdout
     with RunFolder(path).held():
         told(*HISTORY)
         watched.look()
@@ -366,9 +389,88 @@ def test_a_folder_that_was_just_made_is_awaited() -> None:
 def test_one_that_trains_comes_before_a_newer_one() -> None:
     old, new = told(*HISTORY, path=Path("runs/old")), told(*HISTORY, path=Path("runs/new"))
     os.utime(old / "events.jsonl", (1, 1))
-    assert call("watch").stdout.startswith(str(new))
+    assert call("watch", "--once").stdout.startswith(str(new))
     with RunFolder(old).held():
-        assert call("watch").stdout.startswith(str(old))
+        assert call("watch", "--once").stdout.startswith(str(old))
+        later = told(*HISTORY, path=Path("runs/sweeps/net/trial-0001"))
+        os.utime(later, (2e9, 2e9))
+        with RunFolder(later).held():
+            assert call("watch", "--once").stdout.startswith(str(later)), "the one that was begun last, a sweep's too"
+            assert call("watch", "runs/sweeps/net", "--once").stdout.startswith(str(later))
+
+
+def found(watched: Watched) -> str:
+    watched.look()
+    return watched.folder.path.name if watched.folder else ""
+
+
+def test_a_run_that_is_about_to_begin_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    told(*HISTORY, END, path=Path("runs/before"))
+    assert found(Watched(None)) == "", "for a moment"
+    assert found(Watched(None, at_once=True)) == "before"
+    monkeypatch.setattr(watched_module, "BEGINS", 0.0)
+    assert found(Watched(None)) == "before", "and no longer"
+    watched = Watched(None)
+    with announced(Path("runs")):
+        assert found(watched) == ""
+        assert watched.awaited == "a run is about to begin"
+        now = told(BEGIN, path=Path("runs/now"))
+        os.utime(now / "events.jsonl", (1, 1))
+        assert found(Watched(None)) == "", "its process does not hold it yet"
+        with RunFolder(now).held():
+            assert found(watched) == "now"
+    assert found(Watched(None)) == "before"
+
+
+def test_training_announces_its_run() -> None:
+    Path("runs").mkdir()
+    seen: list[bool] = []
+    train(write_spec(Path(), MLP), run_dir=Path("runs/one"), callbacks=[lambda *_: seen.append(is_announced(Path("runs")))])
+    assert set(seen) == {True}
+    assert not is_announced(Path("runs"))
+    assert not is_announced(Path("absent"))
+    with announced(Path("runs/one")):
+        assert not RunFolder(Path("runs/one")).is_held, "who makes a run in a run's folder does not train that one"
+
+
+def test_lines_of_a_run_that_ended() -> None:
+    path = run()
+    done = call("watch", path)
+    first, *epochs, best, measured, last = done.stdout.splitlines()
+    assert (done.exit_code, done.stderr, first.partition(":")[0], last) == (0, "", str(path), "ended")
+    assert [line.split()[:4] for line in epochs] == [["epoch", f"{at}/3", "step", f"{5 * at}"] for at in (1, 2, 3)]
+    assert best.startswith("best epoch ")
+    assert measured.startswith("test  loss ")
+    assert call("watch").stdout == call("watch", "runs").stdout == done.stdout, "without a name the newest of runs/"
+    assert call("watch", path / "weights" / "best.safetensors").stdout == done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name, (_, held, _, _) in STORIES.items() if not held])
+def test_how_lines_end(name: str) -> None:
+    events, _, state, code = STORIES[name]
+    done = call("watch", told(*events))
+    assert done.exit_code == code
+    assert done.stdout.splitlines()[-1].partition(":")[0] == state
+    assert done.stdout.isprintable() or all(line.isprintable() for line in done.stdout.splitlines())
+
+
+def test_a_pipe_gets_a_line_for_each_epoch_as_it_comes() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netspec", "watch", "runs/told"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        assert process.stderr.readline() == "runs/told: there is no such run yet; waiting for it (Ctrl-C leaves)\n"
+        path = told()
+        with RunFolder(path).held():
+            for number, events in enumerate(((BEGIN,), (BEGIN, row(1)), (BEGIN, row(1), row(2)))):
+                told(*events, path=path)
+                line = process.stdout.readline()
+                assert line.startswith(f"epoch {number}/10  step {number}00 " if number else "runs/told: affine"), line
+            told(BEGIN, row(1), row(2), {**STOPPED, "code": 130}, path=path)
+        assert process.stdout.read().splitlines()[-1] == "interrupted: why it was. netspec train --resume runs/told goes on"
+        assert process.wait(60) == 130
 
 
 def test_the_saved_state_tells_steps_that_no_event_does() -> None:
@@ -377,8 +479,8 @@ def test_the_saved_state_tells_steps_that_no_event_does() -> None:
     cut = next(at for at, line in enumerate(tail) if '"step": 8,' in line)
     (path / "events.jsonl").write_text("".join(tail[: cut + 1]))
     with RunFolder(path).held():
-        assert "step 15" in call("watch", path).stdout
-    assert "step 8" in call("watch", path).stdout, "of a run that is gone, what its events tell"
+        assert "step 15" in call("watch", path, "--once").stdout
+    assert "step 8" in call("watch", path, "--once").stdout, "of a run that is gone, what its events tell"
 
 
 def test_nobody_who_watches_loads_a_compiler() -> None:
@@ -574,6 +676,26 @@ def test_lists_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> 
     lines = call("runs").stdout.splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) == 1 + len(STORIES)
+
+
+LONG = "conv(8)-bn-relu -> conv(8)-bn-relu -> pool -> conv(16)-bn-relu -> conv(16)-bn-relu-dropout(20%) -> pool -> affine -> softmax"
+
+
+def test_a_net_is_cut_at_an_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in range(1, 200):
+        for dots, end in ((True, "\u2026"), (False, "...")):
+            cut = shortened_net(LONG, width, dots)
+            assert len(cut) <= max(width, len(end))
+            if width >= len(LONG):
+                assert cut == LONG
+            elif width >= 20 + len(end):
+                assert LONG.startswith(cut.removesuffix(end))
+                assert cut.endswith(f" -> {end}")
+    told({**BEGIN, "net": LONG}, END)
+    assert LONG in call("runs").stdout, "nothing is cut where nobody looks at a screen"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    assert "conv(8)-bn-relu -> conv(8)-bn-relu -> pool -> \u2026\n" in call("runs").stdout
 
 
 def test_no_runs() -> None:

@@ -20,6 +20,7 @@ from small_runs import KillAt, Killed
 from typer.testing import CliRunner, Result
 
 import netspec
+from netspec.base.dataset import Column
 from netspec.base.errors import DivergedError
 from netspec.pipeline import train
 from netspec.save.run_folder import RunFolder
@@ -28,7 +29,7 @@ from netspec.ui.report import write
 from netspec.ui.report.charts import MOST_POINTS, inline, thinned
 from netspec.ui.report.facts import facts_of
 from netspec.ui.report.images import pictures
-from netspec.ui.report.mistakes import feature_names, image_shape, row_losses
+from netspec.ui.report.mistakes import Feature, features_of, image_shape, row_losses
 from netspec.ui.report.page import cleaned
 
 DIGITS = """netspec 1
@@ -310,6 +311,27 @@ def test_a_page_of_several_runs_says_what_differs(runs: Path) -> None:
     assert f"{best:.4f} the best" in two
 
 
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_validation_losses_that_differ_very_much_have_a_logarithmic_axis(
+    factor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(60, 3))
+    for name, scale in (("small", 1), ("large", factor)):
+        np.savez(f"{name}.npz", x=x, y=scale * draw.normal(size=60))
+        Path(f"{name}.net").write_text(
+            f'netspec 1 data {{ source = npz; path = "{name}.npz"; split = 40/20 }} net affine train {{ epochs = 3 }}'
+        )
+        netspec.train(f"{name}.net", run_dir=name)
+    assert call("report", "small", "large", "-o", "both.html").exit_code == 0
+    chart = Path("both.html").read_text().partition("Validation loss")[2].partition("</figure>")[0]
+    ticks = set(re.findall(r"<text[^>]*>([^<]*)</text>", chart))
+    powers = {f"{10.0**power:g}" for power in range(-4, 5)} | {"1e5", "1e6"}
+    assert (len(ticks & powers) >= 4) == (factor == 1000), ticks
+    assert call("plot", "small", "large").exit_code == 0
+
+
 USAGE = {
     "absent": (("report", "absent"), "absent: no such run folder"),
     "no run": (("report", "."), "not a run folder"),
@@ -450,9 +472,36 @@ def test_pictures_keep_bytes_and_fractions_and_stretch_other_numbers() -> None:
 
 
 def test_names_of_features() -> None:
-    columns = (netspec.base.dataset.Column("rooms"), netspec.base.dataset.Column("city", ("Oslo", "Rome")))  # type: ignore[attr-defined]
-    assert feature_names(columns, 3) == ["rooms", "city=Oslo", "city=Rome"]
-    assert feature_names(columns, 4) == ["feature 0", "feature 1", "feature 2", "feature 3"]
+    columns = (Column("rooms"), Column("city", ("Oslo", "Rome")))
+    assert features_of(columns, 3) == [Feature("rooms", 0), Feature("city", 1, ("Oslo", "Rome"))]
+    assert [one.name for one in features_of(columns, 4)] == ["feature 0", "feature 1", "feature 2", "feature 3"]
+    assert [one.told(np.array([4.5, 0.0, 1.0])) for one in features_of(columns, 3)] == ["rooms 4.5", "city = Rome"]
+
+
+@pytest.mark.parametrize("normalize", ["", ", per_feature"])
+def test_a_column_of_text_is_one_feature(normalize: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    towns = [f"town{number}" for number in draw.integers(0, 6, 80)]
+    rows = [f"{draw.normal():.3f},{draw.normal():.3f},{town},{'ab'[number % 2]},{number % 3}" for number, town in enumerate(towns)]
+    Path("t.csv").write_text("\n".join(["width,height,town,kind,label", *rows, ""]))
+    text = f'data {{ source = csv; path = "t.csv"; transforms = one_hot{normalize}; split = 40/40 }} net affine -> softmax'
+    Path("t.net").write_text(f"netspec 1 {text} train {{ epochs = 2 }}")
+    netspec.train("t.net", run_dir="run")
+    listed = re.findall(r'<td class="words long">([^<]*)</td>', Path("run/report.html").read_text())
+    assert len(listed) == 12
+    for features in listed:
+        names = [feature.split()[0] for feature in features.split(", ")]
+        assert sorted(names) == ["height", "kind", "town", "width"], "each of the four columns, once"
+    found = re.findall(r"town = (town\d) \(([+-][\d.]+)\)", " ".join(listed))
+    validated = {name for name, _ in found}
+    assert len(found) == 12
+    assert validated <= set(towns)
+    assert all(float(away) > 0 for _, away in found), "the number of the town that it is lies above its mean"
+    for row, features in re.findall(
+        r'<th scope="row">(\d+)</th>.*?<td class="words long">([^<]*)</td>', Path("run/report.html").read_text()
+    ):
+        assert f"town = {towns[int(row)]} " in features
 
 
 def test_a_long_line_keeps_its_ends_and_its_extremes() -> None:

@@ -54,7 +54,9 @@ def test_a_signal_saves_and_ends_within_two_seconds(number: int, code: int) -> N
         _, said = running.communicate(timeout=30)
     assert running.returncode == code
     assert time.monotonic() - began < 2
-    assert said.strip().endswith("the weights are saved in run")
+    saved, then = said.splitlines()
+    assert saved.endswith("the weights are saved in run")
+    assert then == "netspec train --resume run goes on; netspec report run makes the report of what is there"
     stopped = json.loads(Path("run/events.jsonl").read_text().splitlines()[-1])
     assert stopped["event"] == "stopped"
     assert stopped["step"] == read_state(Path("run/state/last.safetensors")).found.step, "nothing is lost"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,18 +68,34 @@ def _require_numbers(dataset: Dataset, name: str) -> None:
 def resolved_from(program: Program, folder: Path, seed: int, epochs: int, allow: Sequence[Path] = ()) -> str:
     """The resolved text of a run with this seed and so many epochs, its data paths relative to `folder`: training it repeats the run.
     Raises UsageError where such a path is no text."""
+    folders = (*folders_of(program.source), *allow)
     keys: dict[str, Any] = {"train.epochs": epochs} if epochs > 0 else {}
+    for key, path in _data_paths(program):
+        keys[key] = found = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
+        if any("\ud800" <= letter <= "\udfff" for letter in found):
+            raise UsageError(f"{found}: is no UTF-8, and so no spec can name it; rename that folder, or give a --run-dir inside it")
+    return load(Source(program.resolved), Overrides(seed=seed, keys=keys)).resolved
+
+
+def resolved_as_seen_from(program: Program, folder: Path) -> str:
+    """The resolved text with data paths that lead from `folder` to where they led; the data need not be there any more."""
+    folders = folders_of(program.source)
+    keys: dict[str, Any] = {}
+    for key, path in _data_paths(program):
+        there = next((place for place in folders if os.path.lexists(place / path)), folders[0])
+        if not os.path.isabs(path):
+            keys[key] = os.path.relpath(os.path.realpath(there / path), folder.resolve())
+    return load(Source(program.resolved), Overrides(keys=keys)).resolved if keys else program.resolved
+
+
+def _data_paths(program: Program) -> Iterator[tuple[str, str]]:
+    """The keys of the data section that name files, where they are given."""
     section = program.data
     if section is not None and section.source is not None:
-        folders = (*folders_of(program.source), *allow)
         for key in section.source.path_keys:
             path = getattr(section, key)
             if path is not None:
-                found = os.path.relpath(resolve_path(path, folders, allow), folder.resolve())
-                if any("\ud800" <= letter <= "\udfff" for letter in found):
-                    raise UsageError(f"{found}: is no UTF-8, and so no spec can name it; rename that folder, or give a --run-dir inside it")
-                keys[f"data.{key}"] = found
-    return load(Source(program.resolved), Overrides(seed=seed, keys=keys)).resolved
+                yield f"data.{key}", path
 
 
 def counts_with_data(program: Program, dataset: Dataset) -> Counts:

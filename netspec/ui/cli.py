@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import gc
-import io
-import os
 import sys
-from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.completion import completion_init  # type: ignore[attr-defined]  # registers what typer answers shells with
-from typer.core import TyperGroup
 
-from netspec.base.errors import NetspecError
-from netspec.base.outcome import exit_code
-from netspec.base.waiting import tell_waiting
-from netspec.ui.guard import guarded, last_line, report
+from netspec.save.announced import announced, place_of
+from netspec.ui.app import app
+from netspec.ui.guard import guarded, last_line
 from netspec.ui.options import (
     CODES,
+    MEANINGS,
     NAMES,
     NETS,
     RUNS,
+    WORDS,
     AllowPath,
     Classes,
     Dtype,
@@ -39,46 +35,6 @@ from netspec.ui.options import (
     candidates,
     load,
 )
-from netspec.ui.screen import shown_meanwhile
-
-
-class _Group(TyperGroup):
-    """The verbs; a command line that cannot be read is told in the words of every other error."""
-
-    def main(self, *args: Any, **more: Any) -> Any:
-        if not more.get("standalone_mode", True):
-            return super().main(*args, **more)
-        if COMPLETE in os.environ:
-            completion_init()
-        try:
-            code = super().main(*args, **{**more, "standalone_mode": False})
-        except Exception as error:
-            if not hasattr(error, "show"):
-                raise
-            told = io.StringIO()
-            error.show(told)
-            print(told.getvalue().replace("\nError: ", "\nerror: ").replace("Value error, ", ""), end="", file=sys.stderr)
-            code = getattr(error, "exit_code", 2)
-        sys.exit(exit_code(code or 0))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The shell that completion is for may be left out."""
-        if len(args) == 1 and args[0] in ("--install-completion", "--show-completion"):
-            try:
-                args = [*args, load("completion.scripts").shell_of_caller()]
-            except NetspecError as error:
-                raise typer.Exit(report(error)) from None
-        return super().parse_args(ctx, args)
-
-
-COMPLETE = "_NETSPEC_COMPLETE"
-"""Set by a shell that is completing."""
-
-app = typer.Typer(
-    cls=_Group, help="A compiler for declared neural networks: a .net file in, a trained model out.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
 
 
 def main() -> None:
@@ -98,43 +54,6 @@ def _verb(name: str) -> Any:
 
 def _overrides(pairs: list[str] | None, **given: Any) -> Any:
     return load("given").overrides_of(pairs or [], **given)
-
-
-def _for_shell(what: str) -> Callable[[str | None], None]:
-    """`show` or `install`, for the shell that is named."""
-
-    @guarded
-    def called(shell: str) -> int:
-        return int(getattr(load("completion.scripts"), what)(shell))
-
-    def callback(shell: str | None) -> None:
-        if shell is not None:
-            called(shell)
-
-    return callback
-
-
-Shell = Literal["bash", "zsh", "fish"]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        raise typer.Exit(_verb("version").run())
-
-
-@app.callback()
-def top(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")] = False,
-    install_completion: Annotated[Shell | None, typer.Option(
-        "--install-completion", metavar="[SHELL]", callback=_for_shell("install"), is_eager=True,
-        help="Let bash, zsh or fish complete netspec's words; the calling shell if not given.",
-    )] = None,
-    show_completion: Annotated[Shell | None, typer.Option(
-        "--show-completion", metavar="[SHELL]", callback=_for_shell("show"), is_eager=True, help="Print the script that does."
-    )] = None,
-) -> None:  # fmt: skip
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        tell_waiting(shown_meanwhile)
 
 
 @app.command()
@@ -212,7 +131,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train a net on its data, into a run folder."""
-    with last_line(json):
+    with last_line(json), announced(None if lr_find or dry_run else place_of(run_dir or resume)):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
         file = verb.file_of(file, resume, lr_find or dry_run)
@@ -237,7 +156,7 @@ def _readable(ctx: typer.Context, words: list[str]) -> list[str]:
 @guarded
 def launch(
     words: Annotated[list[str], typer.Argument(
-        metavar="train FILE ...", help="train with its own options.", show_default=False, callback=_readable
+        metavar="train FILE ...", help="train with its own options.", callback=_readable, **WORDS
     )],
     ranks: Annotated[int, typer.Option("--ranks", "-n", min=1, metavar="N", help="Processes that share each batch.")] = 2,
     max_restarts: Annotated[int, typer.Option(
@@ -255,7 +174,8 @@ def launch(
 ) -> int:  # fmt: skip
     """Train a net in several processes, on one machine or several (MPI)."""
     more = {"ranks": ranks, "restarts": max_restarts, "restart_ranks": restart_ranks, "deadline": deadline, "mpi": mpi or []}
-    return int(_verb("launch").run(words, **more))
+    with announced(place_of()):
+        return int(_verb("launch").run(words, **more))
 
 
 @app.command()
@@ -298,7 +218,7 @@ def sweep(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the path of the best spec.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train with the values that the search section names, and write out the best."""
-    with last_line(json):
+    with last_line(json), announced(place_of()), announced(folder):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, dtype=dtype)
         verb = _verb("sweep")
         wanted = verb.Wanted(workers, trials, storage, study, sampler, pruner, metric, timeout, folder, heartbeat)
@@ -437,7 +357,7 @@ def runs(
             "--sort",
             metavar="KEY",
             help="time (newest first), name, or a figure (best first): val_accuracy, f1, seconds.",
-            autocompletion=candidates("figures"),
+            autocompletion=candidates("figures", "keys"),
         ),
     ] = "time",
     json: Json = False,
@@ -451,11 +371,13 @@ def runs(
 def watch(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="A run folder; the newest in runs/ if not given.", **RUNS),
+        typer.Argument(metavar="[RUN]", help="A run, or a folder of runs, such as a sweep's; runs/ if not given.", **RUNS),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
 ) -> int:
     """Follow a run in the terminal: progress, figures, curves.
+
+    Of several runs the one at work is followed, else the newest. In a pipe or file it is a line for each epoch.
 
     Ends when the run does, with its exit code (7 where its process is lost), or by q.
     """
@@ -465,7 +387,7 @@ def watch(
 @app.command(name="report")
 @guarded
 def report_(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or weights files in them.", **RUNS)],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PATH", help="The .html; in the run's folder, or here for several runs.")
     ] = None,
@@ -490,8 +412,8 @@ def fmt(
 @app.command()
 @guarded
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A .net file, a run folder, or a weights file.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
+    a: Annotated[Path, typer.Argument(metavar="A", help="A .net file, a run folder, or a weights file.", **MEANINGS)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Likewise.", **MEANINGS)],
     input: Input = None, classes: Classes = None, outputs: Outputs = None, json: Json = False,  # noqa: A002
 ) -> int:  # fmt: skip
     """What two specs or runs mean differently.

@@ -110,7 +110,12 @@ def draw_curves(runs: Sequence[Curves], path: Path) -> None:
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     right.set_xlim(*widened(right.get_xlim(), 1.0))
-    if not values:
+    if values:
+        losses = [
+            [row[column] for row in run.epochs if row[column] is not None and is_drawn(row[column])] for run in runs for column in columns
+        ]
+        limit_validated(right, [np.array(some) for some in losses if some])
+    else:
         right.set_ylim(*widened(right.get_ylim(), 0.1))
     _legends(figure, left, right, runs, columns)
     write_picture(figure, path)
@@ -170,16 +175,30 @@ def limit_losses(axes: Any, runs: Sequence[NDArray[np.float64]], validated: Sequ
     low = min(lowest, *(float(np.quantile(losses, 0.005)) for losses in runs))
     high = max(highest, *(float(np.quantile(losses, 0.995)) for losses in runs))
     if lowest > 0 and highest > WIDE * lowest:
-        ticker = library("matplotlib.ticker", "plot")
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if highest < MANY * lowest else (1.0,)))
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda loss, _: _power(loss)))
-        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+        _make_logarithmic(axes, highest / lowest)
         axes.set_ylim(max(low, lowest / 3) / 1.15, high * 1.15)
         return
     if lowest > 0:
         high = min(high, 2 * max(float(np.quantile(losses, 0.95)) for losses in runs))
     axes.set_ylim(*widened((low - 0.05 * (high - low), high + 0.05 * (high - low)), 1e-6 + 0.1 * abs(high)))
+
+
+def limit_validated(axes: Any, runs: Sequence[NDArray[np.float64]]) -> None:
+    """Axes of the losses (K,) of each run's epochs: logarithmic where they differ very much, so that none is a line on the floor."""
+    every = np.concatenate([*runs, np.zeros(0)])
+    lowest, highest = (float(every.min()), float(every.max())) if len(every) else (0.0, 0.0)
+    if lowest > 0 and highest > WIDE * lowest:
+        _make_logarithmic(axes, highest / lowest)
+        axes.set_ylim(lowest / 1.15, highest * 1.15)
+
+
+def _make_logarithmic(axes: Any, ratio: float) -> None:
+    """With losses written at its ticks as people write them; `ratio` is that of the highest to the lowest."""
+    ticker = library("matplotlib.ticker", "plot")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if ratio < MANY else (1.0,)))
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda loss, _: _power(loss)))
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _power(loss: float) -> str:

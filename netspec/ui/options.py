@@ -20,11 +20,11 @@ def load(name: str) -> Any:
         gc.enable()
 
 
-def candidates(kind: str) -> Callable[[str], list[tuple[str, str]]]:
+def candidates(kind: str, module: str = "candidates") -> Callable[[str], list[tuple[str, str]]]:
     """What completes an argument, when a shell asks."""
 
     def found(incomplete: str) -> list[tuple[str, str]]:
-        told: list[tuple[str, str]] = getattr(load("completion.candidates"), kind)(incomplete)
+        told: list[tuple[str, str]] = getattr(load(f"completion.{module}"), kind)(incomplete)
         return told
 
     return found
@@ -33,15 +33,17 @@ def candidates(kind: str) -> Callable[[str], list[tuple[str, str]]]:
 def _set_keys(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     words = [str(ctx.params.get("file")), *ctx.args]  # what stands before an option without its value is not parsed
     file = next((word for word in words if word.endswith(".net")), None)
-    told: list[tuple[str, str]] = load("completion.candidates").set_keys(incomplete, file)
+    told: list[tuple[str, str]] = load("completion.keys").set_keys(incomplete, file)
     return told
 
 
 NETS: dict[str, Any] = {"autocompletion": candidates("net_files"), "show_default": False}
 FOLDERS: dict[str, Any] = {"autocompletion": candidates("run_parents"), "show_default": False}
-NAMES: dict[str, Any] = {"autocompletion": candidates("catalogue"), "show_default": False}
+NAMES: dict[str, Any] = {"autocompletion": candidates("catalogue", "keys"), "show_default": False}
 CODES: dict[str, Any] = {"autocompletion": candidates("diagnostics"), "show_default": False}
 RUNS: dict[str, Any] = {"autocompletion": candidates("run_folders"), "show_default": False}
+WORDS: dict[str, Any] = {"autocompletion": candidates("launched"), "show_default": False}
+MEANINGS: dict[str, Any] = {"autocompletion": candidates("nets_and_runs"), "show_default": False}
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A .net file.", **NETS)]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a weights file.", **RUNS)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from netspec.base.colour import coloured
+from netspec.base.colour import coloured, spelt_out
 from netspec.base.diagnostic import Diagnostic
 from netspec.base.figure import shown_figure
 
@@ -18,6 +18,12 @@ from netspec.base.figure import shown_figure
 def has_colour(stream: TextIO) -> bool:
     """Colour is for terminals, and not where NO_COLOR is set or the terminal has none."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def say(text: object, stream: TextIO | None = None) -> None:
+    """An answer, on stdout if no other stream is given: whatever names of files hold, nothing moves the terminal's cursor. Programs that
+    need such a name to the letter read --json."""
+    print(spelt_out(str(text)), file=stream)
 
 
 @contextmanager

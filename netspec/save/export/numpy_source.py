@@ -33,14 +33,26 @@ MAIN = '''def read(path):
         return np.load(path, allow_pickle=False)
     with open(path, newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.reader(stream) if row]
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {{number}} has {{len(row)}} cells, and the first one {{len(rows[0])}}")
 {body}
 
 
 def main(words):
     """Predictions for the rows of a file, a line for each."""
+    usage = {usage}
+    if words in (["-h"], ["--help"]):
+        print(usage)
+        return
     if len(words) != 1:
-        sys.exit({usage})
-    for answer in predict(read(words[0])):
+        sys.exit(usage)
+    try:
+        answers = predict(read(words[0]))
+    except (OSError, ValueError, EOFError, csv.Error) as error:
+        sys.exit(f"{{words[0]}}: {{getattr(error, 'strerror', None) or error}}")
+    sys.stdout.reconfigure(errors="backslashreplace")  # labels with letters that the terminal's encoding lacks
+    for answer in answers:
         print(*np.ravel(answer))'''
 PLAIN_BODY = """    if rows and not all(is_number(cell) for cell in rows[0]):
         rows = rows[1:]  # names of columns
@@ -54,9 +66,9 @@ def is_number(cell):
         return False
     return True"""
 NAMED_BODY = """    names = [name for name, _ in COLUMNS]
-    missing = [name for name in names if name not in rows[0]]
+    missing = [name for name in names if not rows or name not in rows[0]]
     if missing:
-        sys.exit(f"{path}: there is no column {', '.join(missing)}")
+        raise ValueError(f"there is no column {', '.join(missing)}")
     places = [rows[0].index(name) for name in names]
     return [[row[place] for place in places] for row in rows[1:]]"""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import Interrupted
+from netspec.base.errors import Interrupted, UsageError
 from netspec.base.extras import tool
-from netspec.train.trackers.tracker import Tracker, TrackerWarning, settings_in_words
+from netspec.train.trackers.tracker import Tracker, TrackerWarning, require_place, settings_in_words
 
 URI = "MLFLOW_TRACKING_URI"
 STORE = "mlflow.db"
@@ -22,6 +25,10 @@ AT_ONCE = 500
 """Metrics that are handed over together: what the store takes."""
 SECONDS = 1.0
 """That metrics wait at most."""
+SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
+LOGGERS = ("mlflow", "alembic")
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Of a server that does not answer MLflow asks again for four minutes; before training somebody waits for the answer."""
 
 
 class MLflow(Tracker):
@@ -30,7 +37,8 @@ class MLflow(Tracker):
 
     The store is `tracking_uri`; without one that of MLFLOW_TRACKING_URI where it is on this machine, else `sqlite:///mlflow.db` in the
     working folder. A server is reached only where `tracking_uri` names it. A resumed run goes on with its MLflow run, whose id
-    stands in `mlflow.json` of the run folder; outside run folders `run_id` does that. Needs `pip install mlflow`.
+    stands in `mlflow.json` of the run folder; outside run folders `run_id` does that. Needs `pip install mlflow`; raises UsageError
+    without it, for a word that is no store, and where the store's file cannot be written.
     """
 
     name = "mlflow"
@@ -40,7 +48,10 @@ class MLflow(Tracker):
         artifacts: bool = False, every: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(every)
+        if tracking_uri is not None:
+            _require_store(tracking_uri)
         self.uri = tracking_uri or _own_store()
+        _require_writable(self.uri)
         if _is_local(self.uri):
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which MLflow sends from its import on
         self._mlflow = tool("mlflow", "mlflow")
@@ -52,6 +63,10 @@ class MLflow(Tracker):
         self._sent_at = 0.0
 
     def open(self, model: Any, folder: Path | None, step: int) -> None:
+        with _impatient(), _hushed():
+            self._begin(model, folder, step)
+
+    def _begin(self, model: Any, folder: Path | None, step: int) -> None:
         self._folder, self._waiting = folder, []
         self._client = self._mlflow.MlflowClient(tracking_uri=self.uri)
         before = self.remembered(folder, step)
@@ -91,6 +106,47 @@ class MLflow(Tracker):
         for first in range(0, len(self._waiting), AT_ONCE):
             self._client.log_batch(self.run_id, metrics=self._waiting[first : first + AT_ONCE])
         self._waiting, self._sent_at = [], time.monotonic()
+
+
+def _require_store(uri: str) -> None:
+    """Raises UsageError for a word alone that is no folder: MLflow would take it for one, and refuse it in other words."""
+    if ":" not in uri and "/" not in uri and uri not in REMOTE and not os.path.exists(uri):
+        raise UsageError(
+            f"{uri}: names no store of MLflow; write a file, as in sqlite:///runs.db, or a server, as in http://localhost:5000, to "
+            f"--log mlflow=URI or MLflow(URI); without one it is {STORE} in the working folder"
+        )
+
+
+def _require_writable(uri: str) -> None:
+    """Raises UsageError for a file of SQLite that cannot be written: MLflow tries for a minute and a half."""
+    found = SQLITE.fullmatch(uri.partition("?")[0])
+    if found is not None and not found[1].startswith((":memory:", "file:")):
+        require_place(Path(found[1]).parent, f"MLflow: its store {found[1]}", "name another with --log mlflow=sqlite:////PATH.db")
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """While a server is asked for the first time; what the environment says counts all the same."""
+    added = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without what MLflow tells of the tables that it makes; warnings come through."""
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _is_local(uri: str) -> bool:

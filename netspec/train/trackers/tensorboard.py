@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.train.trackers.tracker import Tracker, settings_in_words
+from netspec.train.trackers.tracker import Tracker, require_place, settings_in_words
 
 TAGS = {
     "step_loss": "loss/step", "loss": "loss/epoch", "val_loss": "loss/validation", "train_accuracy": "accuracy/train",
@@ -31,6 +31,8 @@ class TensorBoard(Tracker):
     def __init__(self, logdir: str | PathLike[str] | None = None, *, every: int | None = None, histograms: bool = False) -> None:
         super().__init__(every)
         self.logdir, self.histograms = logdir, histograms
+        if logdir is not None:
+            require_place(Path(logdir), f"TensorBoard: its folder {logdir}", "name another with --log tensorboard=DIR")
         self._tensorboard = library("tensorboardX", "tensorboard")
         self._summary = library("tensorboardX.summary", "tensorboard")
         self._writer: Any = None

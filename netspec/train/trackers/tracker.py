@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ from netspec.train.record import logged_of_epoch
 LET = re.compile(r"^let (\w+) = (.+)$", re.MULTILINE)
 LONGEST = 500
 """Letters of a parameter: what the tools take."""
+LONGEST_ERROR = 500
+"""Letters of an error."""
 
 
 class TrackerWarning(UserWarning):
@@ -148,7 +151,21 @@ class Tracker(Callback):
 def _line(error: BaseException) -> str:
     """An error of a tool in one line."""
     words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words[:300]}" if words else type(error).__name__
+    if len(words) > LONGEST_ERROR:
+        words = f"{words[:LONGEST_ERROR].rpartition(' ')[0] or words[:LONGEST_ERROR]} ..."
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def require_place(folder: Path, what: str, remedy: str) -> None:
+    """Raises UsageError where nothing can be written into the folder, or into the one where it would be made."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise UsageError(f"{what} cannot be written: {place}: {error.strerror}; {remedy}") from None
 
 
 def settings_in_words(model: Any) -> dict[str, str | int | float | bool]:

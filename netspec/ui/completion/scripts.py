@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netspec.base.errors import UsageError
 from netspec.save.atomic import write_atomic
+from netspec.ui.screen import say
 
 # typer breaks explanations at the terminal's width, and an answer is one line
 ASK = "COLUMNS=9999 _NETSPEC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS"
@@ -107,7 +108,7 @@ def install(shell: str) -> int:
     except OSError as error:
         raise UsageError(f"{place.parent}: cannot be made: {error.strerror}") from None
     write_atomic(place, SCRIPTS[shell].encode())
-    print(place)
+    say(place)
     # bash-completion finds the file by itself, but not every bash has it; zsh is told where to look once
     lines = {"bash": (home / ".bashrc", f"[ -f '{place}' ] && . '{place}'"), "zsh": (home / ".zshrc", ZSH_LINE)}
     if shell in lines:
@@ -127,4 +128,4 @@ def _add_line(file: Path, line: str) -> None:
             stream.write(f"{gap}{line}\n")
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}; add this line by hand: {line}") from None
-    print(f"{file}: {line}")
+    say(f"{file}: {line}")

@@ -16,6 +16,10 @@ DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 BRAILLE = 0x2800
 WIDE = 30
 """From this ratio of the highest value to the lowest on, the scale is logarithmic."""
+STEEP, FLAT = 4, 0.125
+"""So it is from this ratio on where half of the points would lie on the lowest part of a linear scale: they would look like a flat line."""
+MOST_DIGITS = 12
+"""Of a label."""
 LEAST_WIDTH, LEAST_HEIGHT = 16, 4
 
 Cell = tuple[str, int]
@@ -57,12 +61,20 @@ class Scale:
 def scale_of(values: Sequence[float], may_be_logarithmic: bool = False) -> Scale:
     """From the lowest value to the highest, at least a little apart."""
     low, high = min(values), max(values)
-    if may_be_logarithmic and low > 0 and high > WIDE * low:
-        return Scale(low, high, True)
+    if may_be_logarithmic and low > 0:
+        middle = sorted(values)[len(values) // 2]
+        if high > WIDE * low or (high > STEEP * low and middle < low + FLAT * (high - low)):
+            return Scale(low, high, True)
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         margin = 0.5 * max(abs(low), 1e-3)
         return Scale(low - margin, high + margin)
     return Scale(low, high)
+
+
+def is_logarithmic(series: Sequence[Series]) -> bool:
+    """Whether a chart that may be logarithmic is."""
+    values = [y for one in series for _, y in one.finite()]
+    return bool(values) and scale_of(values, True).logarithmic
 
 
 def chart(series: Sequence[Series], width: int, height: int, *, dots: bool = True, logarithmic: bool = False) -> list[Row]:
@@ -74,7 +86,8 @@ def chart(series: Sequence[Series], width: int, height: int, *, dots: bool = Tru
     down = scale_of([y for some in points for _, y in some], logarithmic)
     along = scale_of([x for some in points for x, _ in some])
     rows = height - 2
-    labels = {row: _label(down.value(1 - row / (rows - 1))) for row in {0, (rows - 1) // 2 if rows > 4 else 0, rows - 1}}
+    marked = sorted({0, (rows - 1) // 2 if rows > 4 else 0, rows - 1})
+    labels = dict(zip(marked, _labels([down.value(1 - row / (rows - 1)) for row in marked]), strict=True))
     margin = max(map(len, labels.values())) + 2
     columns = width - margin
     cells = _cells(series, points, (along, down), (columns, rows), dots)
@@ -83,7 +96,7 @@ def chart(series: Sequence[Series], width: int, height: int, *, dots: bool = Tru
     for row in range(rows):
         side = f"{labels.get(row, ''):>{margin - 2}} {tick if row in labels else line}"
         drawn.append([*_plain(side), *(cells.get((column, row), (" ", AXIS)) for column in range(columns))])
-    ends = [_label(x) for x in sorted({end(x for some in points for x, _ in some) for end in (min, max)})]
+    ends = _labels(sorted({end(x for some in points for x, _ in some) for end in (min, max)}))
     below = ends[0] if len(ends) == 1 else f"{ends[0]}{ends[1]:>{max(columns - len(ends[0]), len(ends[1]) + 1)}}"
     return [*drawn, _plain(f"{'':{margin - 1}}{corner}{level * columns}"), _plain(f"{'':{margin}}{below}"[:width].ljust(width))]
 
@@ -92,9 +105,17 @@ def _plain(text: str) -> Row:
     return [(character, AXIS) for character in text]
 
 
-def _label(value: float) -> str:
-    """At most seven characters: `690`, `0.0412`, `1.2e+05`."""
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+def _labels(values: Sequence[float]) -> list[str]:
+    """Each in as few digits as tell them apart, three at least: `690`, `0.0412`, `1.2e+05`."""
+    for digits in range(3, MOST_DIGITS):
+        found = [_label(value, digits) for value in values]
+        if len(set(found)) == len(found):
+            return found
+    return found
+
+
+def _label(value: float, digits: int) -> str:
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def _cells(

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from netspec.base.errors import DataError
+from netspec.save.run_files import FILES
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import State, Story, read_ends, whole
 from netspec.ui.live.facts import began_of, best_of, metrics_of, reason_of, standing
 
-FILES = {"spec.net", "spec.resolved.net", "events.jsonl", "plan.txt", "env.json"}
-"""By any of them a folder is known as one of a run; a results.csv is in that of a sweep too."""
 DEPTH = 3
 """Folders within folders that are looked through: sweeps/<study> keeps the runs of a sweep."""
 
@@ -56,10 +55,11 @@ def runs_in(folder: Path) -> list[Listed]:
     cannot be read."""
     if any((folder / name).exists() for name in FILES):
         return [listed(folder, folder.resolve().name)]
-    return [listed(path, str(path.relative_to(folder))) for path in _run_folders(folder, DEPTH)]
+    return [listed(path, str(path.relative_to(folder))) for path in run_folders(folder)]
 
 
-def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
+def run_folders(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """Every run folder in `folder` and in the folders there, in no order. Raises OSError where it cannot be read."""
     with os.scandir(folder) as found:
         inside = [Path(one.path) for one in found if one.is_dir(follow_symlinks=True) and not one.name.startswith(".")]
     for path in inside:
@@ -67,7 +67,7 @@ def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
             yield path
         elif depth > 1:
             try:
-                yield from _run_folders(path, depth - 1)
+                yield from run_folders(path, depth - 1)
             except OSError:
                 continue
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from netspec.base.colour import CONTROL
 from netspec.base.figure import is_drawn, shown_figure
 from netspec.save.story import State, Story, number, whole
 from netspec.ui.curves import smooth
-from netspec.ui.live.chart import AXIS, LEAST_HEIGHT, Row, Series, chart
+from netspec.ui.live.chart import AXIS, LEAST_HEIGHT, Row, Series, chart, is_logarithmic
 from netspec.ui.live.facts import Standing, best_of, metrics_of, reason_of
 
 STYLES: dict[State, str] = {
@@ -29,6 +30,7 @@ MOST_REASON = 3
 """Lines of the reason why a run ended early."""
 TALLEST = 24
 MARK = "o"
+ARROW = " -> "
 GAP = 2
 
 
@@ -83,12 +85,21 @@ def _short(text: str, width: int, dots: bool) -> str:
     return text if len(text) <= width else f"{text[: max(width - len(end), 0)]}{end}"
 
 
+def shortened_net(net: str, width: int, dots: bool) -> str:
+    """A chain that ends at an arrow where there is no room for all of it: `conv(16)-relu -> pool -> \u2026`."""
+    end = f"{ARROW}\u2026" if dots else f"{ARROW}..."
+    if len(net) <= width:
+        return net
+    places = [at for at in range(len(net)) if net.startswith(ARROW, at) and at + len(end) <= width]
+    return net[: places[-1]] + end if places else _short(net, width, dots)
+
+
 def _title(of: Frame) -> list[Text]:
     state = Text(of.state, STYLES[of.state])
     name = Text(_short(clean(of.name), of.width - len(state) - 2, of.dots), "bold")
     first = Text.assemble(name, " " * max(of.width - len(name) - len(state), 1), state)
     net = clean(str(of.story.begun.get("net", "")))
-    return [first, Text(_short(net, of.width, of.dots), "dim")] if net else [first]
+    return [first, Text(shortened_net(net, of.width, of.dots), "dim")] if net else [first]
 
 
 def _progress(of: Frame) -> list[Text]:
@@ -123,14 +134,14 @@ def _figures(of: Frame) -> list[Text]:
     best = best_of(story)
     if best is not None:
         measured = [key for key in ("val_accuracy", "val_loss") if number(best, key) is not None] or ["train_accuracy", "loss"]
-        lines += _flowed([f"best epoch {whole(best, 'epoch')}", *_named(best, measured)], of.width)
+        lines += _flowed([f"best epoch {whole(best, 'epoch')}", *named(best, measured)], of.width)
     metrics = metrics_of(story)
     if metrics:
-        lines += _flowed([clean(str((story.end or {}).get("split", "")))[:20], *_named(metrics, list(metrics))], of.width)
+        lines += _flowed([clean(str((story.end or {}).get("split", "")))[:20], *named(metrics, list(metrics))], of.width)
     return lines
 
 
-def _named(figures: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+def named(figures: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     told = [(key, number(figures, key)) for key in keys]
     return [f"{clean(key)[:30]} {shown_figure(value)}" for key, value in told if value is not None]
 
@@ -144,18 +155,23 @@ def _flowed(parts: Sequence[str], width: int) -> list[Text]:
     return [Text(line) for line in lines]
 
 
+def reason_and_remedy(name: str, story: Story, state: State) -> str:
+    """Why a run is over, and what can be done; nothing while it is trained."""
+    again = f"netspec train --resume {shlex.quote(name)}"
+    match state:
+        case "gone":
+            return f"its process is gone, without a word: killed, or the machine went down. {again} goes on"
+        case "interrupted":
+            return f"{reason_of(story)}. {again} goes on"
+        case "training":
+            return ""
+        case _:
+            return reason_of(story)
+
+
 def _reason(of: Frame) -> list[Text]:
     """Why it is over, and what can be done."""
-    again = f"netspec train --resume {of.name}"
-    match of.state:
-        case "gone":
-            why = f"its process is gone, without a word: killed, or the machine went down. {again} goes on"
-        case "interrupted":
-            why = f"{reason_of(of.story)}. {again} goes on"
-        case "training":
-            return []
-        case _:
-            why = reason_of(of.story)
+    why = reason_and_remedy(of.name, of.story, of.state)
     lines = textwrap.wrap(clean(why), max(of.width, 10))
     if len(lines) > MOST_REASON:
         lines = [*lines[: MOST_REASON - 1], _short(" ".join(lines[MOST_REASON - 1 :]), of.width, of.dots)]
@@ -189,7 +205,7 @@ def _chart(title: str, logarithmic: bool, series: Sequence[Series], width: int, 
     if not rows:
         return []
     signs = [("\u2812" if dots else ".", "training"), (MARK, "validation")]
-    told = Text(f"{title} ", "bold")
+    told = Text(f"{title} (log) " if logarithmic and is_logarithmic(series) else f"{title} ", "bold")
     for number_, (sign, word) in enumerate(signs):
         if series[number_].x:
             told.append(f" {sign} {word}", COLOURS[number_])

@@ -134,22 +134,43 @@ def _usual(part: Part, count: int) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def _features(x: NDArray[Any], usual: tuple[NDArray[np.float64], NDArray[np.float64]], columns: Columns | None) -> list[tuple[str, ...]]:
-    """Of each row the features farthest from their mean, in standard deviations."""
+    """Of each row the columns farthest from their mean, in standard deviations: `rooms 7 (+2.5)`, `city = Oslo (+1.2)`."""
     mean, deviation = usual
     with np.errstate(all="ignore"):
         away = np.nan_to_num((x.astype(np.float64) - mean) / np.where(deviation > 0, deviation, np.inf))
-    names = feature_names(columns, x.shape[1])
-    order = np.argsort(-np.abs(away), axis=1, kind="stable")[:, :FEATURES]
-    return [
-        tuple(f"{names[k]} {float(row[k]):.4g} ({far[k]:+.1f})" for k in places)
-        for row, far, places in zip(x, away, order.tolist(), strict=True)
-    ]
+    shown = features_of(columns, x.shape[1])
+    found = []
+    for row, far in zip(x, away, strict=True):
+        places = [one.place(row) for one in shown]
+        order = np.argsort(-np.abs(far[places]), kind="stable")[:FEATURES].tolist()
+        found.append(tuple(f"{shown[k].told(row)} ({far[places[k]]:+.1f})" for k in order))
+    return found
 
 
-def feature_names(columns: Columns | None, count: int) -> list[str]:
-    """`rooms`, `city=Oslo`, or `feature 3`."""
-    found: list[str] = []
+@dataclass(frozen=True)
+class Feature:
+    """A column of a table, whose numbers begin at a place of a row; of text it has one for each of its `texts`, and is one feature all the
+    same."""
+
+    name: str
+    first: int
+    texts: tuple[str, ...] | None = None
+
+    def place(self, row: NDArray[Any]) -> int:
+        """Where the number is that tells of this row (D,): that of its text."""
+        return self.first + (0 if self.texts is None else int(np.argmax(row[self.first : self.first + len(self.texts)])))
+
+    def told(self, row: NDArray[Any]) -> str:
+        at = self.place(row)
+        return (
+            f"{self.name} {float(row[at]):.4g}" if self.texts is None else f"{self.name} = {shortened_label(self.texts[at - self.first])}"
+        )
+
+
+def features_of(columns: Columns | None, count: int) -> list[Feature]:
+    """`rooms`, `city` with its texts, or `feature 3`."""
+    found, at = list[Feature](), 0
     for column in columns or ():
-        name = shortened_label(column.name)
-        found += [name] if column.categories is None else [f"{name}={shortened_label(text)}" for text in column.categories]
-    return found if len(found) == count else [f"feature {k}" for k in range(count)]
+        found.append(Feature(shortened_label(column.name), at, column.categories))
+        at += 1 if column.categories is None else len(column.categories)
+    return found if found and at == count else [Feature(f"feature {k}", k) for k in range(count)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from netspec.graph.compare import Comparison, Meaning, compare
 from netspec.save.atomic import write_atomic
 from netspec.save.run_folder import RunFolder
 from netspec.ui.comparison import layer_rows
-from netspec.ui.curves import FEW, limit_losses, smooth
+from netspec.ui.curves import FEW, limit_losses, limit_validated, smooth
 from netspec.ui.report.charts import Chart, Key, Line, key_of, line_chart
 from netspec.ui.report.facts import Facts, facts_of, figure, seconds_in_words
 from netspec.ui.report.gather import column, widen_accuracy
@@ -171,11 +171,10 @@ def _charts(facts: Sequence[Facts], names: Sequence[str]) -> Iterator[Chart]:
     losses = [Line(name, run.steps, run.losses if len(run.steps) <= FEW else smooth(run.losses), number) for number, name, run in runs]
     every = [run.losses for _, _, run in runs]
     yield line_chart("Training loss, smoothed", losses, "step", "training", lambda axes: limit_losses(axes, every, []))
-    columns: tuple[tuple[str, str, Callable[[Any], None]], ...] = (
-        ("Validation loss", "val_loss", lambda axes: None), ("Validation accuracy", "val_accuracy", widen_accuracy),
-    )  # fmt: skip
-    for title, key, limit in columns:
+    for title, key in (("Validation loss", "val_loss"), ("Validation accuracy", "val_accuracy")):
         found = [(number, name, column(run, key)) for number, name, run in runs]
         lines = [Line(name, *points, number=number) for number, name, points in found if points is not None]
         if lines:
+            validated = [line.y for line in lines]
+            limit = widen_accuracy if key == "val_accuracy" else partial(limit_validated, runs=validated)
             yield line_chart(title, lines, "epoch", key.replace("_", "-"), limit)

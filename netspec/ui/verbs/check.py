@@ -16,7 +16,7 @@ from netspec.graph.check import diagnosed
 from netspec.graph.glance import glanced
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell
-from netspec.ui.screen import print_diagnostic, print_json
+from netspec.ui.screen import print_diagnostic, print_json, say
 
 
 def run(files: Sequence[Path], overrides: Overrides, *, json: bool) -> int:
@@ -39,7 +39,7 @@ def run(files: Sequence[Path], overrides: Overrides, *, json: bool) -> int:
         if not json:
             for diagnostic in found:
                 print_diagnostic(diagnostic, sys.stdout)
-            print(f"{file}: {counted_in_words(found)}{'' if found else of_data(file, seen)}")
+            say(f"{file}: {counted_in_words(found)}{'' if found else of_data(file, seen)}")
     if json:
         print_json(listed)
     return next((code for code in codes if code), 0)

@@ -18,7 +18,7 @@ from netspec.graph.check import diagnose
 from netspec.ui.given import shape_of
 from netspec.ui.guard import tell
 from netspec.ui.new_file import require_new, write_new
-from netspec.ui.screen import print_diagnostic, print_json
+from netspec.ui.screen import print_diagnostic, print_json, say
 
 STDIN = "-"
 SPEC = ".net"
@@ -70,7 +70,7 @@ def _print(found: Conversion, diagnostics: list[Diagnostic], output: Path | None
         print(found.text, end="")
     else:
         rest = f", {_count(len(found.missing), 'thing')} not mapped" if found.missing else ""
-        print(f"{output}: {_count(found.layers, 'layer')}{rest}")
+        say(f"{output}: {_count(found.layers, 'layer')}{rest}")
 
 
 def _count(number: int, noun: str) -> str:

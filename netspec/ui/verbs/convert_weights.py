@@ -12,7 +12,7 @@ from netspec.model import Model
 from netspec.pipeline import load_state_dict, read
 from netspec.ui.given import shape_of
 from netspec.ui.guard import tell
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.verbs.convert import STDIN, sketch_of
 
 SUFFIX = ".safetensors"
@@ -40,7 +40,7 @@ def run(model: Path, weights: Path, *, output: Path | None, input: str | None, h
     if json:
         print_json({"model": found.title, "output": str(place), "text": found.text, "parameters": made.graph.parameter_count})
     else:
-        print(f"{place}: {found.layers} layers, {made.graph.parameter_count:,} parameters")
+        say(f"{place}: {found.layers} layers, {made.graph.parameter_count:,} parameters")
     return 0
 
 

@@ -17,7 +17,7 @@ from netspec.save.weights import read_header
 from netspec.ui.comparison import as_json, parts, without_shapes
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell, tell_error
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.shapes import asks_for_counts, known_counts
 from netspec.ui.tables import print_parts
 
@@ -40,7 +40,7 @@ def run(a: Path, b: Path, overrides: Overrides, *, json: bool) -> int:
     if json:
         print_json({"a": str(a), "b": str(b), **as_json(comparison)})
     elif comparison.same:
-        print(f"{a} and {b} mean the same{', as far as can be told' if blind else ''}")
+        say(f"{a} and {b} mean the same{', as far as can be told' if blind else ''}")
         if blind:
             tell(without_shapes(blind))
     else:

@@ -13,7 +13,7 @@ from netspec.ui.flow import flow
 from netspec.ui.given import spec_file
 from netspec.ui.mermaid import mermaid
 from netspec.ui.picture import picture_path
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.shapes import known_counts
 from netspec.ui.svg import Drawing, svg
 
@@ -34,7 +34,7 @@ def run(file: Path, overrides: Overrides, *, output: Path | None, unroll: bool, 
     if json:
         print_json({"path": str(path), **_as_json(drawing)})
     else:
-        print(path)
+        say(path)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.base.errors import UsageError
@@ -20,9 +20,10 @@ from netspec.save.export.subject import Subject
 from netspec.save.export.torch_source import torch_files
 from netspec.save.run_folder import Located, find
 from netspec.save.weights import plain_bytes
+from netspec.train.source import resolved_as_seen_from
 from netspec.ui.given import run_path
 from netspec.ui.guard import tell
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 
 Files = Mapping[str, bytes]
 """Contents by the names of files."""
@@ -68,7 +69,7 @@ def run(run: Path, options: Sequence[str], *, output: Path | None, last: bool, j
     found = find(run_path(run), last)
     title = title_of(found)
     paths = [path_of(form, output, title, alone=len(wanted) == 1) for form in wanted]
-    subject = subject_of(restore_file(found.weights), title)
+    subject = subject_of(restore_file(found.weights), title, paths[0].parent)
     contents = {
         path.parent / name: content
         for form, path in zip(wanted, paths, strict=True)
@@ -82,7 +83,7 @@ def run(run: Path, options: Sequence[str], *, output: Path | None, last: bool, j
     if json:
         print_json({"files": [str(path) for path in contents]})
     else:
-        print("\n".join(map(str, contents)))
+        say("\n".join(map(str, contents)))
     if subject.category_texts and "--onnx" in options:
         tell("note: ONNX takes the columns of text as numbers, one for each text; the list `features` in the metadata has their order")
     return 0
@@ -126,8 +127,8 @@ def make_folder(path: Path) -> None:
         raise save_error(path, error) from None
 
 
-def subject_of(model: Model, title: str) -> Subject:
-    """What is exported of a model."""
+def subject_of(model: Model, title: str, place: Path | None = None) -> Subject:
+    """What is exported of a model; into the folder `place`, from which the data paths of its spec then lead."""
     section, normalization, origin = model.program.data, model.normalization, model.origin
     row = model.graph.input.shape
     flattens = section is not None and any(isinstance(step, Flattening) for step in section.preparations)
@@ -136,7 +137,7 @@ def subject_of(model: Model, title: str) -> Subject:
     return Subject(
         title=title,
         version=version_of("netspec") or "",
-        program=model.program,
+        program=model.program if place is None else replace(model.program, resolved=resolved_as_seen_from(model.program, place)),
         graph=model.graph,
         arrays={**model.params, **model.state},
         dtype=model.network.dtype.name,

@@ -20,6 +20,7 @@ from netspec.graph.counted import counted_arguments
 from netspec.ui.given import spec_file
 from netspec.ui.guard import tell, tell_error
 from netspec.ui.rewriting import Rewriting, print_difference, write
+from netspec.ui.screen import say
 
 STDIN = Path("-")
 
@@ -90,7 +91,7 @@ def _carry_out(one: Rewriting, *, check: bool, diff: bool) -> None:
     if not one.changes:
         return
     if check or diff:
-        print(f"{one.name}: would be formatted", file=sys.stderr if diff else sys.stdout)
+        say(f"{one.name}: would be formatted", sys.stderr if diff else sys.stdout)
     elif one.path is not None:
         write(one)
         tell(f"{one.name}: formatted")

@@ -15,7 +15,7 @@ from netspec.graph.counts import split_head
 from netspec.train.data import prepare
 from netspec.train.source import counts_with_data, read_encoded
 from netspec.ui.new_file import require_new, write_new
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.start.design import Design, design
 from netspec.ui.start.look import Found, look
 from netspec.ui.start.places import place_of
@@ -35,7 +35,7 @@ def run(data: Path, *, output: Path | None, target: str | None, allow: Sequence[
         print_json(_as_json(found, chosen, path, command))
     else:
         for word, said in (*summary(found, chosen), ("written", str(path)), ("next", command)):
-            print(f"{word:<9} {said}")
+            say(f"{word:<9} {said}")
     return 0
 
 

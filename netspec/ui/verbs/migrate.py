@@ -13,6 +13,7 @@ from netspec.frontend.parse import parse
 from netspec.frontend.text import source_of
 from netspec.ui.given import spec_file
 from netspec.ui.rewriting import Rewriting, print_difference, write
+from netspec.ui.screen import say
 
 
 def run(file: Path, *, check: bool, diff: bool) -> int:
@@ -22,7 +23,7 @@ def run(file: Path, *, check: bool, diff: bool) -> int:
     one = Rewriting(str(file), file, file.read_bytes(), text)
     said = sys.stderr if diff else sys.stdout
     if not changes:
-        print(f"{file}: in version {newest()} of the language, the newest", file=said)
+        say(f"{file}: in version {newest()} of the language, the newest", said)
         return 0
     if diff:
         print_difference(one)
@@ -30,7 +31,7 @@ def run(file: Path, *, check: bool, diff: bool) -> int:
         write(one)
     would = "would be " if check or diff else ""
     for change in changes:
-        print(f"{file}: {would}{change}", file=said)
+        say(f"{file}: {would}{change}", said)
     return 1 if check else 0
 
 

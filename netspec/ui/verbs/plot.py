@@ -12,6 +12,7 @@ from netspec.ui.curves import draw_curves, names_of, read_curves
 from netspec.ui.filters import draw_filters, first_filters
 from netspec.ui.given import run_path
 from netspec.ui.picture import picture_path
+from netspec.ui.screen import say
 
 
 def run(runs: Sequence[Path], *, output: Path | None, filters: bool, last: bool) -> int:
@@ -24,7 +25,7 @@ def run(runs: Sequence[Path], *, output: Path | None, filters: bool, last: bool)
         _filters(paths, path, last)
     else:
         draw_curves([read_curves(one, name) for one, name in zip(paths, names_of(paths), strict=True)], path)
-    print(path)
+    say(path)
     return 0
 
 

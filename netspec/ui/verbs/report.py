@@ -17,7 +17,7 @@ from netspec.ui.report.facts import facts_of
 from netspec.ui.report.measured import Measured
 from netspec.ui.report.several import Compared, write_comparison
 from netspec.ui.report.write import REPORT, write_report
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.verbs.diff import meaning_of_run
 from netspec.ui.verbs.evaluate import own_splits
 
@@ -35,7 +35,7 @@ def run(runs: Sequence[Path], *, output: Path | None, allow: Sequence[Path], jso
     if json:
         print_json({"path": str(path), "runs": [str(one) for one in paths]})
     else:
-        print(path)
+        say(path)
     return 0
 
 

@@ -16,8 +16,9 @@ from netspec.base.figure import shown_figure
 from netspec.base.units import short_count
 from netspec.save.story import number
 from netspec.ui.live.listing import Listed, in_order, runs_in
-from netspec.ui.live.view import STYLES, clean, in_time
-from netspec.ui.screen import print_json
+from netspec.ui.live.view import STYLES, clean, in_time, shortened_net
+from netspec.ui.live.watched import has_dots
+from netspec.ui.screen import print_json, say
 from netspec.ui.tables import as_text, print_table, table
 
 RUNS = Path("runs")
@@ -46,7 +47,7 @@ def run(folder: Path | None, *, sort: str, json: bool) -> int:
     if json:
         print_json([as_json(one) for one in runs])
     elif not runs:
-        print(f"{place}: no runs", file=sys.stderr)
+        say(f"{place}: no runs", sys.stderr)
     else:
         _print(runs)
     return 0
@@ -66,6 +67,9 @@ def _print(runs: Sequence[Listed]) -> None:
     rows = [_cells(one) for one in runs]
     bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
     columns = _fitting(rows, shutil.get_terminal_size().columns if bounded else UNBOUNDED)
+    dots = has_dots()
+    for row in rows:
+        row["net"] = shortened_net(row["net"], columns.get("net", 0), dots)
     shown = [[_cell(one, name, row[name][: columns[name]]) for name in columns] for one, row in zip(runs, rows, strict=True)]
     right = ("epochs", "best", "measured", "time", "parameters")
     made = table([(name, "right" if name in right else "left") for name in columns], shown)
@@ -82,7 +86,7 @@ def _cell(of: Listed, name: str, text: str) -> Text:
 def _fitting(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
     """The columns that fit, with their widths."""
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in COLUMNS}
-    widths["net"] = min(widths["net"], WIDEST_NET)
+    widths["net"] = widths["net"] if width == UNBOUNDED else min(widths["net"], WIDEST_NET)
     for name in GIVING_WAY:
         over = sum(widths.values()) + GAP * len(widths) - width
         if over <= 0:

@@ -18,7 +18,7 @@ from netspec.save.run_folder import RunFolder
 from netspec.ui.curves import draw_run
 from netspec.ui.given import spec_file
 from netspec.ui.report.write import REPORT, is_installed
-from netspec.ui.screen import print_json
+from netspec.ui.screen import print_json, say
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import Crew
@@ -196,7 +196,7 @@ class End:
             print_json({"event": "end", **facts, "trials": [as_json(one) for one in self.found]}, one_line=True)
             return
         if quiet:
-            print(shortest(self.spec) if self.spec is not None else shortest(order.trials))
+            say(shortest(self.spec) if self.spec is not None else shortest(order.trials))
             return
         folder = shortest(order.trials)
         begun = [one for one in self.found if one.is_begun]
@@ -222,7 +222,7 @@ class End:
             lines.append(("importance", ", ".join(f"{key} {100 * share:.0f} %" for key, share in self.shares.items())))
             lines.append(("", caution(self.found, ", for what is compared with the rest is their best tenth")))
         lines.append(("sweep", str(folder)))
-        print("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
+        say("\n".join(f"{name:<12} {text}".rstrip() for name, text in lines))
 
     def _reasons(self) -> dict[str, list[int]]:
         """Trials that failed by why, those that were pruned aside."""

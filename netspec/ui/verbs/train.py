@@ -25,7 +25,7 @@ from netspec.ui.given import run_path, spec_file
 from netspec.ui.lr_picture import draw
 from netspec.ui.progress import Bar, JsonLines, WhileHeard
 from netspec.ui.results import HEADLINE, rows_in_words
-from netspec.ui.screen import figures_in_words, print_diagnostic, print_json
+from netspec.ui.screen import figures_in_words, print_diagnostic, print_json, say
 from netspec.ui.tools import told_in_a_line, trackers_of
 
 
@@ -55,7 +55,7 @@ def run(
         for warning in program.warnings:
             print_diagnostic(warning, sys.stderr)
         if program.search:
-            print(f"note: the search section is left aside; netspec sweep {shlex.quote(str(file))} tries its values", file=sys.stderr)
+            say(f"note: the search section is left aside; netspec sweep {shlex.quote(str(file))} tries its values", sys.stderr)
         monitor = Bar(sys.stderr)
     monitor = WhileHeard(monitor) if monitor is not None else None
     with told_in_a_line():
@@ -71,7 +71,7 @@ def run(
     if json:
         print_json(as_json(done), one_line=True)
     else:
-        print(done.path if quiet else in_words(done, overfit))
+        say(done.path if quiet else in_words(done, overfit))
     return 0
 
 
@@ -119,7 +119,7 @@ def lr_find(file: Path, overrides: Overrides, *, folder: Path | None, allow: Seq
         curve = {"rates": found.rates.tolist(), "losses": found.losses.tolist(), "smoothed": found.smoothed.tolist()}
         print_json({"lr": found.lr, "exploded": found.exploded, "picture": picture and str(picture), **curve}, one_line=True)
     else:
-        print(found if picture is None else f"{found}\n{picture}")
+        say(found if picture is None else f"{found}\n{picture}")
     return 0
 
 
@@ -130,7 +130,7 @@ def _picture(found: LrFind, folder: Path | None, title: str) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(found, path, title)
     except UsageError as missing:
-        print(f"no picture: {missing}", file=sys.stderr)
+        say(f"no picture: {missing}", sys.stderr)
         return None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
