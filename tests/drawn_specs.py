@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from hypothesis import strategies as st
+from rebuilt import canonical
 
 from netspec.base.text import Source
 from netspec.frontend import syntax
@@ -52,9 +53,9 @@ BRACKETED = st.one_of(
     st.builds(syntax.Branches, WORDS, st.lists(CHAINS, min_size=2, max_size=3).map(tuple)),
 )
 COUNTS = st.builds(lambda count: syntax.Literal("number", str(count)), st.integers(0, 99)) | SUMS.filter(
-    lambda node: any(isinstance(one, syntax.Name) for one in nodes_in(node))
+    lambda node: any(isinstance(one, syntax.Name) for one in nodes_in(canonical(node)))
 )
-"""What can be a number of copies: one that is none is refused when it is built."""
+"""What can be a number of copies: one that is none is refused when it is built. A name may be gone where a key is given twice."""
 TIMES = st.builds(syntax.Count, COUNTS) | st.builds(syntax.Over, WORDS, st.lists(SUMS, min_size=1, max_size=3).map(tuple))
 ITEMS = st.one_of(LAYERS, BRACKETED, st.builds(syntax.Reference, WORDS), st.builds(syntax.Repeated, BRACKETED, TIMES, st.booleans()))
 RUNS = st.builds(syntax.Run, st.lists(ITEMS, min_size=1, max_size=3).map(tuple), st.none() | WORDS)

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from netspec.kernels.context import Share
 
+PATIENCE = 60.0
+"""Seconds that a rank waits for the others: by then they never come."""
+
 
 class Room:
     """Where the ranks of one team meet."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.barrier = size, threading.Barrier(size)
+        self.size, self.barrier = size, threading.Barrier(size, timeout=PATIENCE)
         self.held: list[Any] = [None] * size
 
 
@@ -57,16 +60,17 @@ class Rank:
 
 
 def together(size: int, work: Callable[[Rank], Any], statistics: bool = True) -> list[Any]:
-    """What `work` gives on each rank. Raises what a rank raises."""
+    """What `work` gives on each rank. Raises what a rank raises, BrokenBarrierError where they do not make the same calls."""
     room = Room(size)
     results: list[Any] = [None] * size
     faults: list[BaseException] = []
+    lost: list[threading.BrokenBarrierError] = []
 
     def one(rank: int) -> None:
         try:
             results[rank] = work(Rank(room, rank, statistics))
-        except threading.BrokenBarrierError:
-            pass
+        except threading.BrokenBarrierError as error:
+            lost.append(error)
         except BaseException as error:
             faults.append(error)
             room.barrier.abort()
@@ -75,7 +79,7 @@ def together(size: int, work: Callable[[Rank], Any], statistics: bool = True) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=300)
-    if faults:
-        raise faults[0]
+        thread.join()
+    if faults or lost:
+        raise [*faults, *lost][0]
     return results

@@ -6,6 +6,7 @@ The ranks are threads here, which exchange what processes exchange over MPI (tes
 from __future__ import annotations
 
 from contextlib import nullcontext
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from netspec.graph.check import overrides_of, to_graph
 from netspec.kernels.context import Share
 from netspec.model import Model
 from netspec.pipeline import read
+from netspec.plan.plan import Plan
 from netspec.plan.shared import SharedSteps
+from netspec.train import steps
 from netspec.train.callbacks import Callbacks, StopTraining
 from netspec.train.history import History
 from netspec.train.shares import idle, require_variance
@@ -131,7 +134,14 @@ def test_a_rank_without_rows_leaves_its_averages(monkeypatch: pytest.MonkeyPatch
 def test_a_mistake_is_found(case: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics that are not exchanged, masks by the place in the part, a mean over the part, gradients that are not added."""
     if wrong in ("gather", "add"):
-        monkeypatch.setattr(Rank, wrong, lambda self, values: self._exchanged(None, lambda _: None))
+
+        def deaf(plan: Plan, share: Share, rank: Rank) -> SharedSteps:
+            """Steps in which the ranks meet, and learn nothing of one another."""
+            hears_nothing = copy(rank)
+            setattr(hears_nothing, wrong, lambda values: rank._exchanged(None, lambda _: None))
+            return SharedSteps(plan, share, hears_nothing)
+
+        monkeypatch.setattr(steps, "SharedSteps", deaf)
     else:
         word = {"first": 7, "others": 6}[wrong]
         compute = SharedSteps._compute
