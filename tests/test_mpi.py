@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file
 
 from netspec.base.outcome import LAUNCHED, exit_code, told_code
 from netspec.train.team import STARTERS, place_of_environment
-from netspec.ui.verbs.launch import mpiexec
+from netspec.ui.verbs.launch import Attempts, mpiexec
 
 MODELS = Path(__file__).parents[1] / "models"
 LONG = ("--epochs", "100000")
@@ -406,6 +407,25 @@ class Launched:
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
+
+
+def test_what_does_not_end_when_it_is_asked_to_is_killed(here: Path) -> None:
+    """And what it has started."""
+    attempts = Attempts(os.environ, patience=0.5)
+
+    def ask() -> None:
+        while not (here / "child").exists() or not (here / "child").read_text():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=ask).start()
+    try:
+        deaf = "trap '' TERM; sleep 300 & echo $! > child; wait; sleep 300"
+        assert attempts.run(["bash", "-c", deaf]) == (143, False)
+    finally:
+        attempts.close()
+    stat = Path(f"/proc/{(here / 'child').read_text().strip()}/stat")
+    assert not stat.exists() or stat.read_text().split()[2] == "Z"  # gone, but for who is to be told
 
 
 def ranks() -> list[int]:

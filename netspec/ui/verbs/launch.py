@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +17,13 @@ from netspec.base.errors import UsageError
 from netspec.base.extras import library
 from netspec.base.outcome import LAUNCHED, SIGNALLED, told_code
 from netspec.save.run_folder import RunFolder, claim_run_folder
-from netspec.train.team import DEADLINE, LOST
+from netspec.train.team import DEADLINE, LOST, deadline_of_environment
 from netspec.ui.guard import tell
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends the run, and no attempt comes after."""
 OPTIONS = ("--run-dir", "--resume")
+LOOK_SECONDS = 0.5
 
 
 def run(
@@ -42,7 +44,7 @@ def run(
     folder = RunFolder(Path(resumed or run_dir or claim_run_folder(_name(given))))
     is_new = not resumed and _is_empty(folder.path)
     more = {} if deadline is None else {DEADLINE: f"{deadline:g}"}
-    attempts = Attempts({**os.environ, LAUNCHED: "1", **more})
+    attempts = Attempts({**os.environ, LAUNCHED: "1", **more}, deadline or deadline_of_environment())
     try:
         for attempt in range(restarts + 1):
             if attempt and is_new and not folder.state.is_file():
@@ -79,11 +81,11 @@ def mpiexec() -> str:
 
 class Attempts:
     """Runs of mpiexec, one after the other, in a group of their own: a Ctrl-C at the terminal reaches this process alone, which hands
-    every ending signal on once. Where this process is killed, rank 0 hears it at its standard input. `close` gives signals back to who had
-    them."""
+    every ending signal on once; what has not ended `patience` seconds later is killed. Where this process is killed, rank 0 hears it at its
+    standard input. `close` gives signals back to who had them."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, environment: Mapping[str, str], patience: float) -> None:
+        self._environment, self._patience = environment, patience
         self._process: subprocess.Popen[bytes] | None = None
         self._ending: int | None = None
         """The first signal that asked for the end."""
@@ -102,12 +104,25 @@ class Attempts:
                 self._hold()
                 if self._ending is not None:
                     self._process.send_signal(self._ending)  # heard while it was started
-                code = self._process.wait()
+                code = self._ended(self._process)
             self._process = None
             if self._ending is None:
                 told = told_code(code)
                 return (abs(code), True) if told is None else (told, told == LOST)
         return SIGNALLED + self._ending, False
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit code of mpiexec. Asked to end while it starts ranks, MPICH's can be left waiting for ever."""
+        asked = 0.0
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK_SECONDS)
+            if self._ending is not None:
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > self._patience:
+                    for number in [*_descendants(process.pid), process.pid]:
+                        with suppress(ProcessLookupError):
+                            os.kill(number, signal.SIGKILL)
 
     def _hold(self) -> None:
         """Writes into the standard input of rank 0, which stays open as long as this process lives."""
@@ -120,6 +135,15 @@ class Attempts:
     def close(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def _descendants(number: int) -> list[int]:
+    """The processes that a process has started, and theirs, while it is there."""
+    children: list[int] = []
+    with suppress(OSError):  # it has just gone
+        for path in Path("/proc").glob(f"{number}/task/*/children"):
+            children += map(int, path.read_text().split())
+    return [*children, *(one for child in children for one in _descendants(child))]
 
 
 def _without_folder(words: Sequence[str]) -> tuple[list[str], str | None, str | None]:
