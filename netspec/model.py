@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import netspec
-from netspec.base.errors import DivergedError, Interrupted, NetspecError, Problem, SpecError, UsageError
+from netspec.base.errors import DivergedError, NetspecError, Problem, SpecError, UsageError
 from netspec.base.shape import show
 from netspec.frontend.program import Program
 from netspec.graph.check import to_graph
@@ -31,7 +31,7 @@ from netspec.train.data import Part, Splits
 from netspec.train.evaluate import Scored, score, scores_of
 from netspec.train.frames import separated
 from netspec.train.gradcheck import Gradcheck, GradcheckReport
-from netspec.train.history import History
+from netspec.train.history import History, told_when_interrupted
 from netspec.train.labels import Words, decode
 from netspec.train.learned import Learned
 from netspec.train.loop import ENDLESS, Best, Monitor, Training
@@ -45,7 +45,7 @@ from netspec.train.source import counts_with_data, counts_with_rows, read_encode
 from netspec.train.step import update
 from netspec.train.stopping import require_watched
 from netspec.train.team import Team
-from netspec.train.threshold import DEFAULT, best_threshold, checked
+from netspec.train.threshold import DEFAULT, best_thresholds, checked
 from netspec.train.turn import Turn
 from netspec.train.weights import Description, Origin, description, learned_of, take_over, tensors_of
 from netspec.ui.class_report import ClassReport, report_of
@@ -79,6 +79,8 @@ class Model:
         self._network: Network | None = None
         self.unloaded: list[str] = []
         """Names that `compile(weights=..., strict=False)` found no array for."""
+        self.allow: tuple[Path, ...] = ()
+        """Folders beside the usual ones that the file's data may lie in."""
         self._steps_per_epoch = ENDLESS
         self._forward_rows = 0  # of the train form that `backward` belongs to; an update or a loss ends it
         counts = counts or counts_of(program)
@@ -261,7 +263,7 @@ class Model:
                     self, self.program, str(self.plan), splits.fingerprint, epochs=count, rows=splits.counts(), run_dir=Path(run_dir)
                 )  # fmt: skip
             with record.folder.held() if record else nullcontext():
-                with self.told_when_interrupted():
+                with told_when_interrupted(self.history):
                     history = self.run_training(training, record, hooks)
                 if record:
                     record.end(training)
@@ -272,7 +274,9 @@ class Model:
             return history
 
     def splits_of_data(self, allow: Sequence[Path] = ()) -> Splits:
-        """The splits of the file's own data; builds the network where only the data tells its shape."""
+        """The splits of the file's own data, which may lie in folders of `allow` too; builds the network where only the data tells its
+        shape."""
+        self.allow = tuple(allow)
         counted = self.program.classes is not None or self._network is not None
         dataset, columns = read_encoded(self.program, allow, self.columns)
         self.learn({"columns": columns})
@@ -335,16 +339,6 @@ class Model:
         training = Training(self.network, schedule_of(self.program, epochs), material, held_out, monitor=monitor, **more)
         self._steps_per_epoch = training.steps_per_epoch
         return training
-
-    @contextmanager
-    def told_when_interrupted(self, name: str = "model") -> Iterator[None]:
-        """Says of an interrupted training where what was done is found, and how to go on; `name` is the caller's variable."""
-        try:
-            yield
-        except Interrupted as stopped:
-            done = f"{len(self.history.epochs):,} epochs, {len(self.history.loss):,} steps"
-            stopped.args = (f"{stopped}; {name}.history has what was done ({done}), and {name}.fit goes on from there",)
-            raise
 
     def run_training(self, training: Training, record: Record | None = None, hooks: Callbacks | None = None) -> History:
         """Trains, and restores the best parameters; `on_end` is left to the caller. An interrupted run leaves its last ones, in `record`
@@ -500,10 +494,7 @@ class Model:
         """
         checked(self.graph.head, DEFAULT, self.graph.classes)
         scored = self._scored(self._measured_on(X, y, "best_threshold", "validation"))
-        p = self.graph.head.predict_proba(scored.scores)
-        if scored.y.shape[1:] == (1,):
-            return best_threshold(p[:, 1], scored.y[:, 0], metric)
-        return np.array([best_threshold(p[:, k], scored.y[:, k], metric) for k in range(p.shape[1])])
+        return best_thresholds(self.graph.head.predict_proba(scored.scores), scored.y, metric)
 
     def _measured_on(self, x: Any, y: Any, call: str, *splits: str) -> Part:
         """Raw rows with their labels, checked and encoded; where both are left out those of the first of these splits that the file's data
@@ -512,7 +503,7 @@ class Model:
             return self.part(x, y)
         if x is not None or y is not None or not self._known.has_data:
             raise UsageError(f"{call} takes X and y together, or neither where the text has a data section: model.{call}(X, y)")
-        return self._known.rows_of_data(self.graph, splits, call)
+        return self._known.rows_of_data(self.graph, splits, call, self.allow)
 
     def part(self, x: Any, y: Any, y_name: str = "y") -> Part:
         """Raw rows with their labels, which messages call `y_name`, checked and encoded."""

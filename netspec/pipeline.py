@@ -151,9 +151,14 @@ def _require_weights_of(program: Program, counts: Counts, declared: Mapping[str,
         raise DataError(f"{path}: {error}") from None
 
 
-def restore(path: str | Path) -> Model:
-    """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError."""
-    return restore_file(find(Path(path)).weights)
+def restore(path: str | Path, *, allow: Sequence[Path] = ()) -> Model:
+    """The model of a weights file or a run folder (its best weights, else its last). Raises UsageError, DataError.
+
+    `allow` are folders beside the usual ones that the data may lie in, where the model is measured on what its file holds out.
+    """
+    model = restore_file(find(Path(path)).weights)
+    model.allow = tuple(allow)
+    return model
 
 
 def restore_file(path: Path) -> Model:
@@ -311,7 +316,7 @@ def _begin(asked: _Asked, overfit: int | None, run_dir: Path | None) -> _Prepare
     """A run from its first step on."""
     program, team = read(asked.spec, asked.overrides), asked.team
     if team is not None:
-        team.share = replace(team.share, statistics=not asked.local_bn)
+        team.take_statistics(of_whole_batch=not asked.local_bn)
     model = Model(program, team=team)
     hooks = Callbacks(model, asked.callbacks)
     splits = model.splits_of_data(asked.allow)
@@ -353,7 +358,7 @@ def _go_on(asked: _Asked, run: Path) -> _Prepared:
         program = read(asked.spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
     require_left(program, folder, state, epochs)
     if team is not None:
-        team.share = replace(team.share, statistics=takes_whole_batches(folder, asked.local_bn))
+        team.take_statistics(of_whole_batch=takes_whole_batches(folder, asked.local_bn))
     model = Model(program, counts, team)
     hooks = Callbacks(model, asked.callbacks)
     splits = model.splits_of_data(asked.allow)
@@ -389,7 +394,7 @@ def _run(asked: _Asked, prepared: _Prepared, record: Record | None, path: Path |
     found = model.measured(*held_out(splits, prepared.overfit))
     if record is not None:
         record.end(training, split=found.split, **found.figures)
-        if asked.pictures:
+        if record.pictures:
             report_run(record.folder, model, found)
         path = record.folder.path
     hooks.measured(found.split, found.figures)

@@ -212,7 +212,7 @@ BAD_ROWS = {
     "other.csv": ("rooms,town\n3,Oslo\n", "there is no column city"),
     "text.csv": ("rooms,city\nx,Oslo\n", "could not convert string to float: 'x'"),
     "paris.csv": ("rooms,city\n3,Paris\n", "city: 'Paris' is none of ['Bern', 'Oslo', 'Rome']"),
-    "short.csv": ("rooms,city\n3,Oslo\n\n2\n", "row 3 has 1 cells, and the first one 2"),
+    "short.csv": ("rooms,city\n3,Oslo\n\n2\n", "line 4 and the first line have 1 and 2 cells"),
     "empty.npy": ("", "No data left in file"),
     "text.npy": ("no array", ""),
 }

@@ -141,7 +141,7 @@ def test_a_net_that_is_trained_is_told() -> None:
     model.fit(x, y, epochs=2)
     found = model.lr_find(x, y)
     assert found.updates_before == 30
-    told = "the net is trained already (30 updates), and its rates are for going on"
+    told = "the net is trained already (30 updates), and these rates are for training it further"
     assert str(found).splitlines()[-3:-1] == [
         told,
         "for the rate to begin with call lr_find on a new model of the spec, or reset() this one",

@@ -180,14 +180,16 @@ def test_statistics_of_one_row_are_told_before_the_first_step() -> None:
     file = write_rows("a", 0, "affine(8)-bn-relu -> affine -> softmax", batch=3)
     done = train(file, "--local-bn", ranks=2)
     assert (done.returncode, done.stderr.count("NS606")) == (3, 1)
-    assert "help: leave --local-bn out, write batch = 4 or more, or start 1 at most" in done.stderr
+    assert "help: leave --local-bn out, write batch = 4 or more, or start at most 1 process" in done.stderr
     assert not Path("runs").exists()
 
 
 def test_ranks_that_never_have_a_row_are_told_once() -> None:
     done = train(write_rows("a", 0, batch=2), "--quiet", ranks=4)
     assert (done.returncode, done.stdout) == (0, "runs/rows\n")
-    told = "4 processes share batches of 2, so that 2 of them never have a row; start 2 at most, or write batch = 4 or more in train"
+    told = (
+        "4 processes share batches of 2, so that 2 of them never have a row; start at most 2 processes, or write batch = 4 or more in train"
+    )
     assert done.stderr == f"warning: {told}\n"
 
 

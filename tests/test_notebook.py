@@ -173,7 +173,7 @@ def test_an_interrupt_stops_training_in_a_few_words(cells: Kernel) -> None:
     cell = cells.run(f"long = {SMALL}\nlong.fit(X, y, epochs=10_000_000, verbose=1)", interrupts=True)
     told = plain_of(cell.error)
     assert re.fullmatch(r"Interrupted\n  Cell In\[\d+\], line 2: long\.fit\(.*\)\n\nstopped by SIGINT in epoch \d+; .*", told)
-    done = re.search(r"; model\.history has what was done \(([\d,]+) epochs, ([\d,]+) steps\), and model\.fit goes on from there$", told)
+    done = re.search(r"; the model's history has what was done \(([\d,]+) epochs, ([\d,]+) steps\), and its fit goes on from there$", told)
     assert done is not None
     counted = cells.run("print(f'{len(long.history.epochs):,} {len(long.history.loss):,}')").streams
     assert counted.split() == list(done.groups())

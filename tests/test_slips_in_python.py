@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import netspec
 from netspec.base.errors import DataError, SpecError, UsageError
+from netspec.model import Model
 
 DIGITS = (
     "data { source = digits; split = 60% / 20% / 20%; normalize = rescale } net affine(8)-relu -> affine -> softmax train { epochs = 2 }"
@@ -64,6 +66,20 @@ def test_what_own_rows_have_taught_counts_for_those_of_the_file() -> None:
     assert model.normalization is statistics
 
 
+def test_rows_of_a_folder_that_was_allowed_are_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    np.savez(other / "rows.npz", x=np.random.default_rng(0).normal(size=(60, 3)), y=np.arange(60) % 2)
+    (own / "a.net").write_text(f'data {{ source = npz; path = "{other}/rows.npz" }} net affine -> softmax train {{ epochs = 1 }}')
+    monkeypatch.chdir(own)
+    run = netspec.train("a.net", allow=[other])
+    assert run.model.evaluate() == run.metrics
+    assert netspec.restore(run.path, allow=[other]).evaluate() == run.metrics
+    with pytest.raises(DataError, match="allow"):
+        netspec.restore(run.path).evaluate()
+
+
 @pytest.mark.parametrize("call", ["evaluate", "report"])
 def test_rows_that_are_not_there_are_asked_for(call: str) -> None:
     rows, labels = np.zeros((4, 3)), np.array(LABELS)
@@ -74,12 +90,13 @@ def test_rows_that_are_not_there_are_asked_for(call: str) -> None:
             getattr(own, call)(*given)
     with pytest.raises(UsageError, match=asked):
         getattr(netspec.compile(DIGITS), call)(rows)
-    whole = netspec.compile(DIGITS)
-    object.__setattr__(whole.program, "data", whole.program.data and whole.program.data.model_copy(update={"split": (1.0,)}))
+    program = netspec.compile(DIGITS).program
+    assert program.data is not None
+    whole = Model(replace(program, data=program.data.model_copy(update={"split": (1.0,)})))
     with pytest.raises(UsageError, match=rf"^the split of the data has no rows for test or validation: give some to model\.{call}\(X"):
         getattr(whole, call)()
     unsized = netspec.compile('data { source = csv; path = "no.csv" } net affine -> softmax')
-    with pytest.raises((UsageError, DataError), match=r"no shape yet|no\.csv"):
+    with pytest.raises(UsageError, match="no shape yet"):
         getattr(unsized, call)()
 
 
@@ -165,9 +182,14 @@ def test_a_table_of_another_width_is_told_by_its_columns(library: Any, classes: 
             CHAIN,
             numbers,
             1,
-            "2 numbers a row, of the columns a, b, where the net takes 1; leave out what is no feature, or declare input 2",
+            "2 numbers a row, of the columns a, b, where the net takes 1; drop columns that are not features, or declare input 2",
         ),
-        (one_hot, table, 3, "4 numbers a row, of the columns a, b, town (2 texts), where the net takes 3; leave out what is no feature"),
+        (
+            one_hot,
+            table,
+            3,
+            "4 numbers a row, of the columns a, b, town (2 texts), where the net takes 3; drop columns that are not features",
+        ),
         (CHAIN, numbers[["a"]], 4, "1 number a row, of the column a, where the net takes 4; columns are missing"),
     ):
         with pytest.raises(DataError, match=f"^{re.escape(f'x: {told}')}"):

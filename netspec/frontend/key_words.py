@@ -12,7 +12,7 @@ from netspec.frontend.sections import SECTION_MODELS
 from netspec.frontend.words import accepts_words, is_list, written
 
 
-def key_help(key: str, value: Any, overrides: Overrides) -> str:
+def as_given(key: str, value: Any, overrides: Overrides) -> str:
     """What to write in that call for a key such as `train.epochs` with that value."""
     if overrides.keys_by == "keywords":
         return f'write **{{"{key}": {_in_python(value)}}}'

@@ -12,8 +12,9 @@ from netspec.frontend import limits, syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.program import TrainSection
 from netspec.frontend.report import Report
+from netspec.frontend.sections import section_keys
 from netspec.frontend.space import Candidates, Choice, Interval, Number
-from netspec.frontend.unsearched import SECTION, key_help, keys_of_train
+from netspec.frontend.unsearched import SECTION, instead_of_key
 from netspec.frontend.used import used_names
 from netspec.frontend.values import Content, Items, Named, Parts, Scope, Value, evaluate, fail, show, without_value
 from netspec.frontend.words import nearest, takes_decimals
@@ -69,11 +70,14 @@ def _check_key(key: str, pair: syntax.Pair, source: Source, lets: Lets) -> None:
             message = f"search tries values of `{key}`, and the text never uses it"
             raise fail("NS207", message, source, pair.key_span, help=f"use `{key}` in the net, or take it out of search")
         return
-    if key in keys_of_train():
+    if key in section_keys(SECTION):
         return
-    names = [f"lets: {', '.join(lets.values)}" if lets.values else "the text has no `let`", f"keys of train: {', '.join(keys_of_train())}"]
+    names = [
+        f"lets: {', '.join(lets.values)}" if lets.values else "the text has no `let`",
+        f"keys of train: {', '.join(section_keys(SECTION))}",
+    ]
     message = f"search changes `let`s and keys of train, and `{key}` is neither"
-    help_text = key_help(pair.key, pair.value, lets.values)
+    help_text = instead_of_key(pair.key, pair.value, lets.values)
     raise SpecError([Diagnostic("NS217", message, source, pair.key_span, notes=tuple(names), help=help_text)])
 
 

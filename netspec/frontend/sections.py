@@ -53,6 +53,11 @@ def section_keys(*sections: str) -> tuple[str, ...]:
     return tuple(f"{name}.{key}" for name in sections for key in (*SECTION_MODELS[name].model_fields, *MORE_KEYS[name]))
 
 
+def key_of(name: str) -> str | None:
+    """The dotted name of the key that is called so in the first section that has one."""
+    return next((key for key in section_keys(*SECTION_MODELS) if key.partition(".")[2] == name), None)
+
+
 def read_pairs(pairs: Sequence[syntax.Pair], scope: Scope, section: str, report: Report) -> Keys:
     """The values of a section's pairs by key. Errors go to the report."""
     keys: Keys = {}

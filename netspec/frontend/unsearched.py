@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from netspec.frontend import syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.later import OTHER_KEYS, squeezed
-from netspec.frontend.program import TrainSection
-from netspec.frontend.sections import MORE_KEYS
+from netspec.frontend.sections import section_keys
 from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.frontend.words import nearest
 
@@ -25,17 +24,15 @@ SAME_FOR_ALL = {
 """Words of the language that no trial changes, and what to do instead."""
 
 
-def keys_of_train() -> list[str]:
-    """`train.batch`, ...: the keys of train by the names that a search has for them."""
-    return [f"{SECTION}.{name}" for name in (*TrainSection.model_fields, *MORE_KEYS[SECTION])]
-
-
-def key_help(key: Sequence[str], value: syntax.Expression, lets: Collection[str]) -> str:
+def instead_of_key(key: Sequence[str], value: syntax.Expression, lets: Collection[str]) -> str:
     """What to write instead of a key and its candidates, in a text with these `let`s."""
     near = _meant(key, lets)
     if near is not None:
         return f"did you mean `{near}`?"
     first, last = key[0], key[-1]
+    if first == "data" and len(key) > 1 and ".".join(key) not in section_keys("data"):
+        near = nearest(".".join(key), section_keys("train", "data"))
+        return f"data has no such key; did you mean `{near}`?" if near else "data has no such key"
     fixed = "seed" if last == "seed" else first
     if fixed in SAME_FOR_ALL and not (first == "data" and last in PREPARED):
         return SAME_FOR_ALL[fixed].format(key=".".join(key) if len(key) > 1 else "data.path")
@@ -48,7 +45,7 @@ def key_help(key: Sequence[str], value: syntax.Expression, lets: Collection[str]
 
 def _meant(key: Sequence[str], lets: Collection[str]) -> str | None:
     """A key of train without its section, or by the name that others have for it; the rate of an optimizer; a word that is nearly one."""
-    bare = [one.removeprefix(f"{SECTION}.") for one in keys_of_train()]
+    bare = [one.removeprefix(f"{SECTION}.") for one in section_keys(SECTION)]
     owners, last = [one for one in key[:-1] if one != SECTION], key[-1]
     ours = last if last in bare else OTHER_KEYS.get(squeezed(last), last)
     if ours in bare and (not owners or (owners == ["optimizer"] and ours == RATE)):

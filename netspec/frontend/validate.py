@@ -18,7 +18,7 @@ from netspec.frontend.cycles import check_cycles
 from netspec.frontend.expand import Expander
 from netspec.frontend.flatten import flatten
 from netspec.frontend.inline import brought
-from netspec.frontend.key_words import key_help
+from netspec.frontend.key_words import as_given
 from netspec.frontend.migrations import migrate, newest
 from netspec.frontend.names import check_definition, check_free, defined
 from netspec.frontend.parse import parse
@@ -31,6 +31,7 @@ from netspec.frontend.sections import (
     SECTION_MODELS,
     data_section,
     input_shape,
+    key_of,
     merge_train,
     outside_value,
     override_keys,
@@ -238,12 +239,11 @@ class _Validation:
         near = nearest(name, [*known, *sorted(used)])
         notes = (f"lets of the text: {', '.join(known)}",) if known else ("the text has no `let`",)
         message = f"`{name}` is given a value, and the text never uses it"
-        keys = section_keys(*SECTION_MODELS)
-        key = nearest(name, keys) if "." in name else next((key for key in keys if key.partition(".")[2] == name), None)
+        key = nearest(name, section_keys(*SECTION_MODELS)) if "." in name else key_of(name)
         help_ = f"did you mean `{key or near}`?" if key or near else None
         if key and self.overrides.keys_by:
             section = key.partition(".")[0]
-            help_ = f"`{key.removeprefix(f'{section}.')}` is a key of {section}: {key_help(key, self.overrides.lets[name], self.overrides)}"
+            help_ = f"`{key.removeprefix(f'{section}.')}` is a key of {section}: {as_given(key, self.overrides.lets[name], self.overrides)}"
         self.report.add([Diagnostic("NS207", message, source, Span(0, len(name)), notes=notes, help=help_)])
 
     def _search(self) -> Space:

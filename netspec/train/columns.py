@@ -199,8 +199,10 @@ def require_width(columns: Columns, row: Shape) -> None:
     if (found,) == tuple(row):
         return
     names = [column.name if column.categories is None else f"{column.name} ({len(column.categories)} texts)" for column in columns]
-    advice = "leave out what is no feature" if found > wanted else "columns are missing"
-    advice = f"give x.to_numpy().reshape(-1, {', '.join(map(str, row))})" if found == wanted else f"{advice}, or declare input {found}"
+    if found == wanted:
+        advice = f"give x.to_numpy().reshape(-1, {', '.join(map(str, row))})"
+    else:
+        advice = f"{'drop columns that are not features' if found > wanted else 'columns are missing'}, or declare input {found}"
     told = f"{found} number{'s' * (found > 1)} a row, of the column{'s' * (len(columns) > 1)} {listed(names)}"
     raise DataError(f"x: {told}, where the net takes {show(row)}; {advice}")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
 from netspec.base import html
 from netspec.base.chart import Curve, chart
+from netspec.base.errors import Interrupted
 from netspec.base.figure import shown_figure
 from netspec.base.html import Markup
 
@@ -115,3 +117,15 @@ def _shown(column: str, figure: Any) -> str:
     if figure is None:
         return ""
     return _FORMATS[column].format(figure) if column in _FORMATS else shown_figure(figure)
+
+
+@contextmanager
+def told_when_interrupted(history: History, name: str | None = None) -> Iterator[None]:
+    """Says of an interrupted training where what was done is found, and how to go on; `name` is the caller's variable, if known."""
+    try:
+        yield
+    except Interrupted as stopped:
+        done = f"{len(history.epochs):,} epochs, {len(history.loss):,} steps"
+        there, fit = ("the model's history", "its fit") if name is None else (f"{name}.history", f"{name}.fit")
+        stopped.args = (f"{stopped}; {there} has what was done ({done}), and {fit} goes on from there",)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,11 +120,11 @@ class Learned:
         """Whether the text names rows of its own."""
         return self.program.data is not None and self.program.data.source is not None
 
-    def rows_of_data(self, graph: Graph, splits: Sequence[str], call: str) -> Part:
+    def rows_of_data(self, graph: Graph, splits: Sequence[str], call: str, allow: Sequence[Path]) -> Part:
         """The rows of the first of these splits that the file's data has; nothing is learnt of them. Raises UsageError, in the words of the
         model's `call`, where there is none; DataError."""
         known = copy(self)
-        dataset, known.columns = read_encoded(self.program, known=known.columns)
+        dataset, known.columns = read_encoded(self.program, allow, known.columns)
         found = known.splits_of_data(dataset, graph, counted=True)
         rows: Part | None = next((part for name in splits if (part := getattr(found, name)) is not None), None)
         if rows is None:

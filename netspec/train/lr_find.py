@@ -74,7 +74,7 @@ class LrFind:
 def told_of_trained(updates: int) -> tuple[str, str]:
     """What is so of a net that has learnt already, and what to do."""
     return (
-        f"the net is trained already ({updates:,} updates), and its rates are for going on",
+        f"the net is trained already ({updates:,} updates), and these rates are for training it further",
         "for the rate to begin with call lr_find on a new model of the spec, or reset() this one",
     )
 

@@ -25,8 +25,12 @@ def require_variance(program: Program, graph: Graph, share: Share, batch: int) -
         return
     message = f"--local-bn: of a batch of {batch}, shared by {share.ranks} processes, some have one row alone, of which bn has no variance"
     larger = f"write batch = {2 * share.ranks} or more, " if program.train.batch == batch else ""
-    help_text = f"leave --local-bn out, {larger}or start {max(1, batch // 2)} at most"
+    help_text = f"leave --local-bn out, {larger}or start at most {_counted(max(1, batch // 2))}"
     raise key_error(program, Problem("NS606", message, help=help_text, argument="train.batch"))
+
+
+def _counted(processes: int) -> str:
+    return f"{processes} process{'es' * (processes != 1)}"
 
 
 def idle(share: Share, batch: int) -> str | None:
@@ -34,4 +38,4 @@ def idle(share: Share, batch: int) -> str | None:
     if batch >= share.ranks:
         return None
     told = f"{share.ranks} processes share batches of {batch}, so that {share.ranks - batch} of them never have a row"
-    return f"{told}; start {batch} at most, or write batch = {share.ranks} or more in train"
+    return f"{told}; start at most {_counted(batch)}, or write batch = {share.ranks} or more in train"

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -143,8 +144,7 @@ def deadline_of_environment() -> float:
 
 
 class Team:
-    """The ranks as this one sees them. Every method is a collective call: it ends when all have made it, or with LostError. `share` says
-    what bn takes statistics of, until who begins a run knows better: of the whole batch."""
+    """The ranks as this one sees them. What they do together are collective calls: each ends when all have made it, or with LostError."""
 
     def __init__(self, comm: Any, *, deadline: float | None = None) -> None:
         self._mpi, self._comm = library("mpi4py.MPI", "mpi"), comm
@@ -156,6 +156,10 @@ class Team:
         local = comm.Split_type(self._mpi.COMM_TYPE_SHARED)
         self._is_first_here = local.Get_rank() == 0
         self.threads = _threads(self._mpi, local)
+
+    def take_statistics(self, *, of_whole_batch: bool) -> None:
+        """What bn takes statistics of from here on, and nothing else would do: the rows of all ranks, or of each its own."""
+        self.share = replace(self.share, statistics=of_whole_batch)
 
     @property
     def leads(self) -> bool:

@@ -42,6 +42,13 @@ def checked(head: Head, threshold: Any, columns: int) -> float | NDArray[np.floa
     return float(numbers) if numbers.ndim == 0 else numbers.astype(np.float64)
 
 
+def best_thresholds(p: NDArray[np.float64], y: NDArray[Any], metric: str) -> float | NDArray[np.float64]:
+    """`best_threshold` of probabilities p (N, 2) of one answer a row, y (N, 1); of each of several, p and y (N, K), as an array (K,)."""
+    if y.shape[1:] == (1,):
+        return best_threshold(p[:, 1], y[:, 0], metric)
+    return np.array([best_threshold(p[:, k], y[:, k], metric) for k in range(p.shape[1])])
+
+
 def best_threshold(p: NDArray[np.float64], y: NDArray[Any], metric: str) -> float:
     """The threshold in (0, 1) by which predictions `p > threshold` of labels y (0/1) have the largest `metric`, over all that can be told
     apart; it lies halfway between two probabilities, and of equally good ones nearest to 1/2.

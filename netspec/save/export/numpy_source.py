@@ -32,10 +32,12 @@ MAIN = '''def read(path):
     if path.endswith(".npy"):
         return np.load(path, allow_pickle=False)
     with open(path, newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.reader(stream) if row]
-    for number, row in enumerate(rows, 1):
+        reader = csv.reader(stream)
+        lines = [(reader.line_num, row) for row in reader if row]
+    rows = [row for _, row in lines]
+    for number, row in lines:
         if len(row) != len(rows[0]):
-            raise ValueError(f"row {{number}} has {{len(row)}} cells, and the first one {{len(rows[0])}}")
+            raise ValueError(f"line {{number}} and the first line have {{len(row)}} and {{len(rows[0])}} cells")
 {body}
 
 

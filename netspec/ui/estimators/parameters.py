@@ -10,7 +10,7 @@ from netspec.frontend.migrations import migrate
 from netspec.frontend.parse import parse
 from netspec.frontend.program import Program
 from netspec.frontend.resolved import train_keys
-from netspec.frontend.sections import SECTION_MODELS, section_keys
+from netspec.frontend.sections import SECTION_MODELS, key_of, section_keys
 from netspec.frontend.used import used_names
 from netspec.frontend.values import Content, show
 from netspec.frontend.words import listing, nearest
@@ -43,8 +43,7 @@ def no_such(kind: str, names: Sequence[str], own: Iterable[str], of_text: Mappin
     own, keys = list(own), section_keys(*SECTION_MODELS)
     told = []
     for name in names:
-        section = next((key for key in keys if key.partition(".")[2] == name), None)
-        near = section or nearest(name, [*own, *lets, *keys])
+        near = key_of(name) or nearest(name, [*own, *lets, *keys])
         told.append(f"`{name}`" + (f" (did you mean `{near}`?)" if near else ""))
     of_text_too = f"the text's lets: {', '.join(lets)}" if lets else "the text has no `let`"
     named = ", ".join((*section_keys("train"), "data.transforms"))

@@ -25,6 +25,7 @@ from netspec.graph.counts import Counts
 from netspec.model import Model
 from netspec.pipeline import held_out
 from netspec.train.data import Splits
+from netspec.train.history import told_when_interrupted
 from netspec.ui.given import overrides_of
 from netspec.ui.notebook.completion import offer, withdraw
 from netspec.ui.notebook.page import Page, show
@@ -139,7 +140,7 @@ def netspec_cell(shell: Any, line: str, text: str) -> None:
     shell.user_ns[given.name] = model
     show(model.summary() if model.is_built else model)
     if given.train:
-        with model.told_when_interrupted(given.name):
+        with told_when_interrupted(model.history, given.name):
             _train(model, splits)
 
 
