@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from netspec.frontend import syntax
 from netspec.frontend.format import value_text
 from netspec.frontend.later import OTHER_KEYS, squeezed
-from netspec.frontend.sections import section_keys
+from netspec.frontend.sections import key_of, section_keys
 from netspec.frontend.tokens import ENTRY_WORDS
 from netspec.frontend.words import nearest
 
@@ -31,7 +31,7 @@ def instead_of_key(key: Sequence[str], value: syntax.Expression, lets: Collectio
         return f"did you mean `{near}`?"
     first, last = key[0], key[-1]
     if first == "data" and len(key) > 1 and ".".join(key) not in section_keys("data"):
-        near = nearest(".".join(key), section_keys("train", "data"))
+        near = key_of(last) or nearest(".".join(key), section_keys("data"))
         return f"data has no such key; did you mean `{near}`?" if near else "data has no such key"
     fixed = "seed" if last == "seed" else first
     if fixed in SAME_FOR_ALL and not (first == "data" and last in PREPARED):
