@@ -1,5 +1,8 @@
-"""Settings of every test process: tests run several at once already, so that none of them starts compilers of its own."""
+"""Settings of every test process, which what it starts inherits."""
 
 import os
+import signal
 
-os.environ.setdefault("NETSPEC_COMPILE_JOBS", "1")
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a shell's background jobs, which would hear no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("NETSPEC_COMPILE_JOBS", "1")  # tests run several at once already

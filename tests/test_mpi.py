@@ -391,10 +391,9 @@ class Launched:
     """A command of netspec that is at work."""
 
     def __init__(self, *words: object) -> None:
-        # a shell's background jobs ignore Ctrl-C, and env brings it back: code between fork and exec would not stand beside threads
         self.process = subprocess.Popen(
-            ["env", "--default-signal=INT", sys.executable, "-m", "netspec", *map(str, words)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            [sys.executable, "-m", "netspec", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
         )  # fmt: skip
 
     def until(self, folder: str, epoch: int) -> None:
