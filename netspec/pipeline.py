@@ -103,6 +103,8 @@ def compile(  # noqa: A001  the word of the interface
         input=input, classes=classes, outputs=outputs, train=train, dtype=dtype, seed=seed, threads=threads, fuse=fuse, **lets
     )  # fmt: skip
     model = Model(read(spec, given))
+    if isinstance(weights, Mapping):
+        raise UsageError("weights are read from a file: safetensors.torch.save_file(net.state_dict(), 'state.safetensors') writes one")
     if weights is not None:
         load_into(model, Path(weights), strict)
     return model

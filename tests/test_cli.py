@@ -390,6 +390,16 @@ def test_a_reader_that_goes_away_is_no_error_message() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-", "0<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_error(folder: Path, closed: str) -> None:
+    """What is written to it is lost, and no file takes its place."""
+    command = f'"$0" -m netspec train tiny.net --run-dir run {closed}'
+    done = subprocess.run(["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("run/events.jsonl").read_text().startswith("{")
+    assert process("check", "tiny.net").returncode == 0
+
+
 @pytest.mark.parametrize("debug", ["", "1"])
 def test_an_unexpected_error_is_one_line_without_traceback(monkeypatch: pytest.MonkeyPatch, debug: str) -> None:
     def broken(*_words: object, **_more: object) -> int:

@@ -800,6 +800,18 @@ def test_a_search_in_a_pipeline_over_a_let_and_a_rate() -> None:
     assert scores(beside.best_estimator_[-1]) == scores(alone.best_estimator_[-1])
 
 
+@pytest.mark.parametrize("lets", ["let sizes = 4, 8", "let random_state = 3", "let spec = 3 let self = 4"])
+def test_what_is_listed_can_be_given_back(lets: str) -> None:
+    """A `let` that the text does not use is no parameter, and one that has the name of a parameter of the constructor none of its own."""
+    used = "".join(f"affine({name})-relu -> " for name in ("random_state", "spec", "self") if f"let {name} " in lets)
+    first = NetClassifier(f"{lets} net {used}affine -> softmax train {{ epochs = 2 }}", random_state=5)
+    scores = first.fit(X, Y).decision_function(X)
+    assert first.get_params()["random_state"] == 5
+    again = NetClassifier(**first.get_params())
+    again.set_params(**first.get_params())
+    np.testing.assert_array_equal(again.fit(X, Y).decision_function(X), scores)
+
+
 def test_a_search_by_halves_spends_epochs() -> None:
     """It asks the list of parameters whether the net has such a resource."""
     grid = {"width": [1, 16], "train.lr": [1e-4, 3e-2]}

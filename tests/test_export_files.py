@@ -213,6 +213,7 @@ BAD_ROWS = {
     "text.csv": ("rooms,city\nx,Oslo\n", "could not convert string to float: 'x'"),
     "paris.csv": ("rooms,city\n3,Paris\n", "city: 'Paris' is none of ['Bern', 'Oslo', 'Rome']"),
     "short.csv": ("rooms,city\n3,Oslo\n\n2\n", "line 4 and the first line have 1 and 2 cells"),
+    "nan.csv": ("rooms,city\n3,Oslo\nnan,Rome\n", "row 1: nan is no finite number"),
     "empty.npy": ("", "No data left in file"),
     "text.npy": ("no array", ""),
 }
@@ -237,6 +238,15 @@ def test_the_command_says_how_it_is_used(houses: Path, words: tuple[str, ...], c
     done = subprocess.run([sys.executable, "-I", "houses_numpy.py", *words], capture_output=True, text=True, check=False)
     usage = "usage: python houses_numpy.py ROWS.npy|ROWS.csv\n"
     assert (done.returncode, done.stdout, done.stderr) == (code, "" if code else usage, usage if code else "")
+
+
+def test_the_command_ends_quietly_where_its_reader_has_seen_enough(houses: Path) -> None:
+    assert call("export", houses, "--numpy").exit_code == 0
+    Path("rows.csv").write_text("rooms,city\n" + "3,Oslo\n" * 20_000)
+    words = ["bash", "-c", 'set -o pipefail; "$0" -I houses_numpy.py rows.csv | head -n 1', sys.executable]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
 
 
 def test_labels_are_written_whatever_the_terminal_has(folder: Path) -> None:

@@ -187,9 +187,7 @@ def test_statistics_of_one_row_are_told_before_the_first_step() -> None:
 def test_ranks_that_never_have_a_row_are_told_once() -> None:
     done = train(write_rows("a", 0, batch=2), "--quiet", ranks=4)
     assert (done.returncode, done.stdout) == (0, "runs/rows\n")
-    told = (
-        "4 processes share batches of 2, so that 2 of them never have a row; start at most 2 processes, or write batch = 4 or more in train"
-    )
+    told = "4 processes share batches of 2, and 2 of them never get a row; start at most 2 processes, or write batch = 4 or more in train"
     assert done.stderr == f"warning: {told}\n"
 
 

@@ -190,9 +190,7 @@ def test_bn_needs_two_numbers_for_a_variance(net: str, shape: tuple[int, ...], b
 
 def test_processes_without_rows() -> None:
     assert idle(Share(0, 4, True), 4) is None
-    assert "6 processes share batches of 4, so that 2 of them never have a row; start at most 4 processes" in (
-        idle(Share(0, 6, True), 4) or ""
-    )
+    assert "6 processes share batches of 4, and 2 of them never get a row; start at most 4 processes" in (idle(Share(0, 6, True), 4) or "")
 
 
 # ends

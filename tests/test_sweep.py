@@ -38,7 +38,7 @@ from netspec.ui.sweep import worker
 from netspec.ui.sweep.begin import enter, grid, look, most_epochs
 from netspec.ui.sweep.best import write_best
 from netspec.ui.sweep.crew import miss_all
-from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.order import Order, own_storage
 from netspec.ui.sweep.outcome import Outcome, as_table, best, outcomes
 from netspec.ui.sweep.pictures import best_so_far, caution
 from netspec.ui.sweep.storage import open_storage, optuna, quietly, told_of_storage
@@ -719,3 +719,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     waiting = studies.numbered(study, [optuna().trial.TrialState.WAITING])
     assert sorted(one.user_attrs["trial"] for one in waiting) == [2, 3]
     assert any(RunFolder(one).state.is_file() for one in (tmp_path / "sweep").glob("trial-*"))
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41b", "a#b", "a b", "ü", "a\nb"])
+def test_a_study_lies_in_its_own_folder(name: str, tmp_path: Path) -> None:
+    """Whatever the name of the folder means in an address."""
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="sqlalchemy, of the extra sweep, is not installed")
+    assert sqlalchemy.make_url(own_storage(tmp_path / name)).database == str(tmp_path / name / "study.db")
+
+
+def test_a_folder_that_no_address_can_name_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no UTF-8"):
+        own_storage(tmp_path / os.fsdecode(b"q\xff"))

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import pickle
 import sys
 import time
@@ -426,3 +427,12 @@ def test_a_quote_that_is_never_closed_is_found(tmp_path: Path, place: int, line:
     (tmp_path / "t.csv").write_text("a,c,y\n" + "".join(",".join(row) + "\n" for row in rows))
     with pytest.raises(DataError, match=rf"t\.csv: line {line}: a quote is opened and never closed"):
         entries(DataSource)["csv"]().read(tmp_path / "t.csv", {}, ())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_folder_whose_name_is_no_text(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"q\xff")
+    folder.mkdir()
+    table = {"a": [1, 2], "b": [3, 4]}
+    path = write_csv(folder / "t.csv", table) if kind == "csv" else write_parquet(folder / "t.parquet", table)
+    np.testing.assert_array_equal(read(kind, path).rows.y, [3, 4])

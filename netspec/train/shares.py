@@ -37,5 +37,5 @@ def idle(share: Share, batch: int) -> str | None:
     """A sentence where some processes have no row of a full batch."""
     if batch >= share.ranks:
         return None
-    told = f"{share.ranks} processes share batches of {batch}, so that {share.ranks - batch} of them never have a row"
+    told = f"{share.ranks} processes share batches of {batch}, and {share.ranks - batch} of them never get a row"
     return f"{told}; start at most {_counted(batch)}, or write batch = {share.ranks} or more in train"

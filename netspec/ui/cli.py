@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -39,6 +40,7 @@ from netspec.ui.options import (
 
 def main() -> None:
     """The entry point."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files and words of specs that the terminal's encoding lacks
@@ -46,6 +48,13 @@ def main() -> None:
         app(prog_name="netspec")
     finally:
         gc.freeze()  # the interpreter would look through all objects again before it ends: 0.6 s after a training
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that the caller has closed leads nowhere: the next file to be opened would take its place, and be written to."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  for as long as the process is there
 
 
 def _verb(name: str) -> Any:

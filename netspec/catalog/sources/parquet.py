@@ -46,9 +46,9 @@ def open_table(path: Path, choice: Callable[[Sequence[str], Collection[str]], Se
     require_file(path)
     arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
     try:
-        with parquet.ParquetFile(path) as told:
+        with path.open("rb") as stream, parquet.ParquetFile(stream) as told:
             texts = [name for name, kind in zip(told.schema_arrow.names, told.schema_arrow.types, strict=True) if _is_text(kind)]
-        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+        with path.open("rb") as stream, parquet.ParquetFile(stream, read_dictionary=texts) as file:
             names = file.schema_arrow.names
             facts = file.metadata
             stored = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))

@@ -54,8 +54,12 @@ def main(words):
     except (OSError, ValueError, EOFError, csv.Error) as error:
         sys.exit(f"{{words[0]}}: {{getattr(error, 'strerror', None) or error}}")
     sys.stdout.reconfigure(errors="backslashreplace")  # labels with letters that the terminal's encoding lacks
-    for answer in answers:
-        print(*np.ravel(answer))'''
+    try:
+        for answer in answers:
+            print(*np.ravel(answer))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())'''
 PLAIN_BODY = """    if rows and not all(is_number(cell) for cell in rows[0]):
         rows = rows[1:]  # names of columns
     return np.array(rows, dtype=np.float64)
@@ -91,7 +95,7 @@ def numpy_source(subject: Subject, name: str) -> str:
     constants = [f"CLASSES = np.array({literal(list(subject.labels))})"] if subject.labels is not None else []
     constants += [columns_source(subject).rstrip("\n")] if subject.columns is not None else []
     spread = [spread_source("np.array", "np.float64")] if subject.category_texts else []
-    libraries = ["base64", "csv", "io", *(["math"] if "gelu" in functions else []), "sys"]
+    libraries = ["base64", "csv", "io", *(["math"] if "gelu" in functions else []), "os", "sys"]
     imports = [*(f"import {one}" for one in libraries), "", "import numpy as np"]
     head = "\n".join([docstring(_described(subject, name)), "", *imports, *(["", *constants] if constants else [])])
     own = [_plain(function) for function in functions.values()]
@@ -215,6 +219,9 @@ def _prepare(subject: Subject) -> str:
     wanted = f"!= {literal(subject.row)}" if is_vector else f"not in {literal((subject.row, (size(subject.row),)))}"
     lines.append(f"    if x.shape[1:] {wanted}:")
     lines.append(f'        raise ValueError(f"rows of {{x.shape[1:]}}, and the net takes {show(subject.row)}")')
+    lines.append("    lacking = np.argwhere(~np.isfinite(x))")
+    lines.append("    if len(lacking):")
+    lines.append('        raise ValueError(f"row {lacking[0, 0]}: {x[tuple(lacking[0])]} is no finite number")')
     lines += [] if is_vector else [f"    x = x.reshape({literal((-1, *subject.row))})"]
     if subject.flattens:
         lines.append("    x = x.reshape(len(x), -1)")

@@ -61,7 +61,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     _multilabel: bool
 
     def __init__(
-        self, spec: Any = DEFAULT, *, class_weight: Any = None, warm_start: bool = False, validation_fraction: float | None = None,
+        self, /, spec: Any = DEFAULT, *, class_weight: Any = None, warm_start: bool = False, validation_fraction: float | None = None,
         random_state: Any = None, verbose: int = 0, **params: Any,
     ) -> None:  # fmt: skip
         self.spec = spec

@@ -82,9 +82,9 @@ class NetEstimator(BaseEstimator):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's parameters and those of the text that were given, by name; where `deep` all that the text has, its `let`s and
         the keys of `train`, with the values that they have now."""
-        return {**super().get_params(deep), **(self._of_text() if deep else {}), **self._keys}
+        return {**(self._of_text() if deep else {}), **self._keys, **super().get_params(deep)}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, /, **params: Any) -> Self:
         """Sets parameters of the constructor, `let` values, and keys such as `train.lr`, also such as were not given before. Raises
         UsageError, a ValueError, for a name that the text does not have, and sets nothing then; what values the text cannot take, and what
         is wrong in the text, is told by `fit`."""

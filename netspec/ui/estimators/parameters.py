@@ -19,11 +19,12 @@ PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 def parameters_of(program: Program) -> dict[str, Any]:
-    """Each by its name, with the value that it has; what Python has no word for as a text of the language."""
+    """Each that the text uses by its name, with the value that it has; what Python has no word for as a text of the language."""
     texts, train = train_keys(program.train), program.train
     keys = {name: getattr(train, name) for name in type(train).model_fields}
     values = {f"train.{name}": value if isinstance(value, PLAIN) else texts[name] for name, value in keys.items()}
-    lets = {name: _in_python(content) for name, content in program.lets.items()}
+    used = used_names(migrate(parse(program.source)))
+    lets = {name: _in_python(content) for name, content in program.lets.items() if name in used}
     return {**lets, **values, "train.lr": getattr(train.optimizer, "lr", None)}
 
 

@@ -43,7 +43,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
     """Whether y had one number a row, and no second axis."""
 
     def __init__(
-        self, spec: Any = DEFAULT, *, warm_start: bool = False, validation_fraction: float | None = None, random_state: Any = None,
+        self, /, spec: Any = DEFAULT, *, warm_start: bool = False, validation_fraction: float | None = None, random_state: Any = None,
         verbose: int = 0, **params: Any,
     ) -> None:  # fmt: skip
         self.spec = spec

@@ -6,13 +6,18 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from netspec.base.errors import UsageError
 from netspec.frontend.program import Overrides
 
 
 def own_storage(folder: Path) -> str:
-    """The URL of the database that a sweep's folder has where no other is given."""
-    return f"sqlite:///{folder / 'study.db'}"
+    """The URL of the database that a sweep's folder has where no other is given. Raises UsageError for a folder that no URL can name."""
+    try:
+        return f"sqlite:///{quote(str(folder / 'study.db'))}"
+    except UnicodeEncodeError:
+        raise UsageError(f"{folder}: is no UTF-8, and so no study can name it; give a --dir that is") from None
 
 
 @dataclass(frozen=True)

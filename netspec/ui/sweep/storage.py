@@ -11,7 +11,7 @@ from typing import Any
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
 from netspec.save.atomic import SaveError
-from netspec.ui.sweep.order import Order
+from netspec.ui.sweep.order import Order, own_storage
 
 ATTEMPTS, PAUSE_SECONDS = 4, 0.3
 """How often a database is opened before that is given up, and what is waited between."""
@@ -88,6 +88,8 @@ def open_storage(order: Order, take_up: Callable[[Any, Any], None], *, is_made: 
                 time.sleep(PAUSE_SECONDS)  # two processes that make the same tables are in each other's way
                 continue
             words = " ".join(str(getattr(error, "orig", None) or error).split())
+            if order.storage == own_storage(order.trials):
+                raise SaveError(f"{order.trials / 'study.db'}: the study cannot be written: {words[:300]}") from None
             raise UsageError(f"--storage {shown_url(order)}: cannot be opened: {words[:300]}") from None
     if is_file:
         _lock_when_begun(storage.engine)

@@ -118,7 +118,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Order(
         file=str(file), overrides=overrides, resolved=looked.program.resolved, folder=str(folder),
-        storage=wanted.storage or own_storage(folder), study=wanted.study or file.stem,
+        storage=wanted.storage or own_storage(folder), study=wanted.study or os.fsencode(file.stem).decode(errors="backslashreplace"),
         metric=wanted.metric or looked.metrics[0], sampler=wanted.sampler, pruner=wanted.pruner, seed=looked.program.seed,
         epochs=most_epochs(looked.program), heartbeat=wanted.heartbeat, threads=max(cores // workers, 1), allow=tuple(map(str, allow)),
     )  # fmt: skip
