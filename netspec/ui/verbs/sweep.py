@@ -14,6 +14,7 @@ from netspec.base.errors import DivergedError, Interrupted, LimitError, SpecErro
 from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
 from netspec.save.atomic import save_error
+from netspec.save.run_files import RUNS
 from netspec.save.run_folder import RunFolder
 from netspec.ui.curves import draw_run
 from netspec.ui.given import spec_file
@@ -111,7 +112,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     if wanted.metric is not None and wanted.metric not in looked.metrics:
         raise UsageError(f"--metric {wanted.metric}: trials of this net are compared by {' or '.join(looked.metrics)}")
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", wanted.study or file.stem).strip(".") or "sweep"
-    folder = (wanted.folder or Path("runs") / "sweeps" / name).absolute()
+    folder = (wanted.folder or RUNS / "sweeps" / name).absolute()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file; --dir names the folder of the sweep")
     workers = wanted.workers or 1
