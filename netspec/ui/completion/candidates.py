@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from netspec.frontend.explain import codes, page
 from netspec.save.run_files import FILES, RUNS

@@ -79,7 +79,7 @@ def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Pat
 def _swept(order: Order, file: Path, wanted: Wanted, looked: Looked, *, quiet: bool, json: bool) -> int:
     study, storage = enter(order, looked, wanted.trials)
     crew = Crew(order, wanted.workers or 1)
-    goes_on = again(file, order, wanted)
+    goes_on = again(file, wanted)
     try:
         with watch_of(order, study, quiet=quiet, json=json) as watch:
             if json:
@@ -125,7 +125,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     )  # fmt: skip
 
 
-def again(file: Path, order: Order, wanted: Wanted) -> str:
+def again(file: Path, wanted: Wanted) -> str:
     """How the sweep goes on."""
     words = ["the same command", f"(netspec sweep {file}"]
     words += [f"--study {wanted.study}"] if wanted.study else []
