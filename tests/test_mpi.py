@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from netspec.base.outcome import LAUNCHED, exit_code, told_code
+from netspec.base.launched import LAUNCHED, decoded, encoded
 from netspec.train.team import STARTERS, place_of_environment
-from netspec.ui.verbs.launch import Attempts, mpiexec
+from netspec.ui.verbs.launch import Attempts, _in_words, mpiexec
 
 MODELS = Path(__file__).parents[1] / "models"
 LONG = ("--epochs", "100000")
@@ -357,12 +357,12 @@ def test_a_connection_that_is_gone_is_a_loss(here: Path) -> None:
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 129, 130, 143])
 def test_the_codes_of_launched_processes_are_those_of_no_signal(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert exit_code(code) == code
-    assert told_code(code) is None
+    assert encoded(code) == code
+    assert decoded(code) is None
     monkeypatch.setenv(LAUNCHED, "1")
-    assert 64 <= exit_code(code) < 128
-    assert told_code(exit_code(code)) == code
-    assert (exit_code(0), told_code(0)) == (0, 0)
+    assert 64 <= encoded(code) < 128
+    assert decoded(encoded(code)) == code
+    assert (encoded(0), decoded(0)) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -426,6 +426,16 @@ def test_what_does_not_end_when_it_is_asked_to_is_killed(here: Path) -> None:
         attempts.close()
     stat = Path(f"/proc/{(here / 'child').read_text().strip()}/stat")
     assert not stat.exists() or stat.read_text().split()[2] == "Z"  # gone, but for who is to be told
+
+
+def test_an_mpiexec_that_is_killed_is_a_loss() -> None:
+    attempts = Attempts(os.environ, patience=0.5)
+    try:
+        code, is_lost = attempts.run(["bash", "-c", "kill -9 $$"])
+    finally:
+        attempts.close()
+    assert (code, is_lost, _in_words(code)) == (-9, True, "signal 9")
+    assert _in_words(9) == "exit code 9", "which mpiexec tells as it likes"
 
 
 def ranks() -> list[int]:

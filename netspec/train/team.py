@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from netspec.base.cell_error import DEBUG
 from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import LAUNCHED, exit_code, outcome
+from netspec.base.launched import LAUNCHED, encoded
+from netspec.base.outcome import outcome
 from netspec.kernels.context import Share
 
 STARTERS = (
@@ -304,8 +305,8 @@ class Team:
             told = "".join(traceback.format_exception(error))
         print(f"rank {self.rank} of {self.size}, {self.host}: error: {told}", file=sys.stderr, flush=True)
         time.sleep(HEARD_SECONDS)
-        self._comm.Abort(exit_code(code))
-        os._exit(exit_code(code))  # it may come back before it has ended this one
+        self._comm.Abort(encoded(code))
+        os._exit(encoded(code))  # it may come back before it has ended this one
 
 
 SHARED = "_netspec_shared"

@@ -15,7 +15,7 @@ from types import FrameType
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import LAUNCHED, SIGNALLED, told_code
+from netspec.base.launched import LAUNCHED, SIGNALLED, decoded
 from netspec.save.run_folder import RunFolder, claim_run_folder
 from netspec.train.team import DEADLINE, LOST, deadline_of_environment
 from netspec.ui.guard import tell
@@ -58,16 +58,20 @@ def run(
             if left:
                 where = "the last state" if folder.state.is_file() else "the beginning"
                 times = "once" if left == 1 else f"{left} times"
-                tell(f"a process was lost (exit code {code}); all begin again from {where}, {times} at most")
+                tell(f"a process was lost ({_in_words(code)}); all begin again from {where}, {times} at most")
     finally:
         attempts.close()
         if not resumed and folder.path.is_dir() and _is_empty(folder.path):
             folder.path.rmdir()
     if not folder.state.is_file():
-        tell(f"a process was lost (exit code {code}), before anything was saved")
+        tell(f"a process was lost ({_in_words(code)}), before anything was saved")
         return LOST
-    tell(f"a process was lost (exit code {code}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")
+    tell(f"a process was lost ({_in_words(code)}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")
     return LOST
+
+
+def _in_words(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def mpiexec() -> str:
@@ -97,8 +101,9 @@ class Attempts:
             self._process.send_signal(number if is_first else signal.SIGKILL)  # of two Ctrl-C mpiexec may make a success
 
     def run(self, command: Sequence[str]) -> tuple[int, bool]:
-        """The exit code of one attempt, and whether a process was lost in it: whether none has told how all ended, or one that another is
-        silent. Where the run was asked to end, the code is that of the signal, however mpiexec tells it."""
+        """The exit code of one attempt, negative for the signal that has killed mpiexec, and whether a process was lost in it: whether none
+        has told how all ended, or one that another is silent. Where the run was asked to end, the code is that of the signal, however
+        mpiexec tells it."""
         if self._ending is None:
             with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.PIPE, start_new_session=True) as self._process:
                 self._hold()
@@ -107,8 +112,8 @@ class Attempts:
                 code = self._ended(self._process)
             self._process = None
             if self._ending is None:
-                told = told_code(code)
-                return (abs(code), True) if told is None else (told, told == LOST)
+                told = decoded(code)
+                return (code, True) if told is None else (told, told == LOST)
         return SIGNALLED + self._ending, False
 
     def _ended(self, process: subprocess.Popen[bytes]) -> int:
