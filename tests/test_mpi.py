@@ -374,6 +374,8 @@ def test_the_codes_of_launched_processes_are_those_of_no_signal(code: int, monke
         ({"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_RANK": "0"}, (2, 0)),
         ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "PMIX_RANK": "5"}, (8, 5)),
         ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, (1, 0)),  # processes that have nothing to do with MPI
+        ({"SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, (2, 1)),
+        ({"PMI_SIZE": "1", "PMI_RANK": "0", "MV2_COMM_WORLD_SIZE": "3", "MV2_COMM_WORLD_RANK": "2"}, (3, 2)),
         ({"PMI_SIZE": "many", "PMI_RANK": "0"}, (1, 0)),
     ],
 )  # fmt: skip
