@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from netspec.base.launched import LAUNCHED, decoded, encoded
+from netspec.save.announced import is_announced
 from netspec.train.team import STARTERS, place_of_environment
 from netspec.ui.verbs.launch import Attempts, _in_words, mpiexec
 
@@ -586,13 +587,41 @@ def test_a_folder_of_somebody_else_is_left_alone() -> None:
 
 def test_launch_says_what_is_missing() -> None:
     for words, told in (
-        ((), "Missing argument"), (("train",), "give a .net file"), (("train", "no.net"), "no.net: no such file"),
+        ((), "Missing argument"), (("train",), "give a .net file"), (("train", "--dry-run"), "give a .net file"),
+        (("train", "no.net"), "no.net: no such file"),
         (("trian", "no.net"), "No such command 'trian'. Did you mean 'train'?"), (("check", "no.net"), "launch starts `train`"),
         (("train", "no.net", "--epoch", 3), "No such option: --epoch"),
     ):  # fmt: skip
         done = run("-m", "netspec", "launch", "-n", 2, *words)
         assert (done.returncode, done.stderr.count(told)) == (2, 1), done.stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "told", "left"), [("--dry-run", "a dry run: nothing was trained", []), ("--lr-find", "suggested lr", ["lr_find.png"])]
+)
+def test_launch_makes_no_run_where_train_makes_none(option: str, told: str, left: list[str]) -> None:
+    spec = write_rows("a", 0)
+    done = run("-m", "netspec", "launch", "-n", 2, "train", spec, option)
+    assert (done.returncode, done.stdout.count(told)) == (0, 1), done.stderr
+    assert sorted(path.name for path in Path().iterdir() if path.is_file()) == left
+    assert not Path("runs").exists()
+
+
+def test_launch_announces_the_place_of_its_run(launched: list[Launched]) -> None:
+    for place in ("runs", "other"):
+        Path(place).mkdir()
+    one = Launched("launch", "-n", 2, "train", MODELS / "digits.net", *LONG, "--quiet", "--run-dir=other/one")
+    launched.append(one)
+    end = time.monotonic() + PATIENCE
+    while not ranks():
+        assert one.process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert (is_announced(Path("other")), is_announced(Path("runs"))) == (True, False)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.end()[0] == 143
+    assert not is_announced(Path("other"))
 
 
 def test_a_path_that_is_no_text() -> None:
