@@ -358,7 +358,7 @@ def _go_on(asked: _Asked, run: Path) -> _Prepared:
     else:
         require_same(changed, folder)
         program = read(asked.spec, replace(given, keys={**given.keys, EPOCHS: epochs}))
-    require_left(program, folder, state, epochs)
+    require_left(folder, state, epochs)
     if team is not None:
         team.take_statistics(of_whole_batch=takes_whole_batches(folder, asked.local_bn))
     model = Model(program, counts, team)

@@ -50,7 +50,7 @@ def call(*words: str, **environment: str) -> Result:
 
 def ask(line: str) -> dict[str, str]:
     """What netspec answers for a line as far as it is typed: candidates, with what they are."""
-    done = call(COLUMNS="9999", _NETSPEC_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args", _TYPER_COMPLETE_ARGS=line)
+    done = call(_NETSPEC_COMPLETE="1", _TYPER_COMPLETE_ARGS=line)
     assert done.stderr == ""
     parts = [text.partition("\t") for text in done.stdout.splitlines() if text]
     return {value: told for value, _, told in parts}
@@ -134,12 +134,7 @@ def test_no_answer_is_an_error(folder: Path) -> None:
         "netspec '",
         "",
     ):
-        assert (
-            call(
-                COLUMNS="9999", _NETSPEC_COMPLETE="complete_fish", _TYPER_COMPLETE_FISH_ACTION="get-args", _TYPER_COMPLETE_ARGS=line
-            ).exit_code
-            == 0
-        )
+        assert call(_NETSPEC_COMPLETE="1", _TYPER_COMPLETE_ARGS=line).exit_code == 0
     assert "train.batch=" in ask("netspec train bad.net --set tr")
     assert "val_loss" in ask("netspec runs --sort ")
 
@@ -167,7 +162,7 @@ def test_what_needs_no_catalogue_loads_none(line: str) -> None:
     """Somebody waits at a key."""
     heavy = "{'numpy', 'lark', 'rich', 'safetensors', 'netspec.catalog.registry', 'netspec.frontend.program'}"
     code = f"import sys\nfrom netspec.ui.cli import main\ntry: main()\nfinally: print(sorted({heavy} & set(sys.modules)))"
-    asked = {"_NETSPEC_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": line}
+    asked = {"_NETSPEC_COMPLETE": "1", "_TYPER_COMPLETE_ARGS": line}
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert len(done.stdout.splitlines()) > 1
@@ -177,7 +172,7 @@ def test_completing_loads_no_compiler() -> None:
     loaded = "print(sorted({'numba', 'llvmlite', 'matplotlib'} & set(sys.modules)))"
     code = f"import sys\nfrom netspec.ui.cli import main\ntry: main()\nfinally: {loaded}"
     for line in ("netspec ", "netspec train one.net --set ", "netspec explain ", "netspec eval ", "netspec train --log "):
-        asked = {"_NETSPEC_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": line}
+        asked = {"_NETSPEC_COMPLETE": "1", "_TYPER_COMPLETE_ARGS": line}
         done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]"
         assert len(done.stdout.splitlines()) > 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from typer.testing import CliRunner, Result
 
 from netspec.base.errors import DataError
 from netspec.pipeline import train
+from netspec.save import held as held_module
 from netspec.save.announced import announced, is_announced
+from netspec.save.held import held, is_held
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import State, Story, Tail, read_ends
 from netspec.ui.cli import app
@@ -431,6 +435,35 @@ def test_training_announces_its_run() -> None:
     assert not is_announced(Path("absent"))
     with announced(Path("runs/one")):
         assert not RunFolder(Path("runs/one")).is_held, "who makes a run in a run's folder does not train that one"
+
+
+def test_those_who_ask_do_not_take_each_other_for_who_makes_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("runs").mkdir()
+    other = os.open("runs", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)  # as who asks, for a moment
+    monkeypatch.setattr(held_module, "LOOKS", 1)
+    assert is_announced(Path("runs"))
+    monkeypatch.setattr(held_module, "LOOKS", 100)
+    threading.Timer(0.05, os.close, [other]).start()
+    assert not is_announced(Path("runs"))
+    with ThreadPoolExecutor(2) as two:
+        assert not any(two.map(is_announced, [Path("runs")] * 200))
+    monkeypatch.setattr(held_module, "LOOKS", 2)
+    with announced(Path("runs")), announced(Path("runs")), ThreadPoolExecutor(2) as two:
+        assert all(two.map(is_announced, [Path("runs")] * 4))
+
+
+def test_what_is_held_together_is_held_by_nobody_alone() -> None:
+    Path("runs").mkdir()
+    with held(Path("runs"), shared=True), held(Path("runs"), shared=True):
+        assert (is_held(Path("runs")), is_held(Path("runs"), shared=True)) == (False, True)
+        with pytest.raises(BlockingIOError), held(Path("runs")):
+            pass
+    with held(Path("runs")), pytest.raises(BlockingIOError), held(Path("runs"), shared=True):
+        pass
+    with pytest.raises(FileNotFoundError), held(Path("absent")):
+        pass
+    assert is_held(Path("absent"), shared=True) is None
 
 
 def test_lines_of_a_run_that_ended() -> None:

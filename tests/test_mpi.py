@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from netspec.base.outcome import LAUNCHED, exit_code, told_code
+from netspec.base.launched import LAUNCHED, decoded, encoded
+from netspec.save.announced import is_announced
 from netspec.train.team import STARTERS, place_of_environment
-from netspec.ui.verbs.launch import Attempts, mpiexec
+from netspec.ui.verbs.launch import Attempts, _in_words, mpiexec
 
 MODELS = Path(__file__).parents[1] / "models"
 LONG = ("--epochs", "100000")
@@ -357,12 +358,12 @@ def test_a_connection_that_is_gone_is_a_loss(here: Path) -> None:
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 129, 130, 143])
 def test_the_codes_of_launched_processes_are_those_of_no_signal(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert exit_code(code) == code
-    assert told_code(code) is None
+    assert encoded(code) == code
+    assert decoded(code) is None
     monkeypatch.setenv(LAUNCHED, "1")
-    assert 64 <= exit_code(code) < 128
-    assert told_code(exit_code(code)) == code
-    assert (exit_code(0), told_code(0)) == (0, 0)
+    assert 64 <= encoded(code) < 128
+    assert decoded(encoded(code)) == code
+    assert (encoded(0), decoded(0)) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -374,6 +375,8 @@ def test_the_codes_of_launched_processes_are_those_of_no_signal(code: int, monke
         ({"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_RANK": "0"}, (2, 0)),
         ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "PMIX_RANK": "5"}, (8, 5)),
         ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, (1, 0)),  # processes that have nothing to do with MPI
+        ({"SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, (2, 1)),
+        ({"PMI_SIZE": "1", "PMI_RANK": "0", "MV2_COMM_WORLD_SIZE": "3", "MV2_COMM_WORLD_RANK": "2"}, (3, 2)),
         ({"PMI_SIZE": "many", "PMI_RANK": "0"}, (1, 0)),
     ],
 )  # fmt: skip
@@ -425,6 +428,16 @@ def test_what_does_not_end_when_it_is_asked_to_is_killed(here: Path) -> None:
         attempts.close()
     stat = Path(f"/proc/{(here / 'child').read_text().strip()}/stat")
     assert not stat.exists() or stat.read_text().split()[2] == "Z"  # gone, but for who is to be told
+
+
+def test_an_mpiexec_that_is_killed_is_a_loss() -> None:
+    attempts = Attempts(os.environ, patience=0.5)
+    try:
+        code, is_lost = attempts.run(["bash", "-c", "kill -9 $$"])
+    finally:
+        attempts.close()
+    assert (code, is_lost, _in_words(code)) == (-9, True, "signal 9")
+    assert _in_words(9) == "exit code 9", "which mpiexec tells as it likes"
 
 
 def ranks() -> list[int]:
@@ -573,13 +586,41 @@ def test_a_folder_of_somebody_else_is_left_alone() -> None:
 
 def test_launch_says_what_is_missing() -> None:
     for words, told in (
-        ((), "Missing argument"), (("train",), "give a .net file"), (("train", "no.net"), "no.net: no such file"),
+        ((), "Missing argument"), (("train",), "give a .net file"), (("train", "--dry-run"), "give a .net file"),
+        (("train", "no.net"), "no.net: no such file"),
         (("trian", "no.net"), "No such command 'trian'. Did you mean 'train'?"), (("check", "no.net"), "launch starts `train`"),
         (("train", "no.net", "--epoch", 3), "No such option: --epoch"),
     ):  # fmt: skip
         done = run("-m", "netspec", "launch", "-n", 2, *words)
         assert (done.returncode, done.stderr.count(told)) == (2, 1), done.stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "told", "left"), [("--dry-run", "a dry run: nothing was trained", []), ("--lr-find", "suggested lr", ["lr_find.png"])]
+)
+def test_launch_makes_no_run_where_train_makes_none(option: str, told: str, left: list[str]) -> None:
+    spec = write_rows("a", 0)
+    done = run("-m", "netspec", "launch", "-n", 2, "train", spec, option)
+    assert (done.returncode, done.stdout.count(told)) == (0, 1), done.stderr
+    assert sorted(path.name for path in Path().iterdir() if path.is_file()) == left
+    assert not Path("runs").exists()
+
+
+def test_launch_announces_the_place_of_its_run(launched: list[Launched]) -> None:
+    for place in ("runs", "other"):
+        Path(place).mkdir()
+    one = Launched("launch", "-n", 2, "train", MODELS / "digits.net", *LONG, "--quiet", "--run-dir=other/one")
+    launched.append(one)
+    end = time.monotonic() + PATIENCE
+    while not ranks():
+        assert one.process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert (is_announced(Path("other")), is_announced(Path("runs"))) == (True, False)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.end()[0] == 143
+    assert not is_announced(Path("other"))
 
 
 def test_a_path_that_is_no_text() -> None:

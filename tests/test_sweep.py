@@ -672,9 +672,30 @@ def test_a_sweep_that_is_complete_starts_and_draws_nothing_again(tmp_path: Path)
     assert [stderr.splitlines() for _, stderr in said] == [[nothing_left, "['jinja2', 'matplotlib']"], [nothing_left, "[]"]]
     assert "from 5 complete trials; below 50 they say little" in said[0][0]
     assert not order.workers.exists()
+    run = order.trials / str(top.folder)
     (order.trials / "history.svg").unlink()
-    subprocess.run([sys.executable, "-c", REPEATED, *words], capture_output=True, check=True)
+    (run / "report.html").unlink()
+    without = f"import sys\nsys.modules['jinja2'] = None\n{REPEATED}"
+    subprocess.run([sys.executable, "-c", without, *words], capture_output=True, check=True)
     assert (order.trials / "history.svg").is_file()
+    assert not (run / "report.html").exists()
+    assert (run / "curves.png").stat().st_mtime_ns == files[0][f"{top.folder}/curves.png"], "and it is not drawn again for the page's sake"
+    for kept in (run / "weights").iterdir():
+        kept.write_bytes(b"damaged")
+    (run / "curves.png").unlink()
+    done = subprocess.run([sys.executable, "-c", REPEATED, *words], capture_output=True, text=True, check=True)
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [nothing_left, "no report.html", "['jinja2', 'matplotlib']"]
+    assert done.stdout == said[0][0]
+    assert (run / "curves.png").is_file()
+
+
+def test_without_matplotlib_one_line_says_so(tmp_path: Path) -> None:
+    order = ordered(tmp_path)
+    swept(order, 1)
+    done = CliRunner().invoke(app, ["sweep", order.file, "--dir", order.folder])
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[1:] == ["no history.svg: this needs matplotlib: pip install 'netspec[plot]'"]
+    assert "best spec" in done.stdout
 
 
 @linux

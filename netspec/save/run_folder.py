@@ -24,6 +24,7 @@ from netspec.frontend.limits import SPEC_BYTES
 from netspec.save.atomic import append_line, save_error, sweep, sync_file, sync_folder, write_atomic
 from netspec.save.events import MOST_COUNT, as_line, event_of, is_before, step_of
 from netspec.save.held import held, is_held
+from netspec.save.run_files import RUNS
 
 COLUMNS = ("epoch", "step", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 """Of results.csv, and the keys of `history.epochs`."""
@@ -200,7 +201,7 @@ class Located:
     folder: RunFolder | None
 
 
-def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path("runs")) -> RunFolder:
+def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = RUNS) -> RunFolder:
     """A new folder: `run_dir` itself, or `runs/<name>`, `runs/<name>-2`, ... whichever is free. Nothing is ever overwritten.
 
     Raises UsageError where `run_dir` is a file or holds anything, SaveError where no folder can be made.
@@ -218,7 +219,7 @@ def create_run_folder(name: str, run_dir: Path | None = None, runs: Path = Path(
     return RunFolder(path)
 
 
-def claim_run_folder(name: str, runs: Path = Path("runs")) -> Path:
+def claim_run_folder(name: str, runs: Path = RUNS) -> Path:
     """An empty folder `runs/<name>`, `runs/<name>-2`, ... for a process that is yet to be started. Raises SaveError."""
     try:
         return _claim_numbered(name, runs)

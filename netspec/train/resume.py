@@ -98,7 +98,7 @@ def takes_whole_batches(folder: RunFolder, local_bn: bool) -> bool:
     return whole
 
 
-def require_left(program: Program, folder: RunFolder, state: State, epochs: int) -> None:
+def require_left(folder: RunFolder, state: State, epochs: int) -> None:
     """Raises UsageError where no epoch is left to train, and the run has come to its end."""
     done = state.found.epoch
     if epochs > done or (epochs == done and not folder.is_over):

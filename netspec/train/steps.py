@@ -93,7 +93,8 @@ class Together:
         return [*(float(heard == number) for number in STOPPING), float(bool(self._wish))]
 
     def piece(self, plan: Plan) -> int:
-        """That of rank 0, so that all wait together for what it does between two pieces, and a rank for the rows of the next."""
+        """That of rank 0, as a sum to which the others add nothing, and no broadcast: rank 0 too must wait here, with patience, for a rank
+        that still reads the rows of the piece; else it would in the first step, without."""
         steps = np.array([float(plan.pace.steps() if self.team.leads else 0)])
         with self.team.patient():
             self.team.add(steps)

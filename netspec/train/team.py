@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from netspec.base.cell_error import DEBUG
 from netspec.base.errors import DivergedError, Interrupted, NetspecError, UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import LAUNCHED, exit_code, outcome
+from netspec.base.launched import LAUNCHED, encoded
+from netspec.base.outcome import outcome
 from netspec.kernels.context import Share
 
 STARTERS = (
@@ -50,7 +51,7 @@ LOST = 7
 """Exit code where a rank was lost."""
 ALIVE = 99
 """Tag of the messages by which ranks that wait tell each other so."""
-BYTES = "surrogateescape"
+UNDECODABLE = "surrogateescape"
 """How the bytes of a path that are no text are told."""
 
 Result = TypeVar("Result")
@@ -71,9 +72,11 @@ class PeerError(NetspecError):
 
 
 def place_of_environment() -> tuple[int, int]:
-    """(processes that were started together, which of them this is), by what their starter says."""
+    """(processes that were started together, which of them this is), by what their starter says: of several the first that speaks of more
+    than one process, for a job may start its processes by another one."""
     told = ((os.environ.get(size, ""), os.environ.get(rank, "")) for size, rank in STARTERS)
-    return max(((int(size), int(rank)) for size, rank in told if size.isdecimal() and rank.isdecimal()), default=(1, 0))
+    places = ((int(size), int(rank)) for size, rank in told if size.isdecimal() and rank.isdecimal())
+    return next((place for place in places if place[0] > 1), (1, 0))
 
 
 def is_first() -> bool:
@@ -182,14 +185,14 @@ class Team:
 
     def texts(self, text: str) -> list[str]:
         """Every rank's text, in their order; of the longest bytes at most 64 KiB."""
-        own = text.encode(errors=BYTES)[: 1 << 16]
+        own = text.encode(errors=UNDECODABLE)[: 1 << 16]
         counts = np.zeros((self.size, 1), np.int64)
         counts[self.rank] = len(own)
         self.gather(counts)
         letters = np.zeros((self.size, max(1, int(counts.max()))), np.uint8)
         letters[self.rank, : len(own)] = np.frombuffer(own, np.uint8)
         self.gather(letters)
-        return [row[:count].tobytes().decode(errors=BYTES) for row, count in zip(letters, counts[:, 0].tolist(), strict=True)]
+        return [row[:count].tobytes().decode(errors=UNDECODABLE) for row, count in zip(letters, counts[:, 0].tolist(), strict=True)]
 
     def everywhere(self, work: Callable[[], Result], *, in_turn: bool = False) -> Result:
         """What `work` gives on this rank, once it has ended well on all. Where it raises on some, these raise the same (of those with the
@@ -237,7 +240,7 @@ class Team:
         """Raises where a rank's text is not that of rank 0: the error of the first such text, by what it is of."""
         digests = np.zeros((self.size, len(told), hashlib.sha256().digest_size), np.uint8)
         for place, (text, _) in enumerate(told.values()):
-            digests[self.rank, place] = np.frombuffer(hashlib.sha256(text.encode(errors=BYTES)).digest(), np.uint8)
+            digests[self.rank, place] = np.frombuffer(hashlib.sha256(text.encode(errors=UNDECODABLE)).digest(), np.uint8)
         self.gather(digests)
         differ = (digests != digests[0]).any(axis=2)
         if not differ.any():
@@ -308,8 +311,8 @@ class Team:
             told = "".join(traceback.format_exception(error))
         print(f"rank {self.rank} of {self.size}, {self.host}: error: {told}", file=sys.stderr, flush=True)
         time.sleep(HEARD_SECONDS)
-        self._comm.Abort(exit_code(code))
-        os._exit(exit_code(code))  # it may come back before it has ended this one
+        self._comm.Abort(encoded(code))
+        os._exit(encoded(code))  # it may come back before it has ended this one
 
 
 SHARED = "_netspec_shared"

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from netspec.base.errors import NetspecError
-from netspec.base.outcome import exit_code
+from netspec.base.launched import encoded
 from netspec.base.waiting import tell_waiting
 from netspec.ui.guard import guarded, report
 from netspec.ui.options import load
@@ -37,7 +37,7 @@ class _Group(TyperGroup):
             error.show(told)
             print(told.getvalue().replace("\nError: ", "\nerror: ").replace("Value error, ", ""), end="", file=sys.stderr)
             code = getattr(error, "exit_code", 2)
-        sys.exit(exit_code(code or 0))
+        sys.exit(encoded(code or 0))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The shell that completion is for may be left out."""

@@ -140,7 +140,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the run folder.")] = False, json: Json = False,
 ) -> int:  # fmt: skip
     """Train a net on its data, into a run folder."""
-    with last_line(json), announced(None if lr_find or dry_run else place_of(run_dir or resume)):
+    with last_line(json), announced(_place_of_training(run_dir, resume, lr_find or dry_run)):
         overrides = _overrides(pairs, input=input, classes=classes, outputs=outputs, seed=seed, epochs=epochs, threads=threads, dtype=dtype)
         verb = _verb("train")
         file = verb.file_of(file, resume, lr_find or dry_run)
@@ -153,17 +153,26 @@ def train(
 
 
 def _readable(ctx: typer.Context, words: list[str]) -> list[str]:
-    """The words of another command line, once `netspec` can read it; what is wrong with it is told here, and not by every process."""
+    """The words of another command line, once `netspec` can read it; what is wrong with it is told here, and not by every process. What
+    `train` reads in them is the object of the context."""
     group: Any = ctx.find_root().command
     name, command, rest = group.resolve_command(ctx.find_root(), words)
-    if name == "train":
-        command.make_context(name, rest, parent=ctx.find_root())
+    if name != "train":
+        raise typer.BadParameter("launch starts `train`: netspec launch -n 4 train FILE")
+    ctx.obj = command.make_context(name, rest, parent=ctx.find_root()).params
     return words
+
+
+def _place_of_training(run_dir: Path | str | None, resume: Path | str | None, only_looks: bool) -> Path | None:
+    """Where the run will lie, if one is made."""
+    given = run_dir or resume
+    return None if only_looks else place_of(Path(given) if given else None)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @guarded
 def launch(
+    ctx: typer.Context,
     words: Annotated[list[str], typer.Argument(
         metavar="train FILE ...", help="train with its own options.", callback=_readable, **WORDS
     )],
@@ -183,8 +192,9 @@ def launch(
 ) -> int:  # fmt: skip
     """Train a net in several processes, on one machine or several (MPI)."""
     more = {"ranks": ranks, "restarts": max_restarts, "restart_ranks": restart_ranks, "deadline": deadline, "mpi": mpi or []}
-    with announced(place_of()):
-        return int(_verb("launch").run(words, **more))
+    asked = ctx.obj
+    with announced(_place_of_training(asked["run_dir"], asked["resume"], asked["lr_find"] or asked["dry_run"])):
+        return int(_verb("launch").run(words, asked, **more))
 
 
 @app.command()

@@ -20,6 +20,17 @@ def has_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def has_dots() -> bool:
+    """Whether the terminal can be expected to show braille and lines."""
+    if os.environ.get("TERM") in ("linux", "dumb"):
+        return False
+    try:
+        "\u28ff\u2524\u2501\u2026".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def say(text: object, stream: TextIO | None = None) -> None:
     """An answer, on stdout if no other stream is given: whatever names of files hold, nothing moves the terminal's cursor. Programs that
     need such a name to the letter read --json."""

@@ -6,15 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from netspec.frontend.explain import codes, page
-from netspec.save.run_files import FILES
+from netspec.save.run_files import FILES, RUNS
 
 Candidate = tuple[str, str]
 """What is written, and what it is; a `/` or `=` at the end says that more follows."""
 MOST = 1000
-RUNS = Path("runs")
 
 
 def net_files(incomplete: str) -> list[Candidate]:

@@ -12,7 +12,8 @@ from netspec.catalog.registry import FOLDERS, entries
 from netspec.frontend.limits import SPEC_BYTES
 from netspec.frontend.program import TrainSection
 from netspec.frontend.sections import SECTION_MODELS
-from netspec.ui.completion.candidates import MOST, RUNS, Candidate
+from netspec.save.run_files import RUNS
+from netspec.ui.completion.candidates import MOST, Candidate
 from netspec.ui.given import SETTINGS
 from netspec.ui.language.lookup import entries_for, section_field, words_of
 from netspec.ui.live.listing import runs_in

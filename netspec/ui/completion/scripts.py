@@ -10,8 +10,7 @@ from netspec.base.errors import UsageError
 from netspec.save.atomic import write_atomic
 from netspec.ui.screen import say
 
-# typer breaks explanations at the terminal's width, and an answer is one line
-ASK = "COLUMNS=9999 _NETSPEC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS"
+ASK = "_NETSPEC_COMPLETE=1 _TYPER_COMPLETE_ARGS"
 
 BASH = f"""\
 # completion of netspec in bash

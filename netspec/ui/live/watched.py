@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -11,14 +10,15 @@ from rich.text import Text
 
 from netspec.base.errors import DataError, UsageError
 from netspec.save.announced import is_announced
+from netspec.save.run_files import RUNS
 from netspec.save.run_folder import RunFolder
 from netspec.save.story import State, Tail
 from netspec.ui.given import run_path
 from netspec.ui.live.facts import saved_step, standing
 from netspec.ui.live.listing import run_folders
 from netspec.ui.live.view import Frame, frame, waiting
+from netspec.ui.screen import has_dots
 
-RUNS = Path("runs")
 SECONDS = 1.0
 """Between two looks at what events do not tell: whether somebody trains, and how far the saved state is."""
 PATIENCE = 2.0
@@ -140,14 +140,3 @@ def of_folder(place: Path, waits: bool) -> Path | None:
         return max(told, key=lambda one: one.events.stat().st_mtime).path if told else None
     except OSError:
         return None
-
-
-def has_dots() -> bool:
-    """Whether the terminal can be expected to show braille and lines."""
-    if os.environ.get("TERM") in ("linux", "dumb"):
-        return False
-    try:
-        "\u28ff\u2524\u2501\u2026".encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

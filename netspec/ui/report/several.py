@@ -88,7 +88,7 @@ def gather_page(runs: Sequence[Compared], place: Path) -> Page:
         )
         for number, run in enumerate(runs)
     )  # fmt: skip
-    settings = _settings(differences, [run.meaning for run in runs])
+    settings = _settings(differences)
     layers = tuple(
         Layers(run.name, tuple(tuple(str(cell) for cell in row) for row in layer_rows(found.layers)))
         for run, found in zip(runs[1:], differences, strict=True)
@@ -152,7 +152,7 @@ def _link(folder: Path, place: Path) -> str:
 # the specs
 
 
-def _settings(differences: Sequence[Comparison], meanings: Sequence[Meaning]) -> Iterator[tuple[str, ...]]:
+def _settings(differences: Sequence[Comparison]) -> Iterator[tuple[str, ...]]:
     """Each setting that is not the same in all runs, with the value in each."""
     told = [{one.key: one for one in found.settings} for found in differences]
     for key in dict.fromkeys(one.key for found in differences for one in found.settings):

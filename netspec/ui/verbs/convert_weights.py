@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from netspec.base.errors import NetspecError, UsageError
-from netspec.frontend.convert.convert import Conversion, convert
+from netspec.frontend.convert.convert import convert
 from netspec.frontend.convert.sketch import NoChain
 from netspec.model import Model
 from netspec.pipeline import load_state_dict, read
@@ -34,7 +34,7 @@ def run(model: Path, weights: Path, *, output: Path | None, input: str | None, h
     if found.missing:
         raise NetspecError(f"{name}: the net would be another one without what is not mapped, so no weights were written")
     made = Model(read(found.text))
-    _require_shape(made, found, name)
+    _require_shape(made, name)
     load_state_dict(made, weights, order=sketch.modules)
     made.save(place)
     if json:
@@ -57,7 +57,7 @@ def _require_place(output: Path | None) -> Path:
     return output
 
 
-def _require_shape(made: Model, found: Conversion, name: str) -> None:
+def _require_shape(made: Model, name: str) -> None:
     try:
         _ = made.graph
     except UsageError:

@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from netspec.base.errors import UsageError
 from netspec.base.extras import library
-from netspec.base.outcome import LAUNCHED, SIGNALLED, told_code
+from netspec.base.launched import LAUNCHED, SIGNALLED, decoded
 from netspec.save.run_folder import RunFolder, claim_run_folder
 from netspec.train.team import DEADLINE, LOST, deadline_of_environment
+from netspec.ui.given import spec_file
 from netspec.ui.guard import tell
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,47 +29,63 @@ LOOK_SECONDS = 0.5
 
 
 def run(
-    words: Sequence[str], *, ranks: int, restarts: int, restart_ranks: int | None, deadline: float | None, mpi: Sequence[str]
+    words: Sequence[str], asked: Mapping[str, Any], *, ranks: int, restarts: int, restart_ranks: int | None, deadline: float | None,
+    mpi: Sequence[str],
 ) -> int:  # fmt: skip
     """Trains in `ranks` processes; where one is lost, all begin again from the last state, `restarts` times at most, as `restart_ranks`
-    processes. `words` are `train` and what it takes; `mpi` goes to mpiexec as it is. Returns the run's exit code, LOST where processes
-    were lost to the last.
+    processes. `words` are `train` and what it takes, `asked` what it reads in them; `mpi` goes to mpiexec as it is. Returns the run's exit
+    code, LOST where processes were lost to the last.
 
     Lost is a process that is gone without a word, or no longer answers. One that says what is wrong, with its spec, its data or itself,
     would say the same again: a run that goes on repeats its steps bit by bit.
     """
-    if not words or words[0] != "train":
-        raise UsageError("launch starts `train`: netspec launch -n 4 train FILE")
     program = mpiexec()
     library("mpi4py", "mpi")
-    given, run_dir, resumed = _without_folder(words[1:])
-    folder = RunFolder(Path(resumed or run_dir or claim_run_folder(_name(given))))
-    is_new = not resumed and _is_empty(folder.path)
+    given, resumed = asked["run_dir"], asked["resume"]
+    if given and resumed:
+        raise UsageError("a resumed run keeps its folder: leave out --run-dir")
+    only_looks = asked["lr_find"] or asked["dry_run"]
+    name = _file(asked["file"]).stem if only_looks or not (given or resumed) else ""
     more = {} if deadline is None else {DEADLINE: f"{deadline:g}"}
     attempts = Attempts({**os.environ, LAUNCHED: "1", **more}, deadline or deadline_of_environment())
-    try:
-        for attempt in range(restarts + 1):
-            if attempt and is_new and not folder.state.is_file():
-                shutil.rmtree(folder.path, ignore_errors=True)  # what the attempt before left that was lost before its first save
-            there = ["--resume", str(folder.path)] if resumed or folder.state.is_file() else ["--run-dir", str(folder.path)]
-            count = ranks if attempt == 0 or restart_ranks is None else restart_ranks
-            code, is_lost = attempts.run([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *given, *there])
-            if not is_lost:
-                return code
-            left = restarts - attempt
-            if left:
-                where = "the last state" if folder.state.is_file() else "the beginning"
-                times = "once" if left == 1 else f"{left} times"
-                tell(f"a process was lost (exit code {code}); all begin again from {where}, {times} at most")
-    finally:
-        attempts.close()
-        if not resumed and folder.path.is_dir() and _is_empty(folder.path):
-            folder.path.rmdir()
+
+    def train(count: int, *train_words: str) -> tuple[int, bool]:
+        return attempts.run([program, "-n", str(count), *mpi, sys.executable, "-m", "netspec", "train", *train_words])
+
+    with closing(attempts):
+        if only_looks:
+            code, is_lost = train(ranks, *words[1:])
+            if is_lost:
+                tell(f"a process was lost ({_in_words(code)})")
+            return LOST if is_lost else code
+        folder = RunFolder(Path(resumed or given or claim_run_folder(name)))
+        is_new = not resumed and _is_empty(folder.path)
+        try:
+            for attempt in range(restarts + 1):
+                if attempt and is_new and not folder.state.is_file():
+                    shutil.rmtree(folder.path, ignore_errors=True)  # what the attempt before left that was lost before its first save
+                there = ["--resume", str(folder.path)] if resumed or folder.state.is_file() else ["--run-dir", str(folder.path)]
+                count = ranks if attempt == 0 or restart_ranks is None else restart_ranks
+                code, is_lost = train(count, *_without_folder(words[1:]), *there)
+                if not is_lost:
+                    return code
+                left = restarts - attempt
+                if left:
+                    where = "the last state" if folder.state.is_file() else "the beginning"
+                    times = "once" if left == 1 else f"{left} times"
+                    tell(f"a process was lost ({_in_words(code)}); all begin again from {where}, {times} at most")
+        finally:
+            if not resumed and folder.path.is_dir() and _is_empty(folder.path):
+                folder.path.rmdir()
     if not folder.state.is_file():
-        tell(f"a process was lost (exit code {code}), before anything was saved")
+        tell(f"a process was lost ({_in_words(code)}), before anything was saved")
         return LOST
-    tell(f"a process was lost (exit code {code}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")
+    tell(f"a process was lost ({_in_words(code)}); what was saved goes on with: netspec launch -n {ranks} train --resume {folder.path}")
     return LOST
+
+
+def _in_words(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def mpiexec() -> str:
@@ -97,8 +115,9 @@ class Attempts:
             self._process.send_signal(number if is_first else signal.SIGKILL)  # of two Ctrl-C mpiexec may make a success
 
     def run(self, command: Sequence[str]) -> tuple[int, bool]:
-        """The exit code of one attempt, and whether a process was lost in it: whether none has told how all ended, or one that another is
-        silent. Where the run was asked to end, the code is that of the signal, however mpiexec tells it."""
+        """The exit code of one attempt, negative for the signal that has killed mpiexec, and whether a process was lost in it: whether none
+        has told how all ended, or one that another is silent. Where the run was asked to end, the code is that of the signal, however
+        mpiexec tells it."""
         if self._ending is None:
             with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.PIPE, start_new_session=True) as self._process:
                 self._hold()
@@ -107,8 +126,8 @@ class Attempts:
                 code = self._ended(self._process)
             self._process = None
             if self._ending is None:
-                told = told_code(code)
-                return (abs(code), True) if told is None else (told, told == LOST)
+                told = decoded(code)
+                return (code, True) if told is None else (told, told == LOST)
         return SIGNALLED + self._ending, False
 
     def _ended(self, process: subprocess.Popen[bytes]) -> int:
@@ -146,30 +165,22 @@ def _descendants(number: int) -> list[int]:
     return [*children, *(one for child in children for one in _descendants(child))]
 
 
-def _without_folder(words: Sequence[str]) -> tuple[list[str], str | None, str | None]:
-    """The words of `train` but --run-dir and --resume, and the values of these."""
-    kept: list[str] = []
-    values: dict[str, str | None] = dict.fromkeys(OPTIONS)
+def _without_folder(words: Sequence[str]) -> Iterator[str]:
+    """The words of `train` but --run-dir and --resume with their values."""
     left = iter(words)
     for word in left:
-        name, joined, value = word.partition("=")
-        if name in OPTIONS:
-            values[name] = value if joined else next(left, None)
-            if not values[name]:
-                raise UsageError(f"{name} needs a folder")
-        else:
-            kept.append(word)
-    if values["--run-dir"] and values["--resume"]:
-        raise UsageError("a resumed run keeps its folder: leave out --run-dir")
-    return kept, values["--run-dir"], values["--resume"]
+        name, joined, _ = word.partition("=")
+        if name not in OPTIONS:
+            yield word
+        elif not joined:
+            next(left)
 
 
-def _name(words: Sequence[str]) -> str:
-    """Of the run: the stem of its file."""
-    file = next((Path(word) for word in words if word.endswith(".net") and "=" not in word), None)
-    if file is None or not file.is_file():
-        raise UsageError(f"{file}: no such file" if file else "give a .net file, or --resume RUN: netspec launch -n 4 train FILE")
-    return file.stem
+def _file(given: str | None) -> Path:
+    """The spec, if it is there, which every process would say."""
+    if given is None:
+        raise UsageError("give a .net file, or --resume RUN: netspec launch -n 4 train FILE")
+    return spec_file(Path(given))
 
 
 def _is_empty(folder: Path) -> bool:

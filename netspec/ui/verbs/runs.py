@@ -14,14 +14,13 @@ from rich.text import Text
 from netspec.base.errors import UsageError
 from netspec.base.figure import shown_figure
 from netspec.base.units import short_count
+from netspec.save.run_files import RUNS
 from netspec.save.story import number
 from netspec.ui.live.listing import Listed, in_order, runs_in
 from netspec.ui.live.view import STYLES, clean, in_time, shortened_net
-from netspec.ui.live.watched import has_dots
-from netspec.ui.screen import print_json, say
+from netspec.ui.screen import has_dots, print_json, say
 from netspec.ui.tables import as_text, print_table, table
 
-RUNS = Path("runs")
 COLUMNS = ("run", "began", "epochs", "state", "best", "measured", "time", "parameters", "net")
 GIVING_WAY = ("net", "parameters", "time", "began", "measured", "epochs", "best")
 """Columns that are left out, in this order, where the terminal is too narrow; of the net so much is shown as there is room for."""

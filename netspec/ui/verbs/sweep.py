@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netspec.base.errors import DivergedError, Interrupted, LimitError, SpecError, UsageError
+from netspec.base.errors import DataError, DivergedError, Interrupted, LimitError, SpecError, UsageError
 from netspec.base.figure import shown_figure
 from netspec.frontend.program import Overrides
 from netspec.save.atomic import save_error
+from netspec.save.run_files import RUNS
 from netspec.save.run_folder import RunFolder
 from netspec.ui.curves import draw_run
 from netspec.ui.given import spec_file
+from netspec.ui.guard import tell
 from netspec.ui.report.write import REPORT, is_installed
 from netspec.ui.screen import print_json, say
 from netspec.ui.sweep.begin import Looked, enter, look, most_epochs
@@ -78,7 +80,7 @@ def run(file: Path, overrides: Overrides, wanted: Wanted, *, allow: Sequence[Pat
 def _swept(order: Order, file: Path, wanted: Wanted, looked: Looked, *, quiet: bool, json: bool) -> int:
     study, storage = enter(order, looked, wanted.trials)
     crew = Crew(order, wanted.workers or 1)
-    goes_on = again(file, order, wanted)
+    goes_on = again(file, wanted)
     try:
         with watch_of(order, study, quiet=quiet, json=json) as watch:
             if json:
@@ -111,7 +113,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     if wanted.metric is not None and wanted.metric not in looked.metrics:
         raise UsageError(f"--metric {wanted.metric}: trials of this net are compared by {' or '.join(looked.metrics)}")
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", wanted.study or file.stem).strip(".") or "sweep"
-    folder = (wanted.folder or Path("runs") / "sweeps" / name).absolute()
+    folder = (wanted.folder or RUNS / "sweeps" / name).absolute()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file; --dir names the folder of the sweep")
     workers = wanted.workers or 1
@@ -124,7 +126,7 @@ def order_of(file: Path, overrides: Overrides, wanted: Wanted, looked: Looked, a
     )  # fmt: skip
 
 
-def again(file: Path, order: Order, wanted: Wanted) -> str:
+def again(file: Path, wanted: Wanted) -> str:
     """How the sweep goes on."""
     words = ["the same command", f"(netspec sweep {file}"]
     words += [f"--study {wanted.study}"] if wanted.study else []
@@ -168,24 +170,18 @@ class End:
         if not pictures:
             return self
         self.shares = importances(self.study, self.keys)
-        try:
-            self._draw(top)
-        except UsageError as missing:
-            print(f"no pictures: {missing}", file=sys.stderr)
+        run = RunFolder(folder / str(top.folder))
+        _make(folder / "history.svg", folder / "results.csv", self._draw)
+        _make(run.path / "curves.png", run.results, lambda: draw_run(run))
+        _make(run.path / REPORT, run.results, lambda: is_installed() and write_one(run.path, None, [Path(one) for one in order.allow]))
         return self
 
-    def _draw(self, top: Outcome) -> None:
-        """The pictures of the sweep, and curves and report of its best run, where they are not there, or older than what they show."""
+    def _draw(self) -> None:
+        """The pictures of the sweep."""
         order, folder = self.order, self.order.trials
-        if is_older(folder / "history.svg", folder / "results.csv"):
-            draw_history(self.found, order, folder / "history.svg")
-            if self.shares:
-                draw_importances(self.shares, self.found, order, folder / "importances.svg")
-        run = RunFolder(folder / str(top.folder))
-        if run.results.is_file() and is_older(run.path / REPORT, run.results):
-            draw_run(run)
-            if is_installed():
-                write_one(run.path, None, [Path(one) for one in order.allow])
+        draw_history(self.found, order, folder / "history.svg")
+        if self.shares:
+            draw_importances(self.shares, self.found, order, folder / "importances.svg")
 
     def show(self, *, json: bool, quiet: bool) -> None:
         """The trials by rank, and the best; `quiet` the path of its spec alone."""
@@ -244,6 +240,16 @@ class End:
         told = next(iter(self._reasons()), "all were pruned")
         print(f"error: no trial came to its end: {told}", file=sys.stderr)
         return CODES.get(states.pop(), 1) if len(states) == 1 else 1
+
+
+def _make(file: Path, shown: Path, make: Callable[[], object]) -> None:
+    """Writes a file where it is not there, or older than the one that it shows. The results of a sweep are told without it too."""
+    if not shown.is_file() or not is_older(file, shown):
+        return
+    try:
+        make()
+    except (UsageError, DataError) as error:
+        tell(f"no {file.name}: {error}")
 
 
 def shortest(path: Path) -> Path:

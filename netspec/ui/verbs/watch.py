@@ -15,11 +15,12 @@ from rich.live import Live
 from rich.text import Text
 
 from netspec.base.errors import UsageError
+from netspec.save.run_files import RUNS
 from netspec.ui.guard import tell
 from netspec.ui.live.facts import exit_code
 from netspec.ui.live.keyboard import TENTHS, Keyboard
 from netspec.ui.live.log import begin_lines, end_lines, epoch_line
-from netspec.ui.live.watched import BEGINS, RUNS, SECONDS, Watched
+from netspec.ui.live.watched import BEGINS, SECONDS, Watched
 from netspec.ui.tables import as_text, console
 
 LEAVE = ("q", "Q", "\x03", "\x04", "\x1b")
