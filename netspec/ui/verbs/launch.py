@@ -75,8 +75,8 @@ def run(
                     times = "once" if left == 1 else f"{left} times"
                     tell(f"a process was lost ({_in_words(code)}); all begin again from {where}, {times} at most")
         finally:
-            if not resumed and folder.path.is_dir() and _is_empty(folder.path):
-                folder.path.rmdir()
+            if is_new and not folder.events.is_file():  # it ended before it began
+                shutil.rmtree(folder.path, ignore_errors=True)
     if not folder.state.is_file():
         tell(f"a process was lost ({_in_words(code)}), before anything was saved")
         return LOST
@@ -112,17 +112,18 @@ class Attempts:
     def _hand_on(self, number: int, _frame: FrameType | None) -> None:
         is_first, self._ending = self._ending is None, self._ending or number
         if self._process is not None:
-            self._process.send_signal(number if is_first else signal.SIGKILL)  # of two Ctrl-C mpiexec may make a success
+            self._process.send_signal(_for_mpiexec(number) if is_first else signal.SIGKILL)  # of two Ctrl-C it may make a success
 
     def run(self, command: Sequence[str]) -> tuple[int, bool]:
         """The exit code of one attempt, negative for the signal that has killed mpiexec, and whether a process was lost in it: whether none
         has told how all ended, or one that another is silent. Where the run was asked to end, the code is that of the signal, however
         mpiexec tells it."""
         if self._ending is None:
-            with subprocess.Popen(list(command), env=self._environment, stdin=subprocess.PIPE, start_new_session=True) as self._process:
+            how: dict[str, Any] = {"stdin": subprocess.PIPE, "bufsize": 0, "start_new_session": True}
+            with subprocess.Popen(list(command), env=self._environment, **how) as self._process:
                 self._hold()
                 if self._ending is not None:
-                    self._process.send_signal(self._ending)  # heard while it was started
+                    self._process.send_signal(_for_mpiexec(self._ending))  # heard while it was started
                 code = self._ended(self._process)
             self._process = None
             if self._ending is None:
@@ -149,11 +150,15 @@ class Attempts:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(b"\n")
-            self._process.stdin.flush()
 
     def close(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def _for_mpiexec(number: int) -> int:
+    """The signal that makes mpiexec let its ranks save and end: a hangup would end it at once."""
+    return signal.SIGTERM if number == signal.SIGHUP else number
 
 
 def _descendants(number: int) -> list[int]:
