@@ -543,7 +543,7 @@ def test_ctrl_c_saves_on_rank_0_and_ends_all(launched: list[Launched]) -> None:
     assert more.returncode in (0, 2)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_what_asks_for_the_end_is_no_loss(number: int, code: int, launched: list[Launched]) -> None:
     """Before there are handlers in the ranks too, which then die of it, and where launch alone hears it."""
     early = Launched("launch", "-n", 2, "--max-restarts", 3, "train", MODELS / "digits.net", *LONG, "--quiet")
@@ -552,18 +552,28 @@ def test_what_asks_for_the_end_is_no_loss(number: int, code: int, launched: list
         assert early.process.poll() is None
         time.sleep(0.01)
     early.process.send_signal(number)
-    time.sleep(0.05)
-    early.process.send_signal(number)
     found, _, err = early.end()
     assert (found, "begin again" in err) == (code, False)
     late = Launched("launch", "-n", 2, "--max-restarts", 3, "train", MODELS / "digits.net", *LONG, "--quiet", "--run-dir", "late")
     launched.append(late)
     late.until("late", 2)
     late.process.send_signal(number)
+    time.sleep(0.05)
+    late.process.send_signal(number)
     found, _, err = late.end()
-    events = [json.loads(line)["event"] for line in Path("late/events.jsonl").read_text().splitlines()]
-    assert events[-1] == "stopped", "all was saved"
     assert (found, "begin again" in err) == (code, False)
+    assert not still_there()
+
+
+def test_a_hangup_saves_and_ends_all(launched: list[Launched]) -> None:
+    """mpiexec itself would end of it at once, and its ranks with it."""
+    one = Launched("launch", "-n", 2, "train", MODELS / "digits.net", *LONG, "--quiet", "--run-dir", "hung-up")
+    launched.append(one)
+    one.until("hung-up", 2)
+    one.process.send_signal(signal.SIGHUP)
+    assert one.end()[0] == 129
+    last = json.loads(Path("hung-up/events.jsonl").read_text().splitlines()[-1])
+    assert last["event"] == "stopped", "all was saved"
     assert not still_there()
 
 
