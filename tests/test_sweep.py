@@ -67,6 +67,8 @@ HURRY = {"NETSPEC_COMPILE_JOBS": "1", "PYTHONUNBUFFERED": "1"}
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """As without the extra `plot`, in this process: the curves of a run take longer to draw than its few epochs."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:  # of other tests in this process
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 

@@ -65,6 +65,7 @@ ALLOWED: dict[str, tuple[tuple[str, ...], str]] = {
         ("multiprocessing", "find_spec of a computed name"), "times each library in an interpreter of its own; the names are a table's",
     ),
     "netspec.ui.verbs.launch": (("subprocess",), "starts mpiexec, which starts this same interpreter"),
+    "netspec.ui.sweep.order": (("urllib",), "quotes the path of a folder in the address of its database"),
     "netspec.ui.sweep.crew": (("subprocess",), "starts this same interpreter, for the workers of a sweep"),
     "netspec.ui.verbs.doctor": (("import_module of a computed name",), "which of numba's threading layers loads; the names are a table's"),
 }  # fmt: skip
