@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from netspec.base.errors import DataError
+from netspec.base.launched import SIGNALLED
 from netspec.save.events import event_of, step_of
 from netspec.save.run_folder import LONGEST_LINE
 
 State = Literal["training", "ended", "stopped", "interrupted", "diverged", "gone"]
 """`stopped` by a rule or a callback, and not measured; `gone`: the process is, and said nothing."""
-DIVERGED, SIGNALLED = 5, 128
+DIVERGED = 5
 CHUNK = 1 << 20
 STEP, END = b'{"event": "step"', b'{"event": "end"'
 """How lines of these events begin."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from netspec.base.dataset import Dataset, DataSource, Glimpse
 from netspec.base.diagnostic import Diagnostic
@@ -144,20 +144,13 @@ def read_columns(path: Path, separator: str, names: Sequence[str], wanted: Seque
     _require_short_lines(path)
 
     def in_blocks(size: int) -> Any:
-        with path.open("rb") as stream:  # whose name may be no UTF-8
-            return table_of(stream, size)
-
-    def table_of(stream: BinaryIO, size: int) -> Any:
-        return reader.read_csv(
-            stream,
-            read_options=reader.ReadOptions(
-                column_names=names, skip_rows_after_names=1, block_size=size, use_threads=size == BLOCK_BYTES
-            ),
-            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=reader.ConvertOptions(
-                column_types=dict.fromkeys(names, arrow.string()), include_columns=wanted, strings_can_be_null=False,
-            ),
+        reading = reader.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=size, use_threads=size == BLOCK_BYTES)
+        parsing = reader.ParseOptions(delimiter=separator, newlines_in_values=True)
+        converting = reader.ConvertOptions(
+            column_types=dict.fromkeys(names, arrow.string()), include_columns=wanted, strings_can_be_null=False
         )  # fmt: skip
+        with path.open("rb") as stream:  # whose name may be no UTF-8
+            return reader.read_csv(stream, read_options=reading, parse_options=parsing, convert_options=converting)
 
     try:
         try:

@@ -70,11 +70,13 @@ def draw_importances(shares: Mapping[str, float], found: Sequence[Outcome], orde
 
 def best_so_far(found: Sequence[Outcome], order: Order) -> list[tuple[int, float]]:
     """(trial, best figure of complete trials up to it), from the first complete one to the last that has ended."""
-    better, line = max if order.maximizes else min, list[tuple[int, float]]()
+    better = max if order.maximizes else min
+    line: list[tuple[int, float]] = []
     for one in sorted((one for one in found if not one.is_open), key=lambda one: one.number):
-        figures = [figure for _, figure in line[-1:]] + [one.metric or 0.0] * (one.state == "complete")
-        if figures:
-            line.append((one.number, better(figures)))
+        if one.state == "complete" and one.metric is not None:
+            line.append((one.number, better(one.metric, line[-1][1]) if line else one.metric))
+        elif line:
+            line.append((one.number, line[-1][1]))
     return line
 
 
